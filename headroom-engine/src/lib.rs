@@ -1,0 +1,8 @@
+//! The pure, sans-I/O engine of Headroom.
+#![forbid(unsafe_code)]
+
+pub mod ccr;
+pub mod compress;
+pub mod rank;
+pub mod reduce;
+pub mod tokens;
