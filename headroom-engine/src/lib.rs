@@ -6,3 +6,4 @@ pub mod compress;
 pub mod rank;
 pub mod reduce;
 pub mod tokens;
+mod wire;
