@@ -29,7 +29,6 @@ use crate::{
     memo::{Key, Memo, Outcome},
     originals::Originals,
     policy::{Policy, RequestContext, Route, ToolPolicy},
-    rank::Query,
     recall::{Recall, restore},
     reduce::{Context, Gate, Reducer, Refusal},
     report::{BlockReport, Reason, Report},
