@@ -54,6 +54,8 @@ impl<'a> Request<'a> {
 const GAP: usize = 10;
 /// How many of an original's units around a hit are shown with it.
 const CONTEXT: usize = 2;
+/// How many units behind one of the best hits are shown where there is room.
+const BODY: usize = 24;
 /// At least this many tokens are given, whatever the budget.
 const FLOOR: usize = 32;
 
@@ -77,7 +79,9 @@ pub fn answer(original: &str, request: &Request<'_>, counter: &dyn TokenCounter)
     if original.is_empty() {
         return format!("#{}: the original is empty", request.handle);
     }
-    if query.is_none() && request.range.is_none() && fits(original, budget, counter) {
+    // A short original is given whole even to a query: asking twice costs more than reading it.
+    let enough = if query.is_some() { budget / 4 } else { budget };
+    if request.range.is_none() && fits(original, enough, counter) {
         let units = Units::of(original, request.unit);
         return format!("#{}: all {}\n{original}", request.handle, amount(&units));
     }
@@ -97,12 +101,13 @@ pub fn answer(original: &str, request: &Request<'_>, counter: &dyn TokenCounter)
 /// The units a range counts: lines, if there are too few items for it.
 fn choose<'a>(original: &'a str, request: &Request<'_>) -> Units<'a> {
     let units = Units::of(original, request.unit);
-    if units.unit == Unit::Items && request.unit.is_none() {
-        if let Some((first, _)) = request.range.filter(|(first, _)| *first > units.len()) {
-            let lines = Units::lines(original);
-            if first <= lines.len() {
-                return lines;
-            }
+    if units.unit == Unit::Items
+        && request.unit.is_none()
+        && let Some((first, _)) = request.range.filter(|(first, _)| *first > units.len())
+    {
+        let lines = Units::lines(original);
+        if first <= lines.len() {
+            return lines;
         }
     }
     units
@@ -293,7 +298,7 @@ impl Page<'_> {
     /// The pieces that answer `query`, in source order.
     fn search(&self, query: &str, within: Range<usize>) -> String {
         let units = self.units;
-        let pieces = units.pieces(within.clone());
+        let pieces = units.pieces(within.clone(), self.budget * 2);
         let scores = search::scores(units.text, &pieces, query);
         let mut order: Vec<usize> = (0..pieces.len()).filter(|at| scores[*at] > 0.0).collect();
         let shown: String = query.chars().filter(|c| !c.is_control()).take(60).collect();
@@ -322,7 +327,8 @@ impl Page<'_> {
             return page;
         }
         order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-        let (picked, complete) = self.pick(&pieces, &order);
+        let (alone, same) = (search::wants_odd(query), if search::wants_variety(query) { 1 } else { 3 });
+        let (picked, complete) = self.pick(&pieces, &order, alone, same);
         let mut out = format!(
             "#{}: {} of {} match {shown:?}, {}",
             self.handle,
@@ -334,6 +340,13 @@ impl Page<'_> {
                 "the best here; more: range or a narrower query"
             },
         );
+        if picked.is_empty() {
+            // Not even the best fits.
+            let span = pieces[order[0]].span.clone();
+            let kept = prefix(&units.text[span.clone()], self.budget.saturating_sub(GAP), self.counter);
+            let end = span.start + kept;
+            let _ = write!(out, "\n-- bytes {}-{end} --\n{}", span.start + 1, &units.text[span.start..end]);
+        }
         let mut at = 0;
         while at < picked.len() {
             let start = at;
@@ -353,9 +366,9 @@ impl Page<'_> {
         out
     }
 
-    /// Which pieces to show, best first until the budget is used: a few of each kind, their
-    /// surroundings, then the rest. Also whether all of `order` are among them.
-    fn pick(&self, pieces: &[Piece], order: &[usize]) -> (Vec<usize>, bool) {
+    /// Which pieces to show, best first until the budget is used: at most `same` of each
+    /// template, their surroundings unless `alone`, then the rest. Also whether all of `order` are among them.
+    fn pick(&self, pieces: &[Piece], order: &[usize], alone: bool, same: u32) -> (Vec<usize>, bool) {
         let mut taken = vec![false; pieces.len()];
         let mut left = self.budget;
         let mut take = |at: usize, left: &mut usize| {
@@ -363,7 +376,13 @@ impl Page<'_> {
                 return true;
             }
             let near = (at > 0 && taken[at - 1]) || taken.get(at + 1) == Some(&true);
-            let gap = if near { 0 } else { GAP };
+            let gap = if near {
+                0
+            } else if pieces[at].whole {
+                GAP
+            } else {
+                2 * GAP
+            };
             let room = left.saturating_sub(gap);
             let cost = self.cost(pieces[at].span.clone(), room).filter(|cost| *cost <= room);
             if let Some(cost) = cost {
@@ -380,14 +399,14 @@ impl Page<'_> {
         for &at in order {
             let count = seen.entry(search::template(&self.units.text[pieces[at].span.clone()])).or_insert(0);
             *count += 1;
-            if *count > 3 {
+            if *count > same {
                 later.push(at);
             } else {
                 first.push(at);
             }
         }
         // A quarter is kept for surroundings and for more of the same.
-        let reserve = self.budget / 4;
+        let reserve = if alone { 0 } else { self.budget / 4 };
         left -= reserve;
         let mut hits = Vec::new();
         for &at in &first {
@@ -402,10 +421,18 @@ impl Page<'_> {
             }
         }
         left += reserve;
-        for &at in hits.iter().take(64) {
+        for &at in hits.iter().take(if alone { 0 } else { 64 }) {
             let from = at.saturating_sub(CONTEXT);
             for near in (from..at).rev().chain(at + 1..(at + 1 + CONTEXT).min(pieces.len())) {
                 take(near, &mut left);
+            }
+        }
+        // With much room left, what follows the best hits: the body behind a signature.
+        for &at in hits.iter().take(if alone { 0 } else { 4 }) {
+            for next in at + 1..(at + 1 + BODY).min(pieces.len()) {
+                if left < self.budget / 2 || !take(next, &mut left) {
+                    break;
+                }
             }
         }
         misses = 0;
@@ -419,10 +446,7 @@ impl Page<'_> {
                 misses += 1;
             }
         }
-        let mut picked: Vec<usize> = (0..pieces.len()).filter(|at| taken[*at]).collect();
-        if picked.is_empty() {
-            picked.extend(order.first());
-        }
+        let picked: Vec<usize> = (0..pieces.len()).filter(|at| taken[*at]).collect();
         let complete = complete && order.iter().all(|at| taken[*at]);
         (picked, complete)
     }
@@ -473,4 +497,199 @@ pub fn missing(handle: Handle) -> String {
 #[must_use]
 pub fn limit_reached() -> &'static str {
     "Error: no more retrievals in this turn. Answer with what you have."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ccr::HandleKey, tokens::O200k};
+    use proptest::prelude::*;
+
+    /// What the first line and the labels may cost beyond the budget.
+    const SLACK: usize = 100;
+
+    fn handle() -> Handle {
+        Handle::new(&HandleKey::default(), "text", "x")
+    }
+
+    fn ask(original: &str, request: &Request<'_>) -> String {
+        let text = answer(original, request, &O200k);
+        assert_eq!(text, answer(original, request, &O200k));
+        assert!(text.starts_with(&format!("#{}: ", handle())), "{text}");
+        let tokens = O200k.count(&text);
+        assert!(tokens <= request.budget.max(FLOOR) + SLACK, "{tokens} of {}: {text:.300}", request.budget);
+        text
+    }
+
+    fn lines(count: usize) -> String {
+        (1..=count).map(|at| format!("line {at} of the file\n")).collect()
+    }
+
+    fn body(text: &str) -> &str {
+        text.split_once('\n').unwrap().1
+    }
+
+    #[test]
+    fn the_whole_original_where_it_fits() {
+        let text = "[~lines 1-2 #123]\n[~~\n";
+        assert_eq!(body(&ask(text, &Request::new(handle(), 1000))), text);
+        assert_eq!(body(&ask(text, &Request::new(handle(), 1000).query("nothing"))), text);
+        assert!(ask("", &Request::new(handle(), 1000)).contains("empty"));
+    }
+
+    #[test]
+    fn a_range_is_those_lines() {
+        let text = lines(1000);
+        assert_eq!(
+            body(&ask(&text, &Request::new(handle(), 1000).range(57, 58))),
+            "line 57 of the file\nline 58 of the file"
+        );
+        let beyond = ask(&text, &Request::new(handle(), 1000).range(2000, 3000));
+        assert!(beyond.contains("only 1000 lines") && beyond.ends_with("line 1000 of the file"));
+        let paged = ask(&text, &Request::new(handle(), 100).range(1, 1000));
+        let next = paged.split("next: range \"").nth(1).unwrap().split('-').next().unwrap();
+        let last: usize = body(&paged).lines().last().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(next.parse::<usize>().unwrap(), last + 1);
+    }
+
+    #[test]
+    fn items_of_json_are_cut_as_they_are_written() {
+        let text =
+            format!("[{}]", (1..=500).map(|at| format!("{{\"id\": {at}.0}}")).collect::<Vec<_>>().join(", "));
+        assert_eq!(
+            body(&ask(&text, &Request::new(handle(), 1000).range(4, 5))),
+            "{\"id\": 4.0}, {\"id\": 5.0}"
+        );
+        let found = ask(&text, &Request::new(handle(), 500).query("id 417.0"));
+        assert!(found.contains("{\"id\": 417.0}"), "{found}");
+        let lines = text.replace("}, ", "},\n");
+        let request = Request { unit: Some(Unit::Lines), ..Request::new(handle(), 1000).range(4, 4) };
+        assert_eq!(body(&ask(&lines, &request)), "{\"id\": 4.0},");
+    }
+
+    #[test]
+    fn lines_beyond_the_items_are_lines() {
+        let text = format!("{{\"a\": [\n{}\n0]}}", vec!["1,"; 500].join("\n"));
+        assert_eq!(body(&ask(&text, &Request::new(handle(), 100).range(100, 101))), "1,\n1,");
+    }
+
+    #[test]
+    fn a_query_finds_and_shows_where() {
+        let mut text = lines(2000);
+        text.push_str("the needle_in_hay broke\nand its cause\n");
+        text.push_str(&lines(2000));
+        let found = ask(&text, &Request::new(handle(), 500).query("needle_in_hay"));
+        assert!(found.contains("the needle_in_hay broke\nand its cause"), "{found}");
+        assert!(found.contains("-- lines 1999-2025 --"), "{found}");
+        let none = ask(&text, &Request::new(handle(), 500).query("zebra"));
+        assert!(
+            none.contains("nothing in lines 1-4002 of 4002 matches") && none.contains("line 1 of"),
+            "{none}"
+        );
+    }
+
+    #[test]
+    fn a_query_stays_in_its_range() {
+        let text = lines(1000);
+        let found = ask(&text, &Request::new(handle(), 200).query("line 57").range(500, 600));
+        assert!(
+            body(&found)
+                .lines()
+                .all(|line| line.starts_with("--") || line.contains(" 5") || line.contains(" 600")),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn what_is_too_long_shows_both_ends_and_how_to_go_on() {
+        let text = lines(5000);
+        let ends = ask(&text, &Request::new(handle(), 400));
+        assert!(ends.contains("line 1 of") && ends.ends_with("line 5000 of the file"), "{ends}");
+        assert!(ends.contains("range in lines"));
+    }
+
+    #[test]
+    fn one_long_line_is_searched_and_paged() {
+        let text =
+            format!("{}needle here {}", "lorem ipsum dolor ".repeat(100_000), "sit amet ".repeat(300_000));
+        assert!(ask(&text, &Request::new(handle(), 500).query("needle")).contains("needle here"));
+        assert!(ask(&text, &Request::new(handle(), 500)).contains("-- bytes "));
+        let paged = ask(&text, &Request::new(handle(), 100).range(1, 1));
+        assert!(paged.contains("next: range \"bytes "), "{paged}");
+        let request = Request { unit: Some(Unit::Bytes), ..Request::new(handle(), 100).range(1, 5) };
+        assert_eq!(body(&ask(&text, &request)), "lorem");
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_searched() {
+        let mut text = "这是一个普通的日志行没有什么特别\n".repeat(1000);
+        text.push_str("数据库连接失败请检查配置\n");
+        text.push_str(&"这是一个普通的日志行没有什么特别\n".repeat(1000));
+        assert!(
+            ask(&text, &Request::new(handle(), 200).query("连接失败")).contains("数据库连接失败请检查配置")
+        );
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let known: Vec<Handle> =
+            (0..30).map(|at| Handle::new(&HandleKey::default(), "text", &at.to_string())).collect();
+        let text = unresolved(
+            &Unresolved::Unknown("123456789".into()),
+            known.iter().map(|handle| (*handle, "Bash, 300 lines")),
+        );
+        assert_eq!(text.lines().count(), 1 + LISTED + 1);
+        assert!(text.contains(&known[0].to_string()) && text.ends_with("and 10 more"));
+        assert!(unresolved(&Unresolved::TooShort("1".into()), []).contains("Nothing is left out"));
+        assert!(limit_reached().contains("Answer with what you have"));
+    }
+
+    fn originals() -> impl Strategy<Value = String> {
+        prop_oneof![
+            ".{0,200}",
+            proptest::collection::vec("[a-c日 é0-9]{0,40}", 0..200).prop_map(|lines| lines.join("\n")),
+            proptest::collection::vec("[a-z\"\\\\]{0,30}", 0..100)
+                .prop_map(|texts| serde_json::json!(texts).to_string()),
+            (proptest::collection::vec("[a-z ]{0,30}", 0..60), 0usize..400).prop_map(|(texts, times)| {
+                serde_json::json!({"a": texts, "b": texts.join(" ").repeat(times)}).to_string()
+            }),
+            ("[\\[\\]{}\",:1 \n日]{0,80}", 1usize..60).prop_map(|(text, times)| text.repeat(times)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn never_empty_and_within_budget(
+            original in originals(), query in proptest::option::of("[a-c日 1]{0,12}|error|first|odd"),
+            range in proptest::option::of((0usize..300, 0usize..300)), budget in 0usize..600, unit in 0usize..4,
+        ) {
+            let unit = [None, Some(Unit::Lines), Some(Unit::Items), Some(Unit::Bytes)][unit];
+            let request = Request { handle: handle(), query: query.as_deref(), range, unit, budget };
+            let text = ask(&original, &request);
+            prop_assert!(original.is_empty() || !body(&text).is_empty());
+        }
+
+        #[test]
+        fn ranges_are_exact(lines in proptest::collection::vec("[a-z日 ]{0,20}", 1..100), a in 1usize..100, b in 1usize..100) {
+            let original = lines.join("\n");
+            let count = original.lines().count().max(1);
+            let (first, last) = (a.min(b).min(count), a.max(b).min(count));
+            let request = Request { unit: Some(Unit::Lines), ..Request::new(handle(), 100_000).range(first, last) };
+            if !original.is_empty() {
+                let text = ask(&original, &request);
+                prop_assert_eq!(body(&text), lines[first - 1..last].join("\n"));
+            }
+        }
+
+        #[test]
+        fn every_part_shown_is_the_source(original in originals(), query in "[a-c日 1]{1,12}") {
+            let text = ask(&original, &Request::new(handle(), 100).query(&query));
+            if !original.contains("\n-- ") && !original.is_empty() {
+                let parts = body(&text).split("\n-- ").flat_map(|part| part.split_once(" --\n").map(|(_, part)| part));
+                for part in parts {
+                    prop_assert!(original.contains(part), "{part:?}");
+                }
+            }
+        }
+    }
 }
