@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt::Write as _, ops::Range};
 
 use super::{
     Handle, Unit,
-    tool::{BadArguments, Unresolved},
+    tool::{Arguments, BadArguments, Unresolved},
 };
 use crate::tokens::TokenCounter;
 use units::{Piece, Units, ceil, floor};
@@ -24,7 +24,7 @@ pub struct Request<'a> {
     /// What `range` counts, where it is known; else it is seen from the original: items of a JSON
     /// array or object, lines of anything else.
     pub unit: Option<Unit>,
-    /// The most tokens the answer may have, its first line (at most about 80 tokens) aside.
+    /// The most tokens the answer may have, its first line (at most about 100 tokens) aside.
     pub budget: usize,
 }
 
@@ -33,6 +33,13 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn new(handle: Handle, budget: usize) -> Self {
         Self { handle, query: None, range: None, unit: None, budget }
+    }
+
+    /// What a call with `arguments` asks for.
+    #[must_use]
+    pub fn of(handle: Handle, arguments: &'a Arguments, budget: usize) -> Self {
+        let (query, range, unit) = (arguments.query(), arguments.range(), arguments.unit());
+        Self { handle, query, range, unit, budget }
     }
 
     /// Asks for units `first` to `last` only.
@@ -301,13 +308,13 @@ impl Page<'_> {
         let pieces = units.pieces(within.clone(), self.budget * 2);
         let scores = search::scores(units.text, &pieces, query);
         let mut order: Vec<usize> = (0..pieces.len()).filter(|at| scores[*at] > 0.0).collect();
-        let shown: String = query.chars().filter(|c| !c.is_control()).take(60).collect();
+        let shown: String = query[..floor(query, 60)].chars().filter(|c| !c.is_control()).collect();
         if order.is_empty() {
             let mut page = String::new();
             let head = self.head(within.clone(), (self.budget / 4).max(FLOOR));
             let _ = write!(
                 page,
-                "#{}: nothing in {} of {} matches {shown:?}; ",
+                "#{}: nothing in {} of {} matches \"{shown}\"; ",
                 self.handle,
                 units.label(within.start, within.end - 1),
                 units.len()
@@ -330,7 +337,7 @@ impl Page<'_> {
         let (alone, same) = (search::wants_odd(query), if search::wants_variety(query) { 1 } else { 3 });
         let (picked, complete) = self.pick(&pieces, &order, alone, same);
         let mut out = format!(
-            "#{}: {} of {} match {shown:?}, {}",
+            "#{}: {} of {} match \"{shown}\", {}",
             self.handle,
             order.len(),
             amount(units),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range};
 
 use memchr::memmem;
 
-use super::units::{Piece, children, value_of};
+use super::units::{Piece, children, floor, value_of};
 use crate::rank::{Bm25, Query, terms};
 
 /// Words that say nothing about what is looked for.
@@ -166,6 +166,9 @@ pub(super) fn scores(text: &str, pieces: &[Piece], query: &str) -> Vec<f32> {
                 .filter(|(stem, _)| line.contains(stem))
                 .map(|(_, weight)| *weight)
                 .fold(0.0, f32::max);
+            let source = &text[piece.span.clone()];
+            let level = ["FATAL", "ERROR", "CRITICAL", "SEVERE"].iter().any(|level| source.contains(level));
+            let trouble = if level { trouble * 1.5 } else { trouble };
             if has(Cue::Odd) {
                 // Short ones first: more of them fit.
                 *score += 2.0 * (1.0 + trouble) / count(at) / (1.0 + line.len() as f32 / 200.0);
@@ -247,6 +250,8 @@ fn odd_values(lower: &str, pieces: &[Piece], words: &[String], scores: &mut [f32
             }
             let rest = lower[at + key.len()..].trim_start();
             if let Some(rest) = rest.strip_prefix(':').filter(|_| piece < pieces.len()) {
+                // A longer value is no category, and a bound keeps the whole linear.
+                let rest = &rest[..floor(rest, 200)];
                 let end = rest.find([',', '}', ']', '\n']).unwrap_or(rest.len());
                 found.push((piece, rest[..end].trim()));
             }
@@ -404,22 +409,24 @@ fn substrings(lower: &str, pieces: &[Piece], query: &str, words: &[String], scor
     }
 }
 
-/// A hash of a piece in which all words with digits look alike: one value for lines of one template.
+/// A hash of a piece in which all words with digits, and all paths from the root, look alike: one
+/// value for lines of one template.
 pub(super) fn template(text: &str) -> u64 {
-    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325; // FNV-1a
     const PRIME: u64 = 0x0100_0000_01b3;
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-    let (mut hash, mut before, mut digits) = (BASIS, BASIS, false);
+    let (mut hash, mut before, mut varies, mut start) = (BASIS, BASIS, false, true);
     for byte in text.bytes().take(200) {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'/') || byte >= 0x80 {
-            digits |= byte.is_ascii_digit();
+            varies |= byte.is_ascii_digit() || (start && byte == b'/');
+            start = false;
             hash = step(hash, byte);
         } else {
-            before = step(if digits { step(before, b'0') } else { hash }, byte);
-            (hash, digits) = (before, false);
+            before = step(if varies { step(before, b'0') } else { hash }, byte);
+            (hash, varies, start) = (before, false, true);
         }
     }
-    if digits { step(before, b'0') } else { hash }
+    if varies { step(before, b'0') } else { hash }
 }
 
 fn template_counts(text: &str, pieces: &[Piece]) -> HashMap<u64, u32> {

@@ -84,7 +84,7 @@ impl<'a> Units<'a> {
                     Some(inner) => stack.extend(inner.into_iter().rev().map(|child| (child, depth + 1))),
                     None => {
                         chunks(self.text, span, long / 3, &mut |span| {
-                            pieces.push(Piece { span, unit, whole: false })
+                            pieces.push(Piece { span, unit, whole: false });
                         });
                     }
                 }
