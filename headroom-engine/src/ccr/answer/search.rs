@@ -1,115 +1,15 @@
 //! Which pieces of an original answer a query.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use memchr::memmem;
 
-use super::units::{Piece, children, floor, value_of};
-use crate::rank::{Bm25, Query, terms};
-
-/// Words that say nothing about what is looked for.
-const STOP: &[&str] = &[
-    "a", "about", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "details", "did",
-    "do", "does", "entries", "entry", "event", "events", "find", "first", "for", "from", "give", "had",
-    "has", "have", "hold", "how", "i", "in", "into", "is", "it", "its", "last", "line", "lines", "list",
-    "log", "logs", "me", "of", "on", "or", "please", "s", "seen", "show", "tell", "that", "the", "there",
-    "this", "those", "to", "up", "was", "went", "were", "what", "when", "where", "which", "who", "why",
-    "will", "with", "you",
-];
-
-/// What a query may be after besides its own words.
-#[derive(Clone, Copy, PartialEq)]
-enum Cue {
-    Trouble,
-    Odd,
-    Start,
-    End,
-    Files,
-    Added,
-    Removed,
-    Definition,
-}
-
-/// Stems of query words, and what they hint at.
-const CUES: &[(&str, Cue)] = &[
-    ("error", Cue::Trouble),
-    ("wrong", Cue::Trouble),
-    ("fail", Cue::Trouble),
-    ("problem", Cue::Trouble),
-    ("exception", Cue::Trouble),
-    ("assert", Cue::Trouble),
-    ("crash", Cue::Trouble),
-    ("warn", Cue::Trouble),
-    ("fatal", Cue::Trouble),
-    ("panic", Cue::Trouble),
-    ("traceback", Cue::Trouble),
-    ("broke", Cue::Trouble),
-    ("issue", Cue::Trouble),
-    ("unusual", Cue::Odd),
-    ("odd", Cue::Odd),
-    ("outlier", Cue::Odd),
-    ("anomal", Cue::Odd),
-    ("rare", Cue::Odd),
-    ("once", Cue::Odd),
-    ("range", Cue::Odd),
-    ("unexpected", Cue::Odd),
-    ("first", Cue::Start),
-    ("begin", Cue::Start),
-    ("start", Cue::Start),
-    ("document", Cue::Start),
-    ("title", Cue::Start),
-    ("created", Cue::Start),
-    ("overview", Cue::Start),
-    ("summar", Cue::Start),
-    ("summar", Cue::End),
-    ("end", Cue::End),
-    ("last", Cue::End),
-    ("result", Cue::End),
-    ("final", Cue::End),
-    ("finish", Cue::End),
-    ("total", Cue::End),
-    ("touch", Cue::Files),
-    ("file", Cue::Files),
-    ("rename", Cue::Files),
-    ("binary", Cue::Files),
-    ("changed", Cue::Files),
-    ("added", Cue::Added),
-    ("insert", Cue::Added),
-    ("new", Cue::Added),
-    ("removed", Cue::Removed),
-    ("delete", Cue::Removed),
-    ("signature", Cue::Definition),
-    ("defin", Cue::Definition),
-    ("declar", Cue::Definition),
-    ("implement", Cue::Definition),
-];
-
-/// What lines about trouble hold, lower case, and how much that says.
-const TROUBLE: &[(&str, f32)] = &[
-    ("error", 3.0),
-    ("fail", 3.0),
-    ("exception", 3.0),
-    ("fatal", 3.0),
-    ("panic", 3.0),
-    ("traceback", 2.0),
-    ("critical", 3.0),
-    ("severe", 2.0),
-    ("abort", 2.0),
-    ("cannot", 1.5),
-    ("can't", 1.5),
-    ("unable", 1.5),
-    ("not found", 1.5),
-    ("denied", 1.5),
-    ("refused", 1.5),
-    ("timed out", 1.5),
-    ("warn", 1.5),
-    ("reject", 1.5),
-    ("fault", 1.5),
-    ("segmentation", 2.0),
-    ("undefined", 1.0),
-    ("unknown", 1.0),
-    ("invalid", 1.0),
-];
+use super::{
+    cues::{Cue, TROUBLE, cues, words},
+    json::{odd_values, path_target},
+    units::Piece,
+};
+use crate::rank::{Bm25, Query};
 
 const DEFINITIONS: &[&str] = &[
     "def",
@@ -238,139 +138,6 @@ fn sections(lower: &str, pieces: &[Piece], cues: &[Cue], scores: &mut [f32]) {
     }
 }
 
-/// Prefers items in which the value of a field that the query names is rare, or far out.
-fn odd_values(lower: &str, pieces: &[Piece], words: &[String], scores: &mut [f32]) {
-    for word in words {
-        let mut found: Vec<(usize, &str)> = Vec::new();
-        let mut piece = 0;
-        let key = format!("\"{word}\"");
-        for at in memmem::find_iter(lower.as_bytes(), key.as_bytes()) {
-            while piece < pieces.len() && pieces[piece].span.end <= at {
-                piece += 1;
-            }
-            let rest = lower[at + key.len()..].trim_start();
-            if let Some(rest) = rest.strip_prefix(':').filter(|_| piece < pieces.len()) {
-                // A longer value is no category, and a bound keeps the whole linear.
-                let rest = &rest[..floor(rest, 200)];
-                let end = rest.find([',', '}', ']', '\n']).unwrap_or(rest.len());
-                found.push((piece, rest[..end].trim()));
-            }
-        }
-        let mut numbers: Vec<f64> = found.iter().filter_map(|(_, value)| value.parse().ok()).collect();
-        if found.len() < 8 {
-            continue;
-        }
-        if numbers.len() * 2 > found.len() {
-            numbers.sort_by(f64::total_cmp);
-            let median = numbers[numbers.len() / 2];
-            let mut far: Vec<f64> = numbers.iter().map(|number| (number - median).abs()).collect();
-            far.sort_by(f64::total_cmp);
-            let spread = far[far.len() / 2].max(f64::MIN_POSITIVE);
-            let most = (far[far.len() - 1] / spread).max(1.0);
-            for (piece, value) in &found {
-                if let Ok(number) = value.parse::<f64>() {
-                    scores[*piece] += (20.0 * (number - median).abs() / spread / most) as f32;
-                }
-            }
-        } else {
-            let mut counts: HashMap<&str, u32> = HashMap::new();
-            for (_, value) in &found {
-                *counts.entry(value).or_insert(0) += 1;
-            }
-            for (piece, value) in &found {
-                let count = counts.get(value).copied().unwrap_or(1) as f32;
-                scores[*piece] += 10.0 * (1.0 - count / found.len() as f32).powi(8) / count.sqrt();
-            }
-        }
-    }
-}
-
-/// Prefers what a path like `$.items[3].name` leads to, its first and last children most.
-fn path_target(text: &str, pieces: &[Piece], path: &str, scores: &mut [f32]) {
-    let mut span = 0..text.len();
-    let steps = path.trim_start_matches('$').trim_end_matches(['?', ',', '.', ';', ':']);
-    for step in steps.split(['.', '[', ']']).filter(|step| !step.is_empty()).take(32) {
-        let Some(inner) = children(text, value_of(text, span.clone())) else { return };
-        let found = match step.parse::<usize>() {
-            Ok(at) => inner.get(at).cloned(),
-            Err(_) => inner.into_iter().find(|child| {
-                let child = &text[child.clone()];
-                child
-                    .strip_prefix('"')
-                    .and_then(|rest| rest.strip_prefix(step))
-                    .is_some_and(|rest| rest.starts_with('"'))
-            }),
-        };
-        let Some(found) = found else { return };
-        span = found;
-    }
-    let inner = children(text, value_of(text, span.clone())).unwrap_or_default();
-    let edges = inner.iter().take(2).chain(inner.iter().rev().take(2));
-    let mut prefer = |span: &Range<usize>, weight: f32| {
-        let from = pieces.partition_point(|piece| piece.span.end <= span.start);
-        for (score, piece) in scores.iter_mut().zip(pieces).skip(from) {
-            if piece.span.start >= span.end {
-                break;
-            }
-            *score += weight;
-        }
-    };
-    prefer(&span, 3.0);
-    for (at, edge) in edges.enumerate() {
-        prefer(edge, if at % 2 == 0 { 40.0 } else { 20.0 });
-    }
-}
-
-/// Whether what `query` looks for is single odd pieces, whose surroundings say little.
-pub(super) fn wants_odd(query: &str) -> bool {
-    cues(query).contains(&Cue::Odd)
-}
-
-/// Whether the order is by what is worth seeing, not by the query's words: then lines of one
-/// template say the same.
-pub(super) fn wants_variety(query: &str) -> bool {
-    let cues = cues(query);
-    cues.contains(&Cue::Odd) || cues.contains(&Cue::Trouble)
-}
-
-/// Whether `word` is `stem` with an ending: "failures", not "issue120".
-fn is_form(word: &str, stem: &str) -> bool {
-    word.strip_prefix(stem)
-        .is_some_and(|end| end.len() <= 5 && end.bytes().all(|byte| byte.is_ascii_lowercase()))
-}
-
-fn cues(query: &str) -> Vec<Cue> {
-    let mut cues = Vec::new();
-    terms(query, &mut |word| {
-        for (stem, cue) in CUES {
-            if is_form(word, stem) && !cues.contains(cue) {
-                cues.push(*cue);
-            }
-        }
-    });
-    cues
-}
-
-/// The query's words that say something; all of them if neither a word nor a cue does.
-fn words(query: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    terms(query, &mut |term| all.push(term.to_owned()));
-    let tells = |word: &&String| {
-        STOP.binary_search(&word.as_str()).is_err()
-            && !CUES.iter().any(|(stem, cue)| *cue == Cue::Odd && is_form(word, stem))
-    };
-    let telling: Vec<String> = all.iter().filter(tells).cloned().collect();
-    let mut words = if telling.is_empty() && cues(query).is_empty() { all } else { telling };
-    words.truncate(64);
-    // A plural also asks for the singular.
-    for at in 0..words.len() {
-        if let Some(one) = words[at].strip_suffix('s').filter(|one| one.len() > 3) {
-            words.push(one.to_owned());
-        }
-    }
-    words
-}
-
 /// Adds what stands inside of words: the query as a whole, parts of identifiers, pairs of
 /// characters of scripts without spaces.
 fn substrings(lower: &str, pieces: &[Piece], query: &str, words: &[String], scores: &mut [f32]) {
@@ -440,11 +207,6 @@ fn template_counts(text: &str, pieces: &[Piece]) -> HashMap<u64, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_stop_words_are_sorted() {
-        assert!(STOP.is_sorted());
-    }
 
     #[test]
     fn templates_ignore_numbers() {

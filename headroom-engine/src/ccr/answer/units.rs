@@ -48,6 +48,14 @@ impl<'a> Units<'a> {
         self.spans.len()
     }
 
+    /// How many there are, in words.
+    pub(super) fn amount(&self) -> String {
+        match self.len() {
+            1 => format!("1 {}", &self.unit.word()[..4]),
+            len => format!("{len} {}", self.unit.word()),
+        }
+    }
+
     /// The source text from unit `first` to unit `last`, both from 0.
     pub(super) fn slice(&self, first: usize, last: usize) -> &'a str {
         &self.text[self.spans[first].start..self.spans[last].end]
