@@ -106,9 +106,9 @@ pub(super) const TROUBLE: &[(&str, f32)] = &[
     ("invalid", 1.0),
 ];
 
-/// Whether what `query` looks for is single odd pieces, whose surroundings say little.
-pub(super) fn wants_odd(query: &str) -> bool {
-    cues(query).contains(&Cue::Odd)
+/// Whether what `query` looks for are single pieces, whose surroundings say little.
+pub(super) fn wants_alone(query: &str) -> bool {
+    cues(query).iter().any(|cue| matches!(cue, Cue::Odd | Cue::Added | Cue::Removed))
 }
 
 /// Whether the order is by what is worth seeing, not by the query's words: then lines of one

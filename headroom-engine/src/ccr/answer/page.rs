@@ -220,10 +220,10 @@ impl Page<'_> {
             return page;
         }
         order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-        let (alone, same) = (cues::wants_odd(query), if cues::wants_variety(query) { 1 } else { 3 });
+        let (alone, same) = (cues::wants_alone(query), if cues::wants_variety(query) { 1 } else { 3 });
         let (picked, complete) = self.pick(&pieces, &order, alone, same);
         let mut out = format!(
-            "#{}: {} of {} match \"{shown}\", {}",
+            "#{}: {} matches in {} for \"{shown}\", {}",
             self.handle,
             order.len(),
             units.amount(),

@@ -121,6 +121,7 @@ fn sections(lower: &str, pieces: &[Piece], cues: &[Cue], scores: &mut [f32]) {
         if ["diff --git ", "--- ", "+++ ", "index: "].iter().any(|start| line.starts_with(start)) {
             // Several header lines stand together; any of them may hold the name.
             header = if since <= 6 { header.max(*score) } else { *score };
+            *score *= 4.0; // what says which file it is comes before what changed there
             (since, in_diff) = (0, true);
         } else if in_diff {
             let added = line.starts_with('+') && cues.contains(&Cue::Added);
