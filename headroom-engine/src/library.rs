@@ -98,13 +98,7 @@ impl Compressed {
             Err(error) => return answer::unresolved(&error, self.originals.iter()),
         };
         let Some(original) = self.originals.get(handle) else { return answer::missing(handle) };
-        let mut request = answer::Request::new(handle, self.policy.answer_limit());
-        if let Some((first, last)) = arguments.range() {
-            request = request.range(first, last);
-        }
-        if let Some(query) = arguments.query() {
-            request = request.query(query);
-        }
+        let request = answer::Request::of(handle, &arguments, self.policy.answer_limit());
         ccr::answer(&original, &request, self.engine.counter())
     }
 
