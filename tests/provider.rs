@@ -1,4 +1,5 @@
 //! The double is itself under test: what it refuses, how it speaks, what it counts.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 #[path = "provider/refusals.rs"]
 mod refusals;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::{greeter, request};
 
 /// The request with these messages and changes.
-fn with(dialect: Dialect, messages: Value, changes: Value) -> String {
+fn with(dialect: Dialect, messages: &Value, changes: &Value) -> String {
     let mut body = request(dialect);
-    body["messages"] = messages;
+    body["messages"] = messages.clone();
     for (field, value) in changes.as_object().unwrap() {
         if value.is_null() {
             body.as_object_mut().unwrap().remove(field);
@@ -157,7 +157,7 @@ async fn anthropic() {
             "names must be unique",
         ),
     ] {
-        refused(Anthropic, with(Anthropic, messages, changes), words).await;
+        refused(Anthropic, with(Anthropic, &messages, &changes), words).await;
     }
     refused(Anthropic, "{\"model\":".to_owned(), "not valid JSON").await;
 }
@@ -202,7 +202,7 @@ async fn openai() {
         ),
         (json!([user("Hi"), openai_calls(&["a", "a"]), tool("a")]), unchanged(), "Duplicate"),
     ] {
-        refused(OpenAi, with(OpenAi, messages, changes), words).await;
+        refused(OpenAi, with(OpenAi, &messages, &changes), words).await;
     }
     refused(OpenAi, "[1,".to_owned(), "could not parse the JSON body").await;
 }
@@ -217,11 +217,11 @@ async fn the_unusual_is_accepted() {
         user(json!([result("b")])),
         user(json!([result("a"), {"type": "text", "text": "Both."}])),
     ]);
-    accepted(Anthropic, with(Anthropic, merged, json!({}))).await;
+    accepted(Anthropic, with(Anthropic, &merged, &json!({}))).await;
     let empty = json!([user("Hi"), {"role": "assistant", "content": "x"}, {"role": "system", "content": "y"}, user("z")]);
-    accepted(Anthropic, with(Anthropic, empty, json!({"tools": []}))).await;
+    accepted(Anthropic, with(Anthropic, &empty, &json!({"tools": []}))).await;
     let any_order = json!([user("Hi"), openai_calls(&["a", "b"]), tool("b"), tool("a"), user("Both.")]);
-    accepted(OpenAi, with(OpenAi, any_order, json!({}))).await;
+    accepted(OpenAi, with(OpenAi, &any_order, &json!({}))).await;
 }
 
 #[tokio::test]

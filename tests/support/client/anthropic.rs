@@ -127,7 +127,7 @@ impl Accumulator {
         if !self.stopped || self.open.is_some() {
             return malformed("the stream ended before message_stop");
         }
-        Ok(answer(self.blocks, self.stop, self.billed))
+        Ok(answer(&self.blocks, self.stop, self.billed))
     }
 }
 
@@ -135,10 +135,10 @@ pub(super) fn whole(body: &Value) -> Result<Answer, Malformed> {
     let (Some(blocks), Some(stop)) = (body["content"].as_array(), body["stop_reason"].as_str()) else {
         return malformed(format!("not a message: {body}"));
     };
-    Ok(answer(blocks.clone(), stop.to_owned(), billed(&body["usage"])))
+    Ok(answer(blocks, stop.to_owned(), billed(&body["usage"])))
 }
 
-fn answer(blocks: Vec<Value>, stop: String, billed: Billed) -> Answer {
+fn answer(blocks: &[Value], stop: String, billed: Billed) -> Answer {
     let message = json!({"role": "assistant", "content": blocks});
     Answer { message, stop, billed, dialect: Dialect::Anthropic }
 }

@@ -92,7 +92,7 @@ impl Accumulator {
             return malformed("the stream ended before [DONE]");
         }
         let content = self.content.filter(|text| !text.is_empty() || self.calls.is_empty());
-        Ok(answer(content.into(), self.calls, self.stop, self.billed))
+        Ok(answer(&content.into(), self.calls, self.stop, self.billed))
     }
 }
 
@@ -102,10 +102,10 @@ pub(super) fn whole(body: &Value) -> Result<Answer, Malformed> {
         return malformed(format!("not a completion: {body}"));
     };
     let calls = choice["message"]["tool_calls"].as_array().cloned().unwrap_or_default();
-    Ok(answer(choice["message"]["content"].clone(), calls, stop.to_owned(), billed(&body["usage"])))
+    Ok(answer(&choice["message"]["content"], calls, stop.to_owned(), billed(&body["usage"])))
 }
 
-fn answer(content: Value, calls: Vec<Value>, stop: String, billed: Billed) -> Answer {
+fn answer(content: &Value, calls: Vec<Value>, stop: String, billed: Billed) -> Answer {
     let mut message = json!({"role": "assistant", "content": content});
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();

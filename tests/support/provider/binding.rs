@@ -4,31 +4,17 @@
 //! before it: model, tools, system prompt and every earlier block. The real signatures are opaque;
 //! what they refuse is the same.
 
+use headroom_engine::catalogue::model;
 use serde_json::Value;
 
 use super::prefix::{Prefix, blocks};
 
 const KEY: &[u8; 32] = b"the double's own signing key....";
 
-/// Models on which thinking is bound to the conversation before it (November 2026).
-#[must_use]
-pub fn binds_prefix(model: &str) -> bool {
-    [
-        "claude-opus-5-5",
-        "claude-sonnet-5-5",
-        "claude-fable-5-1",
-        "claude-fable-5-2",
-        "claude-mythos-5-1",
-        "claude-mythos-5-2",
-    ]
-    .iter()
-    .any(|bound| model.starts_with(bound))
-}
-
 /// Two words, so that a wrong prefix can be told from forged thinking.
-pub(super) fn sign(model: &str, thinking: &str, chain: [u8; 32]) -> String {
-    let own = word(&[model.as_bytes(), thinking.as_bytes()]);
-    let place = if binds_prefix(model) { chain } else { [0; 32] };
+pub(super) fn sign(name: &str, thinking: &str, chain: [u8; 32]) -> String {
+    let own = word(&[name.as_bytes(), thinking.as_bytes()]);
+    let place = if model(name).checks_prefix { chain } else { [0; 32] };
     format!("{own}{}", word(&[own.as_bytes(), &place]))
 }
 
@@ -43,7 +29,7 @@ fn word(parts: &[&[u8]]) -> String {
 
 /// Checks every thinking block of a request.
 pub(super) fn check(body: &Value, prefix: &Prefix) -> Result<(), String> {
-    let model = body["model"].as_str().unwrap_or_default();
+    let name = body["model"].as_str().unwrap_or_default();
     for (at, message) in body["messages"].as_array().into_iter().flatten().enumerate() {
         if message["role"] != "assistant" {
             continue;
@@ -58,7 +44,7 @@ pub(super) fn check(body: &Value, prefix: &Prefix) -> Result<(), String> {
             };
             let thinking = block["thinking"].as_str().unwrap_or_default();
             let Some(chain) = prefix.before(at, index) else { continue };
-            let expected = sign(model, thinking, chain);
+            let expected = sign(name, thinking, chain);
             if signature == expected {
                 continue;
             }

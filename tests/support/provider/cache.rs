@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use headroom_engine::catalogue::model;
 use serde_json::Value;
 
 use super::{prefix::Prefix, received::Usage};
@@ -35,9 +36,9 @@ impl Cache {
         if body.get("cache_control").is_some_and(|control| !control.is_null()) {
             breakpoints.extend((0..items.len()).rev().find(|&at| items[at].kind != "thinking"));
         }
+        let minimum = model(body["model"].as_str().unwrap_or_default()).cache_minimum as usize;
         breakpoints.sort_unstable();
-        breakpoints
-            .retain(|&at| prefix.tokens(at + 1) >= minimum(body["model"].as_str().unwrap_or_default()));
+        breakpoints.retain(|&at| prefix.tokens(at + 1) >= minimum);
         let found = breakpoints.iter().filter_map(|&at| self.look_back(prefix, at)).max();
         let cache_read = found.map_or(0, |at| prefix.tokens(at + 1));
         let end = breakpoints.last().map_or(0, |&at| prefix.tokens(at + 1));
@@ -73,19 +74,5 @@ impl Cache {
         self.0.extend(prefix.hashes());
         let cache_read = if read < OPENAI_MINIMUM { 0 } else { read / OPENAI_STEP * OPENAI_STEP };
         Usage { total, cache_read, cache_write: 0, output: 0 }
-    }
-}
-
-/// The shortest prefix that is cached, in tokens (provider documentation, November 2026).
-fn minimum(model: &str) -> usize {
-    match model {
-        m if m.starts_with("claude-opus-5") || m.starts_with("claude-fable-5") => 512,
-        m if ["claude-opus-4-5", "claude-opus-4-6", "claude-haiku-4-5"]
-            .iter()
-            .any(|old| m.starts_with(old)) =>
-        {
-            4_096
-        }
-        _ => 1_024,
     }
 }

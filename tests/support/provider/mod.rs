@@ -29,8 +29,9 @@ use std::{
 
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 
+pub use headroom_engine::TOOL_NAME as RETRIEVAL_TOOL;
+
 pub use asker::{Asker, Question};
-pub use binding::binds_prefix;
 pub use check::Rejection;
 pub use received::{Received, Usage, text_of};
 pub use replay::{Replay, turn_of};
@@ -39,9 +40,6 @@ pub use script::{Block, Fault, Framing, Gate, Reply, Script, Turn};
 pub(crate) use prefix::blocks as blocks_of;
 
 use crate::Dialect;
-
-/// The name under which the layer lists its retrieval tool unless its policy says otherwise.
-pub const RETRIEVAL_TOOL: &str = "retrieve_original_content";
 
 /// A running double. It stops when it is dropped.
 pub struct Provider {

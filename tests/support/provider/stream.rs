@@ -83,9 +83,7 @@ fn steps(dialect: Dialect, turn: &Turn, events: &[Event]) -> Vec<Step> {
             cut(turn.framing, &mut run, &mut steps);
             steps.push(Step::Wait(gate.clone()));
         }
-        if at < end {
-            run.push(events[at].bytes(turn.newline));
-        }
+        run.extend(events[..end].get(at).map(|event| event.bytes(turn.newline)));
     }
     let fault = turn.fault.as_ref().map(|(_, fault)| fault);
     if let Some(Fault::Error { kind, message }) = fault {

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use headroom_engine::catalogue::model;
 use serde_json::Value;
 
 use super::{Checked, Rejection, array, is_name};
-use crate::provider::{binding::binds_prefix, prefix::blocks};
+use crate::provider::prefix::blocks;
 
 const MAX_BREAKPOINTS: usize = 4;
 
@@ -75,7 +76,7 @@ fn contents(body: &Value) -> Checked {
                 "messages.{at}: all messages must have non-empty content except for the optional final assistant message"
             )));
         }
-        if role == "assistant" && blocks.last().is_some_and(|block| is_thinking(block)) {
+        if role == "assistant" && blocks.last().is_some_and(is_thinking) {
             return Err(Rejection::invalid(format!(
                 "messages.{at}: The final block in an assistant message cannot be `thinking`."
             )));
@@ -89,7 +90,7 @@ fn contents(body: &Value) -> Checked {
         return Err(Rejection::invalid("messages: first message must use the \"user\" role"));
     }
     let prefilled = messages.last().is_some_and(|message| message["role"] == "assistant");
-    if prefilled && (thinking || binds_prefix(body["model"].as_str().unwrap_or_default())) {
+    if prefilled && (thinking || model(body["model"].as_str().unwrap_or_default()).checks_prefix) {
         return Err(Rejection::invalid(
             "This model does not support assistant message prefill. The conversation must end with a user message.",
         ));

@@ -1,0 +1,16 @@
+//! Placeholder until the splicers land.
+use crate::history::LedgerKey;
+use bytes::Bytes;
+
+/// A ledger record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where in which conversation.
+    pub key: LedgerKey,
+    /// Opaque.
+    pub value: Bytes,
+}
+
+/// How to go on.
+#[derive(Clone, Debug)]
+pub struct Continuation;
