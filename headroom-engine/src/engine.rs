@@ -29,7 +29,6 @@ use crate::{
     memo::{Key, Memo, Outcome},
     originals::Originals,
     policy::{Policy, RequestContext, Route, ToolPolicy},
-    rank::Query,
     recall::{Recall, restore},
     reduce::{Context, Gate, Reducer, Refusal},
     report::{BlockReport, Reason, Report},
@@ -247,15 +246,25 @@ impl Scanned {
     #[must_use]
     pub fn rewrite(self, policy: &Policy, records: &[Record]) -> Rewrite {
         let body = self.body.clone();
-        catch_unwind(AssertUnwindSafe(|| self.run(policy, records)))
+        catch_unwind(AssertUnwindSafe(|| self.run(policy, records, None)))
             .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
     }
 
-    fn run(self, policy: &Policy, records: &[Record]) -> Rewrite {
+    /// [`Scanned::rewrite`] for the library, whose caller decides the treatment.
+    pub(crate) fn rewrite_as(self, policy: &Policy, treatment: Treatment) -> Rewrite {
+        let body = self.body.clone();
+        catch_unwind(AssertUnwindSafe(|| self.run(policy, &[], Some(treatment))))
+            .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
+    }
+
+    fn run(self, policy: &Policy, records: &[Record], treatment: Option<Treatment>) -> Rewrite {
         let mut report = Report { mode: policy.mode(), ..Report::default() };
         let Ok(text) = std::str::from_utf8(&self.body) else { return untouched(self.body, report) };
 
-        let (treatment, limited) = plan::decide(text, &self.conversation, policy, self.context.route);
+        let (treatment, limited) = match treatment {
+            Some(treatment) => (treatment, None),
+            None => plan::decide(text, &self.conversation, policy, self.context.route),
+        };
         report.limited = limited;
         if treatment == Treatment::Off {
             return untouched(self.body, report);

@@ -67,7 +67,7 @@ pub(crate) fn decide(
     if tools.iter().any(|(name, _)| is_retrieval_name(name, policy.retrieval_tool())) {
         return (Treatment::ClientOwned(Retrievable(())), Some(Reason::ClientOwned));
     }
-    if route == Route::ExactOnly {
+    if route == Route::ExactOnly || conversation.tools_unreadable {
         return exact(Reason::RouteExact);
     }
     if conversation.several_answers {
