@@ -43,6 +43,16 @@ impl Str {
         let raw = self.raw(body);
         if self.escaped { unescape(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) }
     }
+
+    /// Whether the decoded text is longer than `limit` bytes, however it is spelled.
+    pub(crate) fn longer_than(&self, limit: usize, body: &str) -> bool {
+        let raw = self.raw(body).len();
+        // No escape is shorter than what it stands for, nor more than six times as long.
+        raw > limit
+            && (!self.escaped
+                || raw > 6 * limit
+                || self.decode(body).is_none_or(|decoded| decoded.len() > limit))
+    }
 }
 
 /// Decodes the inside of a valid string literal.
