@@ -139,18 +139,85 @@ fn exchange(value: &mut Json, path: &[usize], odd: &Json, twice: bool) {
 
 /// What parsers are known to stumble over, in the manner of JSONTestSuite's `n_` and `i_` files.
 const BROKEN: &[&[u8]] = &[
-    b"", b" ", b"[", b"]", b"{", b"}", b"[1,]", b"[,1]", b"[1,,2]", b"[1 2]", b"[1}", b"{\"a\"}",
-    b"{\"a\":}", b"{\"a\":1,}", b"{\"a\" 1}", b"{a:1}", b"{'a':1}", b"{\"a\":1}}", b"{\"a\":1,,}", b"[-]",
-    b"[+1]", b"[01]", b"[1.]", b"[.1]", b"[1e]", b"[1e+]", b"[0x1]", b"[NaN]", b"[Infinity]", b"[-Infinity]",
-    b"[1_000]", b"[\xef\xbc\x91]", b"nul", b"tru", b"TRUE", b"[nul]", b"\"", b"\"\\\"", b"[\"\\x\"]",
-    b"[\"\\u12\"]", b"[\"\\uqqqq\"]", b"[\"\\\xff\"]", b"[\"\t\"]", b"[\"\n\"]", b"[\"\0\"]", b"[\"a\"\"b\"]",
-    b"\xef\xbb\xbf{}", b"\xef\xbb\xbf", b"\xff\xfe{\0}\0", b"\0{\0}", b"[\"\xff\"]", b"[\"\xed\xa0\x80\"]",
-    b"[\"\xc0\xaf\"]", b"[\"\xf4\xbf\xbf\xbf\"]", b"/* */{}", b"{}//", b"{}#", b"[1]x", b"{\"a\":/*b*/1}",
-    b"<html>", b"a=1&b=2", b"event: message\ndata: {}\n\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xae\x05\x00",
-    b"\x28\xb5\x2f\xfd\x04\x00", b"--boundary\r\nContent-Type: text/plain\r\n\r\nx\r\n--boundary--",
-    b"[1e400]", b"[\"\\ud800\"]", b"123456789012345678901234567890", b"[]", b"\"text\"", b"null", b"{}",
-    b"{\"messages\":1}", b"{\"messages\":null}", b"{\"messages\":{}}", b"{\"messages\":[1]}",
-    b"{\"messages\":[[]]}", b"{\"messages\":[],\"messages\":[]}", b"{\"messages\":[]} {}",
+    b"",
+    b" ",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"[1,]",
+    b"[,1]",
+    b"[1,,2]",
+    b"[1 2]",
+    b"[1}",
+    b"{\"a\"}",
+    b"{\"a\":}",
+    b"{\"a\":1,}",
+    b"{\"a\" 1}",
+    b"{a:1}",
+    b"{'a':1}",
+    b"{\"a\":1}}",
+    b"{\"a\":1,,}",
+    b"[-]",
+    b"[+1]",
+    b"[01]",
+    b"[1.]",
+    b"[.1]",
+    b"[1e]",
+    b"[1e+]",
+    b"[0x1]",
+    b"[NaN]",
+    b"[Infinity]",
+    b"[-Infinity]",
+    b"[1_000]",
+    b"[\xef\xbc\x91]",
+    b"nul",
+    b"tru",
+    b"TRUE",
+    b"[nul]",
+    b"\"",
+    b"\"\\\"",
+    b"[\"\\x\"]",
+    b"[\"\\u12\"]",
+    b"[\"\\uqqqq\"]",
+    b"[\"\\\xff\"]",
+    b"[\"\t\"]",
+    b"[\"\n\"]",
+    b"[\"\0\"]",
+    b"[\"a\"\"b\"]",
+    b"\xef\xbb\xbf{}",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe{\0}\0",
+    b"\0{\0}",
+    b"[\"\xff\"]",
+    b"[\"\xed\xa0\x80\"]",
+    b"[\"\xc0\xaf\"]",
+    b"[\"\xf4\xbf\xbf\xbf\"]",
+    b"/* */{}",
+    b"{}//",
+    b"{}#",
+    b"[1]x",
+    b"{\"a\":/*b*/1}",
+    b"<html>",
+    b"a=1&b=2",
+    b"event: message\ndata: {}\n\n",
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xae\x05\x00",
+    b"\x28\xb5\x2f\xfd\x04\x00",
+    b"--boundary\r\nContent-Type: text/plain\r\n\r\nx\r\n--boundary--",
+    b"[1e400]",
+    b"[\"\\ud800\"]",
+    b"123456789012345678901234567890",
+    b"[]",
+    b"\"text\"",
+    b"null",
+    b"{}",
+    b"{\"messages\":1}",
+    b"{\"messages\":null}",
+    b"{\"messages\":{}}",
+    b"{\"messages\":[1]}",
+    b"{\"messages\":[[]]}",
+    b"{\"messages\":[],\"messages\":[]}",
+    b"{\"messages\":[]} {}",
 ];
 
 #[test]
@@ -164,7 +231,9 @@ fn broken_json_is_an_error() {
 #[test]
 fn broken_json_in_a_result_stays_as_it_is() {
     for broken in BROKEN.iter().filter_map(|broken| std::str::from_utf8(broken).ok()) {
-        for source in [broken.to_owned(), broken.repeat(40), format!("[{}{broken}]", "{\"a\": 1}, ".repeat(40))] {
+        for source in
+            [broken.to_owned(), broken.repeat(40), format!("[{}{broken}]", "{\"a\": 1}, ".repeat(40))]
+        {
             for dialect in DIALECTS {
                 let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
                 for crew in CREWS {
@@ -201,14 +270,20 @@ fn deep_nesting_needs_no_stack() {
                 ("\"Go on\"", format!("[{{\"type\":\"text\",\"text\":\"Go on\"}},{deep}]")),
                 ("\"Go on\"", quoted.clone()),
                 (literal, format!("[{{\"type\":\"text\",\"text\":{literal}}},{deep}]")),
-                (literal, format!("[{{\"type\":\"text\",\"text\":{literal}}},{{\"type\":\"text\",\"text\":{quoted}}}]")),
+                (
+                    literal,
+                    format!(
+                        "[{{\"type\":\"text\",\"text\":{literal}}},{{\"type\":\"text\",\"text\":{quoted}}}]"
+                    ),
+                ),
             ] {
                 let body = usual.replacen(from, &to, 1);
                 for crew in CREWS {
                     let Ok(out) = survives(&engine(crew).0, dialect, body.clone().into()) else {
                         panic!("{}", from)
                     };
-                    let saved = |out: &Rewrite| out.report.blocks[0].tokens_in - out.report.blocks[0].tokens_out;
+                    let saved =
+                        |out: &Rewrite| out.report.blocks[0].tokens_in - out.report.blocks[0].tokens_out;
                     if crew == Crew::Doubles && !to.contains("Go on") && from != "\"Go on\"" {
                         assert!(saved(&out) > 0, "the good text is still rewritten beside {from}");
                     }
@@ -220,7 +295,9 @@ fn deep_nesting_needs_no_stack() {
 
 #[test]
 fn huge_texts_are_survived() {
-    for text in ["a".repeat(6 << 20), "[".repeat(2 << 20), "\\u0000\\n".repeat(1 << 18), "{\"a\":".repeat(1 << 18)] {
+    for text in
+        ["a".repeat(6 << 20), "[".repeat(2 << 20), "\\u0000\\n".repeat(1 << 18), "{\"a\":".repeat(1 << 18)]
+    {
         let text = if text.starts_with('\\') { "\0\n".repeat(1 << 18) } else { text };
         for dialect in DIALECTS {
             let body = spell(dialect, &one_result(&text), Spelling::COMPACT);
@@ -254,10 +331,7 @@ fn one_bad_block_leaves_the_others_rewritten() {
     for vice in Vice::ALL {
         for dialect in DIALECTS {
             for policy in [eager(), Policy::exact()] {
-                let engine = Engine::builder()
-                    .reducer(Arc::new(Middle))
-                    .reducer(Arc::new(Bad(vice)))
-                    .build();
+                let engine = Engine::builder().reducer(Arc::new(Middle)).reducer(Arc::new(Bad(vice))).build();
                 let body = spell(dialect, &bad_company(&bad), Spelling::COMPACT);
                 let out = rewrite(&engine, dialect, &body, &policy);
                 align(dialect, &body, utf8(&out.body), out.report.tool_listed);
@@ -269,7 +343,10 @@ fn one_bad_block_leaves_the_others_rewritten() {
                 let reasons: Vec<Reason> = out.report.blocks.iter().map(|block| block.reason).collect();
                 assert!(!reasons[1].replaced(), "{vice:?}: {reasons:?}");
                 if policy != Policy::exact() {
-                    assert!(reasons[0] == Reason::Elided && reasons[2] == Reason::Elided, "{vice:?}: {reasons:?}");
+                    assert!(
+                        reasons[0] == Reason::Elided && reasons[2] == Reason::Elided,
+                        "{vice:?}: {reasons:?}"
+                    );
                 }
                 // The same one every turn, remembered or not.
                 let again = rewrite(&engine, dialect, &body, &policy);
@@ -303,7 +380,8 @@ fn an_ambiguous_message_does_not_take_the_body_with_it() {
     for dialect in DIALECTS {
         let body = spell(dialect, &bad_company(""), Spelling::COMPACT);
         let before = rewrite(&engine(Crew::Doubles).0, dialect, &body, &eager());
-        let at = headroom_tests::json::span(&body, headroom_tests::places::messages(&body).last().unwrap()).end;
+        let at =
+            headroom_tests::json::span(&body, headroom_tests::places::messages(&body).last().unwrap()).end;
         let later = r#",{"role":"user","role":"user","content":"a","content":"b"}"#;
         let body = format!("{}{later}{}", &body[..at], &body[at..]);
         let out = survives(&engine(Crew::Doubles).0, dialect, body.clone().into()).expect("scanned");

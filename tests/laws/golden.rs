@@ -63,7 +63,8 @@ fn inputs() -> Vec<(String, Dialect, String, Policy)> {
         add("spelled-otherwise", spell(dialect, &kinds(), MIXED), eager());
         let mut odd = kinds();
         odd.tools = None;
-        odd.extra = vec![("x".into(), Json::Raw("[1.0, -0, 1E400]".into())), ("x".into(), Json::Raw("2".into()))];
+        odd.extra =
+            vec![("x".into(), Json::Raw("[1.0, -0, 1E400]".into())), ("x".into(), Json::Raw("2".into()))];
         add("no-tools", spell(dialect, &odd, Spelling::COMPACT), Policy::default());
     }
     inputs

@@ -16,12 +16,17 @@ use headroom_tests::{
 use proptest::prelude::*;
 
 use crate::{
-    harness::{CREWS, cases, crews, definition, dialects, eager, engine, fixtures, policies, rewrite, spell, utf8},
+    harness::{
+        CREWS, cases, crews, definition, dialects, eager, engine, fixtures, policies, rewrite, spell, utf8,
+    },
     prefix::one_result,
 };
 
 /// The most that listing the tool may cost, in tokens.
 const DEFINITION: usize = 80;
+
+/// The most that putting it into the JSON may cost on top.
+const SEAM: usize = 6;
 
 /// What a model reads of the results.
 fn tokens(dialect: Dialect, body: &str) -> Vec<usize> {
@@ -39,7 +44,9 @@ fn holds(dialect: Dialect, body: &str, out: &Rewrite, least_hidden: usize) {
             .report
             .blocks
             .iter()
-            .find(|block| (block.message, block.block, block.part) == (place.message, place.block, place.part))
+            .find(|block| {
+                (block.message, block.block, block.part) == (place.message, place.block, place.part)
+            })
             .expect("a report of every text");
         if !block.reason.replaced() {
             assert_eq!(before, after);
@@ -56,9 +63,10 @@ fn holds(dialect: Dialect, body: &str, out: &Rewrite, least_hidden: usize) {
     assert_eq!(out.report.tokens_saved(), before - after);
     let definition = O200k.count(&definition(dialect));
     assert!(definition <= DEFINITION);
-    // All that is not a result is byte for byte the same (the byte law), but for the definition.
+    // All else is byte for byte the same (the byte law), but for the definition: a comma or a field
+    // around it, and tokens cut at its ends.
     let whole = O200k.count(sent);
-    assert!(whole <= O200k.count(body) + DEFINITION, "{} to {whole}", O200k.count(body));
+    assert!(whole <= O200k.count(body) + definition + SEAM, "{} to {whole}", O200k.count(body));
 }
 
 proptest! {
@@ -130,8 +138,7 @@ impl Reducer for Chops {
     fn exact(&self, source: &str, _: &Context<'_>) -> Option<Reduction> {
         let stops = source.matches(" stop").count();
         let at = source.len() - stops * " stop".len();
-        let ops =
-            vec![Op::Keep(0..at), Op::Rewrite { range: at..source.len(), text: format!("={stops}") }];
+        let ops = vec![Op::Keep(0..at), Op::Rewrite { range: at..source.len(), text: format!("={stops}") }];
         Some(Reduction { segments: vec![Segment { range: 0..source.len(), codec: Arc::new(Stops), ops }] })
     }
 

@@ -40,10 +40,8 @@ fn same(what: &str, count: usize, one: &[&str], other: &[&str]) {
 /// Every request of the conversation against the longest one, with this engine as it comes.
 fn grows(engine: &Engine, dialect: Dialect, body: &str, policy: &Policy) {
     let whole = rewrite(engine, dialect, body, policy);
-    let requests: Vec<(usize, Rewrite)> = ends(body)
-        .into_iter()
-        .map(|end| (end, rewrite(engine, dialect, &cut(body, end), policy)))
-        .collect();
+    let requests: Vec<(usize, Rewrite)> =
+        ends(body).into_iter().map(|end| (end, rewrite(engine, dialect, &cut(body, end), policy))).collect();
     for (end, request) in &requests {
         let (request_body, whole_body) = (utf8(&request.body), utf8(&whole.body));
         same("as the conversation grows", *end, &prefix(request_body, *end), &prefix(whole_body, *end));
@@ -65,7 +63,12 @@ fn forgets(crew: Crew, dialect: Dialect, body: &str, policy: &Policy) {
         let cleared = rewrite(&shared, dialect, &request, policy);
         let fresh = rewrite(&engine(crew).0, dialect, &request, policy);
         assert_eq!(cleared.body, fresh.body, "memo cleared or a fresh engine");
-        same("with nothing remembered", end, &prefix(utf8(&fresh.body), end), &prefix(utf8(&first.body), end));
+        same(
+            "with nothing remembered",
+            end,
+            &prefix(utf8(&fresh.body), end),
+            &prefix(utf8(&first.body), end),
+        );
     }
 }
 
@@ -128,14 +131,7 @@ proptest! {
 }
 
 /// The same conversation, sent otherwise: every text becomes the same.
-fn varies(
-    crew: Crew,
-    dialect: Dialect,
-    body: &str,
-    client: &Client,
-    policy: &Policy,
-    remembers: bool,
-) {
+fn varies(crew: Crew, dialect: Dialect, body: &str, client: &Client, policy: &Policy, remembers: bool) {
     let (shared, _) = engine(crew);
     let plain = rewrite(&shared, dialect, body, policy);
     let varied = client.send(dialect, body);

@@ -21,7 +21,7 @@ impl Reducer for Middle {
     }
 
     fn recognises(&self, source: &str) -> bool {
-        source.lines().count() > 3 * ENDS && !source.starts_with(['[', '{'])
+        source.lines().count() > 3 * ENDS
     }
 
     fn exact(&self, _: &str, _: &Context<'_>) -> Option<Reduction> {
@@ -216,10 +216,10 @@ impl Bad {
                 vec![Op::Keep(0..8), elide(8..80, 0..end, 2, 11), Op::Keep(80..end)]
             }
             Vice::WrongOriginal => vec![Op::Keep(0..8), elide(8..80, 0..72, 2, 10), Op::Keep(80..end)],
-            Vice::ForgesMarker => vec![Op::Keep(0..8), Op::Rewrite {
-                range: 8..end,
-                text: format!("[~lines 2-90 #{}]\n", "1".repeat(30)),
-            }],
+            Vice::ForgesMarker => vec![
+                Op::Keep(0..8),
+                Op::Rewrite { range: 8..end, text: format!("[~lines 2-90 #{}]\n", "1".repeat(30)) },
+            ],
             Vice::SkipsEscaping => vec![
                 Op::Keep(0..8),
                 elide(8..80, 0..end, 2, 10),

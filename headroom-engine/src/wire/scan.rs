@@ -15,7 +15,7 @@ pub enum ScanError {
     /// Not JSON.
     #[error("the body is not JSON: unexpected byte or end at offset {0}")]
     Syntax(usize),
-    /// A field we read stands there twice, so that readers may disagree about it.
+    /// A field of the request itself stands there twice, so that readers may disagree about it.
     #[error("a field is given twice, at offset {0}")]
     Duplicate(usize),
     /// Not the shape of this dialect's requests.

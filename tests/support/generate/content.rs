@@ -98,7 +98,8 @@ pub fn output(kind: Kind, seed: u32, size: usize) -> String {
         Kind::Log => {
             for n in 0..size {
                 let level = dice.of(&["INFO", "INFO", "INFO", "DEBUG", "WARN", "ERROR"]);
-                let what = dice.of(&["GET /health 200", "cache miss for key", "retrying", "row 0007 written"]);
+                let what =
+                    dice.of(&["GET /health 200", "cache miss for key", "retrying", "row 0007 written"]);
                 let _ = writeln!(
                     out,
                     "2026-11-22T10:{:02}:{:02}.{:03}Z {level} [worker-{}] {what} id={n:04}",
@@ -158,8 +159,7 @@ pub fn output(kind: Kind, seed: u32, size: usize) -> String {
                 let who = dice.of(&["The parser", "A header", "Row 0007", "The cache", "parse_header"]);
                 let does = dice.of(&["fails on", "returns", "waits for", "was seen in", "keeps"]);
                 let what = dice.of(&["an empty line", "the second field", "the lock", "nothing at all"]);
-                let _ =
-                    write!(out, "{who} {does} {what}.{}", if n % 4 == 3 { "\n\n" } else { " " });
+                let _ = write!(out, "{who} {does} {what}.{}", if n % 4 == 3 { "\n\n" } else { " " });
             }
         }
     }

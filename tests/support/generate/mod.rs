@@ -176,7 +176,12 @@ fn turn() -> impl Strategy<Value = Turn> {
 }
 
 fn calling_turn() -> impl Strategy<Value = Turn> {
-    (any::<bool>(), option::of(content::prose(1)), vec(call(), 1..4), option::weighted(0.2, content::prose(1)))
+    (
+        any::<bool>(),
+        option::of(content::prose(1)),
+        vec(call(), 1..4),
+        option::weighted(0.2, content::prose(1)),
+    )
         .prop_map(|(thinks, says, calls, adds)| Turn::Model { thinks, says, calls, adds })
 }
 
@@ -237,9 +242,9 @@ fn odd_blocks() -> impl Strategy<Value = Json> {
 }
 
 fn odd_messages() -> impl Strategy<Value = Json> {
-    (odd_values(), prop_oneof![Just("narrator"), Just("system"), Just("function")]).prop_map(|(value, role)| {
-        object([("role", role.into()), ("content", "as it is".into()), ("value", value)])
-    })
+    (odd_values(), prop_oneof![Just("narrator"), Just("system"), Just("function")]).prop_map(
+        |(value, role)| object([("role", role.into()), ("content", "as it is".into()), ("value", value)]),
+    )
 }
 
 /// The id of a call, by its place.
