@@ -38,8 +38,8 @@ fn kinds() -> Talk {
             is_error,
         };
         let calls = vec![
-            call(Content::Text(output(kind, seed, 60)), false),
-            call(Content::Parts(vec![Part::Text(output(kind, seed + 20, 12)), Part::Image]), at % 2 == 0),
+            call(Content::Text(output(kind, seed, 36)), false),
+            call(Content::Parts(vec![Part::Text(output(kind, seed + 20, 8)), Part::Image]), at % 2 == 0),
         ];
         let says = Some(format!("Now {kind:?}."));
         talk.turns.push(Turn::Model { thinks: at % 3 == 0, says, calls, adds: None });
@@ -89,7 +89,8 @@ fn default_engine(crew: Crew) -> Engine {
 fn golden_bytes_are_the_same_on_every_run_and_thread_count() {
     let write = std::env::args().any(|argument| argument == WRITE);
     for (name, dialect, body, policy) in inputs() {
-        for crew in [Crew::Doubles, Crew::BuiltIn] {
+        let doubles = name.ends_with(".kinds").then_some(Crew::Doubles);
+        for crew in doubles.into_iter().chain([Crew::BuiltIn]) {
             let path = path(crew, &name);
             let out = rewrite(&default_engine(crew), dialect, &body, &policy);
             align(dialect, &body, utf8(&out.body), out.report.tool_listed);
