@@ -3,7 +3,12 @@
 
 pub mod ccr;
 pub mod compress;
+pub mod intercept;
+mod ledger;
 pub mod rank;
 pub mod reduce;
 pub mod tokens;
 mod wire;
+
+pub use ledger::{LedgerKey, Record};
+pub use wire::Dialect;

@@ -41,11 +41,21 @@ pub(super) struct Ending {
     pub(super) output: Option<u64>,
 }
 
+/// What becomes of the rounds' texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// Each is a block of its own.
+    Blocks,
+    /// They are one text with this between them, each but the first without white space in front.
+    Joined(&'static str),
+    /// Only the last round's is part of the answer.
+    Last,
+}
+
 pub(super) struct Exchange {
     parts: Parts,
     round: u32,
-    /// Texts of all but the last round are not part of the answer.
-    last_text_only: bool,
+    texts: Texts,
     handles: Vec<(Handle, &'static str)>,
     redeemed: Vec<(Handle, Option<String>)>,
     answered: Vec<(Handle, Option<String>, Option<(usize, usize)>, Option<Unit>)>,
@@ -58,12 +68,12 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(parts: Parts, last_text_only: bool) -> Self {
+    pub(super) fn new(parts: Parts, texts: Texts) -> Self {
         let handles = parts.originals.handles();
         Self {
             parts,
             round: 0,
-            last_text_only,
+            texts,
             handles,
             redeemed: Vec::new(),
             answered: Vec::new(),
@@ -81,6 +91,10 @@ impl Exchange {
 
     pub(super) fn dialect(&self) -> Dialect {
         self.parts.dialect
+    }
+
+    pub(super) fn texts(&self) -> Texts {
+        self.texts
     }
 
     /// The current round; 0 answers the client's own request.
@@ -158,15 +172,22 @@ impl Exchange {
     #[expect(clippy::type_complexity, reason = "two failures that are told apart once")]
     fn resolve(&self, call: &Call) -> Result<(Arguments, Result<Handle, Unresolved>), ccr::BadArguments> {
         let arguments = Arguments::parse(&call.arguments)?;
-        let known: Vec<Handle> =
-            self.handles.iter().map(|(handle, _)| *handle).chain(self.redeemed.iter().map(|(handle, _)| *handle)).collect();
+        let known: Vec<Handle> = self
+            .handles
+            .iter()
+            .map(|(handle, _)| *handle)
+            .chain(self.redeemed.iter().map(|(handle, _)| *handle))
+            .collect();
         let handle = arguments.resolve(&known);
         Ok((arguments, handle))
     }
 
     fn original(&self, handle: Handle) -> Option<String> {
         self.parts.originals.get(handle).or_else(|| {
-            self.redeemed.iter().find(|(known, _)| *known == handle).and_then(|(_, original)| original.clone())
+            self.redeemed
+                .iter()
+                .find(|(known, _)| *known == handle)
+                .and_then(|(_, original)| original.clone())
         })
     }
 
@@ -230,8 +251,11 @@ impl Exchange {
         };
         let insert = format!("{},{results}", round.message);
         for block in &round.blocks {
+            if self.texts == Texts::Last && matches!(block.kind, Kind::Text(_)) {
+                continue;
+            }
             self.see(block);
-            if block.is_visible() && !self.is_dropped(block) {
+            if block.is_visible() {
                 self.restoration.earlier.push(Digest::of(block));
                 if let Kind::Text(text) = &block.kind {
                     self.restoration.prefix.push_str(text);
@@ -309,8 +333,12 @@ impl Exchange {
             return;
         }
         let item = match &block.kind {
-            Kind::Text(_) if self.is_dropped(block) => return,
-            Kind::Text(text) => Item::Text(text.clone()),
+            Kind::Text(text) => match self.texts {
+                Texts::Joined(joint) if self.visible.iter().any(|item| matches!(item, Item::Text(_))) => {
+                    Item::Text(format!("{joint}{}", text.trim_start()))
+                }
+                _ => Item::Text(text.clone()),
+            },
             Kind::Call(call) => {
                 Item::Call { id: call.id.clone(), name: call.name.clone(), arguments: call.arguments.clone() }
             }

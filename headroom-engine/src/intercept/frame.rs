@@ -19,7 +19,10 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub(super) enum Frame {
     Event(Event),
     /// `first` is the start of the event, and then holds at least as many bytes as the cap.
-    Piece { bytes: Bytes, first: bool },
+    Piece {
+        bytes: Bytes,
+        first: bool,
+    },
 }
 
 /// A server-sent event.
@@ -64,6 +67,10 @@ impl Framer {
         }
     }
 
+    pub(super) fn cap(&self) -> usize {
+        self.cap
+    }
+
     pub(super) fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);
     }
@@ -73,7 +80,8 @@ impl Framer {
         if let Some(end) = self.scan() {
             return Some(self.take(end, true));
         }
-        (self.buffer.len() > self.cap || (self.passing && self.cursor > 0)).then(|| self.take(self.cursor, false))
+        (self.buffer.len() > self.cap || (self.passing && self.cursor > 0))
+            .then(|| self.take(self.cursor, false))
     }
 
     /// What is left at the end of the stream.
@@ -248,7 +256,9 @@ mod tests {
     #[test]
     fn edge_52_line_ends_comments_bom_and_odd_data_lines() {
         for end in ["\n", "\r\n", "\r"] {
-            let text = ["\u{feff}event: a", ": note", "data:x\u{2028}y", "data: z", "id: 7", "", "data", "", ""].join(end);
+            let text =
+                ["\u{feff}event: a", ": note", "data:x\u{2028}y", "data: z", "id: 7", "", "data", "", ""]
+                    .join(end);
             let (events, bytes) = frames(&[text.as_bytes()], EVENT_CAP);
             assert_eq!(
                 events,
@@ -271,7 +281,8 @@ mod tests {
         let text = format!("data: 1\n\ndata: {}\n\ndata: 2\n\n", "x".repeat(100));
         for cut in 0..text.len() {
             let (events, bytes) = frames(&[&text.as_bytes()[..cut], &text.as_bytes()[cut..]], 32);
-            let kinds: Vec<&str> = events.iter().map(|(name, data)| data.as_deref().unwrap_or(name)).collect();
+            let kinds: Vec<&str> =
+                events.iter().map(|(name, data)| data.as_deref().unwrap_or(name)).collect();
             assert_eq!(kinds, ["1", "long", "2"], "cut at {cut}");
             assert_eq!(bytes, text.as_bytes());
         }

@@ -138,6 +138,9 @@ impl Continuation {
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("dialect", &self.dialect).field("recall", &self.recall).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("dialect", &self.dialect)
+            .field("recall", &self.recall)
+            .finish_non_exhaustive()
     }
 }

@@ -31,6 +31,12 @@ impl<'a> Raw<'a> {
         Some(Self { text: &document[span.clone()], at: span.start })
     }
 
+    /// The one value in a span of `document`, with offsets of the document.
+    pub(super) fn within(document: &'a str, span: Range<usize>) -> Option<Self> {
+        let value = Self::parse(document.get(span.clone())?)?;
+        Some(Self { at: value.at + span.start, ..value })
+    }
+
     pub(super) fn text(self) -> &'a str {
         self.text
     }
@@ -228,9 +234,10 @@ impl Iterator for Chars<'_> {
             'b' => (2, '\u{8}'),
             'f' => (2, '\u{c}'),
             'u' => match (self.hex(self.at), self.hex(self.at + 6)) {
-                (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) => {
-                    (12, char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)).unwrap_or('\u{fffd}'))
-                }
+                (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) => (
+                    12,
+                    char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)).unwrap_or('\u{fffd}'),
+                ),
                 (Some(code), _) => (6, char::from_u32(code).unwrap_or('\u{fffd}')),
                 (None, _) => (2, 'u'),
             },
