@@ -4,12 +4,16 @@
 use std::process::Command;
 
 use bytes::Bytes;
-use headroom_engine::{Dialect, Engine, Policy, RequestContext, Rewrite, Route};
+use headroom_engine::{Dialect, Engine, Policy, RequestContext, Rewrite, Route, ToolPolicy};
 use headroom_tests::{
     clients::{Choice, Client, add_tool, clients},
-    generate::{Turn, talks},
-    json::{Spelling, only, text},
-    places::{cut, ends, messages, results},
+    generate::{
+        Call, Content, Part, Talk, Tool, Turn,
+        content::{Kind, output},
+        talks,
+    },
+    json::{Json, Spelling, object, only, text},
+    places::{DIALECTS, cut, ends, messages, results},
 };
 use proptest::prelude::*;
 
@@ -37,11 +41,17 @@ fn same(what: &str, count: usize, one: &[&str], other: &[&str]) {
     }
 }
 
-/// Every request of the conversation against the longest one, with this engine as it comes.
-fn grows(engine: &Engine, dialect: Dialect, body: &str, policy: &Policy) {
+/// Every request of the conversation against the longest one, remembering what was seen or not.
+fn grows(engine: &Engine, dialect: Dialect, body: &str, policy: &Policy, remembers: bool) {
     let whole = rewrite(engine, dialect, body, policy);
+    let become_again = |end: usize| {
+        if !remembers {
+            engine.clear_memo();
+        }
+        rewrite(engine, dialect, &cut(body, end), policy)
+    };
     let requests: Vec<(usize, Rewrite)> =
-        ends(body).into_iter().map(|end| (end, rewrite(engine, dialect, &cut(body, end), policy))).collect();
+        ends(body).into_iter().map(|end| (end, become_again(end))).collect();
     for (end, request) in &requests {
         let (request_body, whole_body) = (utf8(&request.body), utf8(&whole.body));
         same("as the conversation grows", *end, &prefix(request_body, *end), &prefix(whole_body, *end));
@@ -56,13 +66,13 @@ fn forgets(crew: Crew, dialect: Dialect, body: &str, policy: &Policy) {
     let (shared, _) = engine(crew);
     let first = rewrite(&shared, dialect, body, policy);
     let again = rewrite(&shared, dialect, body, policy);
-    assert_eq!(first.body, again.body, "with the memo full");
+    assert!(first.body == again.body, "with the memo full");
     for end in ends(body).into_iter().rev().take(3) {
         let request = cut(body, end);
         shared.clear_memo();
         let cleared = rewrite(&shared, dialect, &request, policy);
         let fresh = rewrite(&engine(crew).0, dialect, &request, policy);
-        assert_eq!(cleared.body, fresh.body, "memo cleared or a fresh engine");
+        assert!(cleared.body == fresh.body, "memo cleared or a fresh engine");
         same(
             "with nothing remembered",
             end,
@@ -78,9 +88,10 @@ proptest! {
     #[test]
     fn holds_as_a_conversation_grows(
         crew in crews(), dialect in dialects(), talk in talks(), client in clients(), policy in policies(),
+        remembers: bool,
     ) {
         let body = client.send(dialect, &spell(dialect, &talk, Spelling::COMPACT));
-        grows(&engine(crew).0, dialect, &body, &policy);
+        grows(&engine(crew).0, dialect, &body, &policy, remembers);
     }
 
     #[test]
@@ -152,7 +163,7 @@ fn holds_on_real_conversations() {
         println!("{name}");
         for crew in CREWS {
             for policy in [Policy::default(), eager(), Policy::exact()] {
-                grows(&engine(crew).0, dialect, &body, &policy);
+                grows(&engine(crew).0, dialect, &body, &policy, policy == eager());
             }
             forgets(crew, dialect, &body, &eager());
             for spelling in [Spelling::PYTHON, Spelling::ODD] {
@@ -171,12 +182,60 @@ fn holds_on_real_conversations() {
     }
 }
 
+/// The same text under another question, as an error, from another tool, under another policy: what
+/// the engine remembers of one never stands for the other.
+#[test]
+fn what_was_seen_elsewhere_decides_nothing() {
+    let source = output(Kind::Log, 11, 150);
+    let asks = |pattern: &str, name: &str, is_error: bool| {
+        let mut talk = one_result(&source);
+        talk.turns[0] = Turn::User(vec![Part::Text(format!("Find {pattern}"))]);
+        if let Turn::Model { calls, .. } = &mut talk.turns[1] {
+            calls[0].arguments = object([("pattern", pattern.into())]);
+            calls[0].name = name.into();
+            calls[0].is_error = is_error;
+        }
+        talk
+    };
+    let mut requests = Vec::new();
+    for talk in [
+        asks("0007", "read_file", false),
+        asks("retrying", "read_file", false),
+        asks("retrying", "run", false),
+        asks("0007", "read_file", true),
+        asks("0007", "mcp__x__headroom_retrieve", false),
+    ] {
+        for policy in [
+            eager(),
+            eager().error_tokens(10),
+            eager().tool("run", ToolPolicy::Exact),
+            eager().tool("read_file", ToolPolicy::Off),
+            Policy::exact(),
+        ] {
+            requests.push((talk.clone(), policy));
+        }
+    }
+    for dialect in DIALECTS {
+        for crew in CREWS {
+            let (shared, _) = engine(crew);
+            let became = |engine: &Engine, (talk, policy): &(Talk, Policy)| {
+                rewrite(engine, dialect, &spell(dialect, talk, Spelling::COMPACT), policy).body
+            };
+            let first: Vec<Bytes> = requests.iter().map(|request| became(&shared, request)).collect();
+            for (request, first) in requests.iter().zip(&first).rev() {
+                assert!(became(&engine(crew).0, request) == first, "{:?}", request.1);
+                assert!(became(&shared, request) == first, "{:?}", request.1);
+            }
+        }
+    }
+}
+
 /// A text may be short in one spelling and long in another.
 #[test]
 fn the_spelling_of_a_short_text_decides_nothing() {
     let source = "[1 , 2 , 3 , 4 , 5 , 6 , 7 , 8 , 9 , 1 , 2 , 3 , \"\u{e9}\u{e9}\"]";
     assert!(source.len() < 62);
-    for dialect in headroom_tests::places::DIALECTS {
+    for dialect in DIALECTS {
         let talk = one_result(source);
         let became: Vec<_> = [Spelling::COMPACT, Spelling::PYTHON, Spelling::ODD]
             .map(|spelling| {
@@ -190,11 +249,10 @@ fn the_spelling_of_a_short_text_decides_nothing() {
     }
 }
 
-pub(crate) fn one_result(source: &str) -> headroom_tests::generate::Talk {
-    use headroom_tests::generate::{Call, Content, Part, Talk, Tool};
+pub(crate) fn one_result(source: &str) -> Talk {
     let call = Call {
         name: "read_file".into(),
-        arguments: headroom_tests::json::object([("path", "a".into())]),
+        arguments: object([("path", "a".into())]),
         content: Content::Text(source.to_owned()),
         is_error: false,
     };
@@ -212,17 +270,17 @@ pub(crate) fn one_result(source: &str) -> headroom_tests::generate::Talk {
 #[test]
 fn late_tools_decide_anew_and_only_then() {
     for (name, dialect, body) in fixtures() {
-        let mut bare = headroom_tests::json::Json::parse(&body);
+        let mut bare = Json::parse(&body);
         bare.remove("tools");
         let bare = bare.spell(Spelling::COMPACT);
         for crew in CREWS {
             let (shared, _) = engine(crew);
             let without = rewrite(&shared, dialect, &bare, &eager());
             assert!(!without.report.tool_listed, "{name}: nothing to list it for");
-            grows(&shared, dialect, &bare, &eager());
+            grows(&shared, dialect, &bare, &eager(), true);
             let one = add_tool(dialect, &bare, "read_file", "Reads a file and returns its content");
             assert!(rewrite(&shared, dialect, &one, &eager()).report.tool_listed, "{name}");
-            grows(&shared, dialect, &one, &eager());
+            grows(&shared, dialect, &one, &eager(), false);
             // One more changes nothing but the list.
             let two = add_tool(dialect, &one, "run_command", "Runs a command in the shell");
             let (one, two) =
@@ -242,7 +300,7 @@ fn counting_a_request_gives_what_sending_it_does() {
                 let body = Bytes::copy_from_slice(body.as_bytes());
                 rewrite_as(&engine(Crew::Doubles).0, &context, body, &eager())
             });
-            assert_eq!(sent.body, counted.body);
+            assert!(sent.body == counted.body);
             assert!(counted.continuation.is_none());
         }
     }
@@ -267,7 +325,7 @@ fn holds_from_several_threads() {
                             shared.clear_memo();
                         }
                         let out = rewrite(&shared, *dialect, body, &eager());
-                        assert_eq!(out.body, expected[at], "{name}");
+                        assert!(out.body == expected[at], "{name}");
                     }
                 });
             }
