@@ -1,7 +1,17 @@
-//! SmartCrusher.
-use crate::reduce::{Context, Reducer, Reduction};
+//! SmartCrusher: JSON.
+mod cell;
+mod codec;
+mod encode;
+mod select;
+mod table;
+mod tape;
 
-/// JSON.
+use std::sync::Arc;
+
+use self::{codec::JsonCodec, encode::Encoder, table::Shape, tape::Tape};
+use crate::reduce::{Context, Reducer, Reduction, Segment};
+
+/// JSON: documents and lines of documents.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmartCrusher;
 
@@ -9,13 +19,40 @@ impl Reducer for SmartCrusher {
     fn kind(&self) -> &'static str {
         "json"
     }
-    fn recognises(&self, _source: &str) -> bool {
-        false
+
+    fn recognises(&self, source: &str) -> bool {
+        parse(source).is_some()
     }
-    fn exact(&self, _source: &str, _context: &Context<'_>) -> Option<Reduction> {
-        None
+
+    fn exact(&self, source: &str, _context: &Context<'_>) -> Option<Reduction> {
+        let tape = parse(source)?;
+        reduction(source, Encoder::new(&tape, None))
     }
-    fn elide(&self, _source: &str, _context: &Context<'_>) -> Option<Reduction> {
-        None
+
+    fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
+        self.exact(source, context)
     }
+}
+
+/// The tape of `source`, unless it holds words of our own grammar.
+fn parse(source: &str) -> Option<Tape<'_>> {
+    let starts = source.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(['{', '[']);
+    if !starts || speaks_our_grammar(source) {
+        return None;
+    }
+    Tape::parse(source)
+}
+
+fn speaks_our_grammar(source: &str) -> bool {
+    let words = || Shape::ALL.iter().map(|shape| shape.word()).chain([encode::MISSING]);
+    memchr::memmem::find_iter(source.as_bytes(), "\"$").any(|at| {
+        let rest = &source[at + 1..];
+        words().any(|word| rest.strip_prefix(word).is_some_and(|rest| rest.starts_with('"')))
+    })
+}
+
+fn reduction(source: &str, encoder: Encoder<'_, '_>) -> Option<Reduction> {
+    let range = 0..source.len();
+    let ops = encoder.run();
+    Some(Reduction { segments: vec![Segment { range, codec: Arc::new(JsonCodec), ops }] })
 }

@@ -1,0 +1,422 @@
+//! Writing: the tape as operations, in source order.
+
+use std::ops::Range;
+
+use super::{
+    cell::{fits_apostrophes, is_bare, is_plain_key},
+    select::Selection,
+    table::{Coding, Row, Shape, Table},
+    tape::{Id, Kind, NONE, Tape},
+};
+use crate::{
+    ccr::{Unit, marker},
+    reduce::Op,
+};
+
+/// Tables and elisions are made down to this depth; what is deeper is only minified.
+pub(super) const MAX_DEPTH: usize = 48;
+
+/// Stands for a missing key where a row is written as a JSON array.
+pub(super) const MISSING: &str = "$-";
+
+/// How rows are framed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    /// A line each: the table is the whole text.
+    Line,
+    /// An element each of a JSON array.
+    Element,
+}
+
+/// Turns a tape into operations that tile its text.
+#[derive(Debug)]
+pub(super) struct Encoder<'t, 's> {
+    tape: &'t Tape<'s>,
+    /// What to leave out; `None` for the exact stage.
+    selection: Option<&'t Selection<'t, 's>>,
+    ops: Vec<Op>,
+    /// Text written since the last operation, and where the source that it stands for begins.
+    out: String,
+    from: usize,
+    escape: bool,
+}
+
+impl<'t, 's> Encoder<'t, 's> {
+    pub(super) fn new(tape: &'t Tape<'s>, selection: Option<&'t Selection<'t, 's>>) -> Self {
+        let escape = memchr::memmem::find(tape.text().as_bytes(), marker::INTRODUCER.as_bytes()).is_some();
+        let out = String::with_capacity(tape.text().len() / 2);
+        Self { tape, selection, ops: Vec::new(), out, from: 0, escape }
+    }
+
+    /// The operations for the whole text.
+    pub(super) fn run(mut self) -> Vec<Op> {
+        let roots: Vec<Id> = self.tape.roots().collect();
+        match roots[..] {
+            [root] => self.root(root),
+            _ => self.lines(&roots),
+        }
+        let end = self.tape.text().len();
+        self.ops.push(Op::Rewrite { range: self.from..end, text: self.out });
+        self.ops
+    }
+
+    fn root(&mut self, root: Id) {
+        match self.table_at(root) {
+            Some(table) => self.table(&table, root, Frame::Line, 0),
+            None => self.value(root, 0),
+        }
+    }
+
+    fn lines(&mut self, roots: &[Id]) {
+        let rows = roots.iter().map(|&value| Row { key: NONE, value, odd: false }).collect();
+        if let Some(table) = self.worthwhile(Shape::Lines, rows) {
+            return self.table(&table, NONE, Frame::Line, 0);
+        }
+        let runs = self.selection.map(|selection| selection.lines(roots)).unwrap_or_default();
+        let mut runs = runs.into_iter().peekable();
+        let mut row = 0;
+        while row < roots.len() {
+            if row > 0 {
+                self.out.push('\n');
+            }
+            match runs.next_if(|run| run.start == row) {
+                Some(run) => {
+                    let range = self.tape.start(roots[row])..self.tape.end(roots[run.end - 1]);
+                    row = run.end;
+                    self.elide(range, NONE, run, ("", ""));
+                }
+                None => {
+                    self.value(roots[row], 1);
+                    row += 1;
+                }
+            }
+        }
+    }
+
+    /// A value as JSON.
+    fn value(&mut self, id: Id, depth: usize) {
+        let kind = self.tape.kind(id);
+        if depth >= MAX_DEPTH || self.tape.is_empty(id) {
+            return self.minify(id);
+        }
+        match kind {
+            Kind::Array | Kind::Object => match self.table_at(id).filter(|table| self.embeds(table)) {
+                Some(table) => self.table(&table, id, Frame::Element, depth),
+                None => self.container(id, kind, depth),
+            },
+            _ => self.minify(id),
+        }
+    }
+
+    fn container(&mut self, id: Id, kind: Kind, depth: usize) {
+        let object = kind == Kind::Object;
+        let runs = self.selection.map(|selection| selection.container(id)).unwrap_or_default();
+        let mut runs = runs.into_iter().peekable();
+        let mut children = self.tape.children(id);
+        let (open, close) = if object { ('{', '}') } else { ('[', ']') };
+        self.out.push(open);
+        let mut item = 0;
+        let mut first = true;
+        while let Some(child) = children.next() {
+            if !std::mem::take(&mut first) {
+                self.out.push(',');
+            }
+            if let Some(run) = runs.next_if(|run| run.start == item) {
+                let mut last = child;
+                if object {
+                    last = children.next().unwrap_or(last);
+                }
+                for _ in run.start + 1..run.end {
+                    last = children.next().unwrap_or(last);
+                    if object {
+                        last = children.next().unwrap_or(last);
+                    }
+                }
+                let end = children.clone().next().map_or(self.tape.end(last), |next| self.tape.start(next));
+                item = run.end;
+                self.elide(
+                    self.tape.start(child)..end,
+                    id,
+                    run,
+                    if object { ("\"", "\":0") } else { ("\"", "\"") },
+                );
+                continue;
+            }
+            if object {
+                self.minify(child);
+                self.out.push(':');
+                if let Some(value) = children.next() {
+                    self.value(value, depth + 1);
+                }
+            } else {
+                self.value(child, depth + 1);
+            }
+            item += 1;
+        }
+        self.out.push(close);
+    }
+
+    /// Leaves out the items of `run` of the container `of`, or lines of the whole text.
+    fn elide(&mut self, range: Range<usize>, of: Id, run: Range<usize>, frame: (&'static str, &'static str)) {
+        let text = std::mem::take(&mut self.out);
+        self.ops.push(Op::Rewrite { range: self.from..range.start, text });
+        self.from = range.end;
+        let (unit, original) = match of {
+            NONE => (Unit::Lines, 0..self.tape.text().len()),
+            _ => (Unit::Items, self.tape.start(of)..self.tape.end(of)),
+        };
+        let (first, last) = (run.start + 1, run.end);
+        self.ops.push(Op::Elide { range, original, unit, first, last, note: String::new(), frame });
+    }
+
+    /// The subtree without white space.
+    fn minify(&mut self, id: Id) {
+        let escape = self.escape;
+        self.tape.minify(id, &mut self.out, |text, out| {
+            if escape { marker::escape(text, out) } else { out.push_str(text) }
+        });
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.escape {
+            marker::escape(text, &mut self.out);
+        } else {
+            self.out.push_str(text);
+        }
+    }
+
+    /// The table that `id` is worth being written as.
+    fn table_at(&self, id: Id) -> Option<Table> {
+        let tape = self.tape;
+        match tape.kind(id) {
+            Kind::Array => {
+                let mut children = tape.children(id);
+                let shape = match (tape.kind(children.next()?), tape.kind(children.next()?)) {
+                    (Kind::Array, Kind::Array) => Shape::Matrix,
+                    (Kind::Object, _) | (_, Kind::Object) => Shape::Table,
+                    _ => return None,
+                };
+                self.worthwhile(
+                    shape,
+                    tape.children(id).map(|value| Row { key: NONE, value, odd: false }).collect(),
+                )
+            }
+            Kind::Object => {
+                let mut members = tape.members(id);
+                let object = |member: Option<(Id, Id)>| {
+                    member.is_some_and(|(_, value)| tape.kind(value) == Kind::Object)
+                };
+                if !object(members.next()) || !object(members.next()) {
+                    return None;
+                }
+                self.worthwhile(
+                    Shape::Map,
+                    tape.members(id).map(|(key, value)| Row { key, value, odd: false }).collect(),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    fn worthwhile(&self, shape: Shape, rows: Vec<Row>) -> Option<Table> {
+        let table = Table::find(self.tape, shape, rows)?;
+        (table.gain(self.tape) > 0).then_some(table)
+    }
+
+    /// Whether a table can stand inside JSON: the header without escapes, odd rows told apart.
+    fn embeds(&self, table: &Table) -> bool {
+        let tape = self.tape;
+        let keys =
+            table.columns.iter().flat_map(|column| &column.path).all(|key| is_plain_key(tape.inner(*key)));
+        let codings = table.columns.iter().all(|column| match column.coding {
+            Coding::Constant(id) | Coding::Default(id) => self.fits_string(id, false),
+            _ => true,
+        });
+        let rows = table.shape == Shape::Map
+            || table.rows.iter().all(|row| {
+                !row.odd
+                    || table.shape == Shape::Table
+                        && !matches!(tape.kind(row.value), Kind::Array | Kind::String)
+            });
+        keys && codings && rows
+    }
+
+    /// Whether a cell can stand inside a JSON string as it is.
+    fn fits_string(&self, id: Id, text: bool) -> bool {
+        match self.tape.kind(id) {
+            Kind::String => {
+                let inner = self.tape.inner(id);
+                is_bare(inner, text) || fits_apostrophes(inner)
+            }
+            Kind::Array | Kind::Object => {
+                memchr::memchr2(b'"', b'\\', self.tape.slice(id).as_bytes()).is_none()
+            }
+            _ => true,
+        }
+    }
+
+    fn table(&mut self, table: &Table, of: Id, frame: Frame, depth: usize) {
+        let runs = self.selection.map(|selection| selection.table(table)).unwrap_or_default();
+        let mut runs = runs.into_iter().peekable();
+        if frame == Frame::Element {
+            self.out.push_str("{\"");
+        }
+        self.out.push_str(table.shape.word());
+        self.out.push_str(if frame == Frame::Element { "\":[\"" } else { " " });
+        self.header(table, frame, depth);
+        if frame == Frame::Element {
+            self.out.push('"');
+        }
+        let mut at = 0;
+        while let Some(row) = table.rows.get(at) {
+            self.out.push(if frame == Frame::Line { '\n' } else { ',' });
+            if let Some(run) = runs.next_if(|run| run.start == at) {
+                let last = self.tape.end(table.rows[run.end - 1].value);
+                let end = match table.rows.get(run.end) {
+                    Some(next) if table.shape != Shape::Lines => self.tape.start(next.first()),
+                    _ => last,
+                };
+                at = run.end;
+                let quotes = if frame == Frame::Line { ("", "") } else { ("\"", "\"") };
+                self.elide(self.tape.start(row.first())..end, of, run, quotes);
+                continue;
+            }
+            match (frame, row.odd) {
+                (_, true) => self.odd_row(row, frame, depth),
+                (Frame::Line, false) => self.row(table, at, frame, depth),
+                (Frame::Element, false) if self.row_fits_string(table, at) => {
+                    self.out.push('"');
+                    self.row(table, at, frame, depth);
+                    self.out.push('"');
+                }
+                (Frame::Element, false) => self.array_row(table, at, depth),
+            }
+            at += 1;
+        }
+        if frame == Frame::Element {
+            self.out.push_str("]}");
+        }
+    }
+
+    fn header(&mut self, table: &Table, frame: Frame, depth: usize) {
+        for (at, column) in table.columns.iter().enumerate() {
+            if at > 0 {
+                self.out.push(',');
+            }
+            for (at, key) in column.path.iter().enumerate() {
+                if at > 0 {
+                    self.out.push('.');
+                }
+                let inner = self.tape.inner(*key);
+                self.push(if is_plain_key(inner) { inner } else { self.tape.slice(*key) });
+            }
+            match column.coding {
+                Coding::Each { text } => self.out.push_str(if text { ":str" } else { "" }),
+                Coding::Constant(id) => {
+                    self.out.push('=');
+                    self.cell(id, false, frame, depth);
+                }
+                Coding::Default(id) => {
+                    self.out.push_str("?=");
+                    self.cell(id, false, frame, depth);
+                }
+                Coding::Sequence { start, step } => {
+                    self.out.push_str(&format!("@{start}{step:+}"));
+                }
+            }
+        }
+    }
+
+    /// The cells that a row writes itself: with `true` where a column of strings is.
+    fn own_cells<'a>(&self, table: &'a Table, row: usize) -> impl Iterator<Item = (Id, Coding)> + use<'a> {
+        table.columns.iter().filter_map(move |column| match column.coding {
+            Coding::Constant(_) | Coding::Sequence { .. } => None,
+            coding => Some((column.cells[row], coding)),
+        })
+    }
+
+    fn row(&mut self, table: &Table, row: usize, frame: Frame, depth: usize) {
+        let mut first = true;
+        if table.rows[row].key != NONE {
+            self.cell(table.rows[row].key, true, frame, depth);
+            first = false;
+        }
+        for (id, coding) in self.own_cells(table, row) {
+            if !std::mem::take(&mut first) {
+                self.out.push(',');
+            }
+            match coding {
+                _ if id == NONE => {}
+                Coding::Default(default) if self.tape.slice(default) == self.tape.slice(id) => {}
+                Coding::Each { text } => self.cell(id, text, frame, depth),
+                _ => self.cell(id, false, frame, depth),
+            }
+        }
+    }
+
+    fn row_fits_string(&self, table: &Table, row: usize) -> bool {
+        let key = table.rows[row].key;
+        (key == NONE || self.fits_string(key, true))
+            && self
+                .own_cells(table, row)
+                .all(|(id, coding)| id == NONE || self.fits_string(id, coding == Coding::Each { text: true }))
+    }
+
+    fn array_row(&mut self, table: &Table, row: usize, depth: usize) {
+        self.out.push('[');
+        let mut first = true;
+        if table.rows[row].key != NONE {
+            self.minify(table.rows[row].key);
+            first = false;
+        }
+        for (id, _) in self.own_cells(table, row) {
+            if !std::mem::take(&mut first) {
+                self.out.push(',');
+            }
+            if id == NONE {
+                self.out.push('"');
+                self.out.push_str(MISSING);
+                self.out.push('"');
+            } else {
+                self.value(id, depth + 1);
+            }
+        }
+        self.out.push(']');
+    }
+
+    fn odd_row(&mut self, row: &Row, frame: Frame, depth: usize) {
+        let key = row.key != NONE;
+        match frame {
+            Frame::Line => self.out.push('='),
+            Frame::Element if key => self.out.push('{'),
+            Frame::Element => {}
+        }
+        if key {
+            self.minify(row.key);
+            self.out.push(':');
+        }
+        self.value(row.value, depth + 1);
+        if key && frame == Frame::Element {
+            self.out.push('}');
+        }
+    }
+
+    fn cell(&mut self, id: Id, text: bool, frame: Frame, depth: usize) {
+        match self.tape.kind(id) {
+            Kind::String => {
+                let inner = self.tape.inner(id);
+                if is_bare(inner, text) {
+                    self.push(inner);
+                } else if frame == Frame::Element {
+                    self.out.push('\'');
+                    self.push(inner);
+                    self.out.push('\'');
+                } else {
+                    self.push(self.tape.slice(id));
+                }
+            }
+            Kind::Array | Kind::Object if frame == Frame::Line => self.value(id, depth + 1),
+            _ => self.minify(id),
+        }
+    }
+}
