@@ -10,6 +10,7 @@ use super::{Query, terms};
 #[derive(Clone, Debug)]
 pub struct Bm25 {
     scores: Vec<f32>,
+    rarest: Vec<u32>,
 }
 
 const K1: f32 = 1.2;
@@ -62,13 +63,23 @@ impl Bm25 {
                     .sum()
             })
             .collect();
-        Self { scores }
+        let rarest = hits
+            .iter()
+            .map(|found| found.iter().map(|(id, _)| frequency[*id]).min().unwrap_or(u32::MAX))
+            .collect();
+        Self { scores, rarest }
     }
 
     /// The score of document `at`; 0 if it shares no term with the query.
     #[must_use]
     pub fn score(&self, at: usize) -> f32 {
         self.scores.get(at).copied().unwrap_or(0.0)
+    }
+
+    /// In how many documents the rarest query term of document `at` stands; `None` if it holds none.
+    #[must_use]
+    pub fn rarest(&self, at: usize) -> Option<u32> {
+        self.rarest.get(at).copied().filter(|count| *count < u32::MAX)
     }
 
     /// All scores, in the documents' order.
@@ -89,5 +100,6 @@ mod tests {
         let bm25 = Bm25::new(&query, documents);
         assert!(bm25.score(2) > bm25.score(0) && bm25.score(0) > 0.0);
         assert_eq!(bm25.score(3), 0.0);
+        assert_eq!([0, 2, 3].map(|at| bm25.rarest(at)), [Some(2), Some(1), None]);
     }
 }

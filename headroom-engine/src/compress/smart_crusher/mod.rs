@@ -3,12 +3,13 @@ mod cell;
 mod codec;
 mod encode;
 mod select;
+mod semantics;
 mod table;
 mod tape;
 
 use std::sync::Arc;
 
-use self::{codec::JsonCodec, encode::Encoder, table::Shape, tape::Tape};
+use self::{codec::JsonCodec, encode::Encoder, select::Selection, table::Shape, tape::Tape};
 use crate::reduce::{Context, Reducer, Reduction, Segment};
 
 /// JSON: documents and lines of documents.
@@ -30,7 +31,9 @@ impl Reducer for SmartCrusher {
     }
 
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.exact(source, context)
+        let tape = parse(source)?;
+        let selection = Selection::new(&tape, context.query);
+        reduction(source, Encoder::new(&tape, Some(&selection)))
     }
 }
 

@@ -18,6 +18,7 @@ struct Node {
     end: u32,
     next: u32,
     kind: Kind,
+    key: bool,
 }
 
 /// The position of a node on its tape.
@@ -63,7 +64,7 @@ impl<'s> Tape<'s> {
                     _ => (Kind::Number, number_end(bytes, at)?),
                 };
                 let id = nodes.len() as Id;
-                nodes.push(Node { start: start as u32, end: end as u32, next: id + 1, kind });
+                nodes.push(Node { start: start as u32, end: end as u32, next: id + 1, kind, key: false });
                 at = end;
                 let mut first = false;
                 if matches!(kind, Kind::Array | Kind::Object) {
@@ -102,6 +103,7 @@ impl<'s> Tape<'s> {
                             end: end as u32,
                             next: id + 1,
                             kind: Kind::String,
+                            key: true,
                         });
                         at = skip_white(bytes, end);
                         if bytes.get(at) != Some(&b':') {
@@ -138,6 +140,15 @@ impl<'s> Tape<'s> {
     pub(super) fn members(&self, id: Id) -> impl Iterator<Item = (Id, Id)> {
         let mut children = self.children(id);
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
+    }
+
+    /// Whether the node is the key of a member.
+    pub(super) fn is_key(&self, id: Id) -> bool {
+        self.nodes[id as usize].key
+    }
+
+    pub(super) fn is_scalar(&self, id: Id) -> bool {
+        !matches!(self.kind(id), Kind::Array | Kind::Object)
     }
 
     pub(super) fn kind(&self, id: Id) -> Kind {
