@@ -1,12 +1,12 @@
 //! Reading back what the encoder wrote.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use super::{
     cell::{self, Cell, Heading, Rule, headings},
-    encode::{MAX_DEPTH, MISSING},
+    encode::{MAX_DEPTH, MISSING, NAME},
     table::Shape,
-    tape::{Id, Kind, Tape},
+    tape::{Id, Kind, MAX_BYTES, Tape},
 };
 use crate::{
     ccr::{Marker, Unit, marker},
@@ -27,7 +27,7 @@ impl Codec for JsonCodec {
     }
 
     fn decode<'a>(&self, text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), DecodeError> {
-        let mut reader = Reader { out: String::new(), sink };
+        let mut reader = Reader { out: String::new(), sent: 0, named: HashMap::new(), sink };
         reader.document(text)?;
         reader.flush();
         Ok(())
@@ -38,15 +38,47 @@ impl Codec for JsonCodec {
 const MAX_OUTPUT_DEPTH: usize = 4 * MAX_DEPTH;
 
 struct Reader<'a, 'k> {
+    /// All that was decoded, and how much of it was handed over.
     out: String,
+    sent: usize,
+    /// Where the values with names stand in `out`.
+    named: HashMap<u32, Range<usize>>,
     sink: &'k mut dyn FnMut(Piece<'a>),
 }
 
 impl Reader<'_, '_> {
     fn flush(&mut self) {
-        if !self.out.is_empty() {
-            (self.sink)(Piece::Text(Cow::Owned(std::mem::take(&mut self.out))));
+        if self.out.len() > self.sent {
+            (self.sink)(Piece::Text(Cow::Owned(self.out[self.sent..].to_owned())));
+            self.sent = self.out.len();
         }
+    }
+
+    /// Reads a value that gets a name: nothing in it may be left out.
+    fn define(
+        &mut self,
+        name: &str,
+        value: impl FnOnce(&mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let number = number_of(name)?;
+        let (start, sent) = (self.out.len(), self.sent);
+        value(self)?;
+        if self.sent != sent {
+            return Err(DecodeError("a named value is not whole"));
+        }
+        self.named.insert(number, start..self.out.len());
+        Ok(())
+    }
+
+    /// Repeats the value of a name.
+    fn refer(&mut self, name: &str) -> Result<(), DecodeError> {
+        let range = self.named.get(&number_of(name)?).cloned().ok_or(DecodeError("an unknown name"))?;
+        if self.out.len() + range.len() > 2 * MAX_BYTES {
+            return Err(DecodeError("too large"));
+        }
+        let value = self.out[range].to_owned();
+        self.out.push_str(&value);
+        Ok(())
     }
 
     fn document(&mut self, text: &str) -> Result<(), DecodeError> {
@@ -131,6 +163,11 @@ impl Reader<'_, '_> {
                 if let Some((shape, rows)) = embedded(tape, id) {
                     return self.embedded(tape, shape, rows, depth + 1);
                 }
+                if let Some((key, value)) =
+                    tape.members(id).next().filter(|(key, _)| tape.inner(*key).starts_with(NAME))
+                {
+                    return self.define(tape.inner(key), |reader| reader.value(tape, value, depth + 1));
+                }
                 self.out.push('{');
                 let mut commas = Commas::default();
                 for (key, value) in tape.members(id) {
@@ -150,6 +187,7 @@ impl Reader<'_, '_> {
                 self.out.push('}');
                 Ok(())
             }
+            Kind::String if tape.inner(id).starts_with(NAME) => self.refer(tape.inner(id)),
             _ => self.literal(tape.slice(id)),
         }
     }
@@ -193,6 +231,11 @@ impl Reader<'_, '_> {
         table.close(self);
         Ok(())
     }
+}
+
+fn number_of(name: &str) -> Result<u32, DecodeError> {
+    let digits = name.strip_prefix(NAME).and_then(|digits| digits.parse().ok());
+    digits.ok_or(DecodeError("a broken name"))
 }
 
 /// The marker that a line begins with.
@@ -355,6 +398,13 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    fn string(&mut self, bare: &str) -> Result<(), DecodeError> {
+        self.out.push('"');
+        self.literal(bare)?;
+        self.out.push('"');
+        Ok(())
+    }
+
     /// Writes a value; `text`: it is a string whatever it looks like.
     fn item(&mut self, value: Value<'_>, text: bool) -> Result<(), DecodeError> {
         match value {
@@ -366,12 +416,13 @@ impl Reader<'_, '_> {
             Value::Cell(Cell::Empty) => Err(DecodeError("an empty cell")),
             Value::Cell(Cell::Json(json)) if json.starts_with(['{', '[']) => self.json(json, 0),
             Value::Cell(Cell::Json(json)) if !text || json.starts_with('"') => self.literal(json),
-            Value::Cell(Cell::Json(bare) | Cell::Bare(bare)) => {
-                self.out.push('"');
-                self.literal(bare)?;
-                self.out.push('"');
-                Ok(())
-            }
+            Value::Cell(Cell::Json(bare) | Cell::Bare(bare)) => match bare.split_once(':') {
+                Some((name, bare)) if name.starts_with(NAME) => {
+                    self.define(name, |reader| reader.string(bare))
+                }
+                _ if bare.starts_with(NAME) => self.refer(bare),
+                _ => self.string(bare),
+            },
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Writing: the tape as operations, in source order.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use super::{
     cell::{fits_apostrophes, is_bare, is_plain_key},
     select::Selection,
     table::{Coding, Row, Shape, Table},
     tape::{Id, Kind, NONE, Tape},
+    twins::Twins,
 };
 use crate::{
     ccr::{Unit, marker},
@@ -18,6 +19,22 @@ pub(super) const MAX_DEPTH: usize = 48;
 
 /// Stands for a missing key where a row is written as a JSON array.
 pub(super) const MISSING: &str = "$-";
+
+/// Begins the name of a value that occurs again: `{"$=1":value}` or, in a row, `$=1:value` gives
+/// it, `"$=1"` or `$=1` stands for it.
+pub(super) const NAME: &str = "$=";
+
+/// Where a value was written that may get a name.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// Its number; 0 as long as it has none.
+    number: u32,
+    op: usize,
+    start: usize,
+    end: usize,
+    /// It is a bare cell.
+    bare: bool,
+}
 
 /// How rows are framed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +49,7 @@ enum Frame {
 #[derive(Debug)]
 pub(super) struct Encoder<'t, 's> {
     tape: &'t Tape<'s>,
+    twins: &'t Twins,
     /// What to leave out; `None` for the exact stage.
     selection: Option<&'t Selection<'t, 's>>,
     ops: Vec<Op>,
@@ -39,13 +57,33 @@ pub(super) struct Encoder<'t, 's> {
     out: String,
     from: usize,
     escape: bool,
+    /// Values that occur again, by their hashes, as far as they have been written.
+    written: HashMap<u64, Written>,
+    names: u32,
+    /// Text to be put in later: operation, offset, text.
+    inserts: Vec<(usize, usize, String)>,
 }
 
 impl<'t, 's> Encoder<'t, 's> {
-    pub(super) fn new(tape: &'t Tape<'s>, selection: Option<&'t Selection<'t, 's>>) -> Self {
+    pub(super) fn new(
+        tape: &'t Tape<'s>,
+        twins: &'t Twins,
+        selection: Option<&'t Selection<'t, 's>>,
+    ) -> Self {
         let escape = memchr::memmem::find(tape.text().as_bytes(), marker::INTRODUCER.as_bytes()).is_some();
         let out = String::with_capacity(tape.text().len() / 2);
-        Self { tape, selection, ops: Vec::new(), out, from: 0, escape }
+        Self {
+            tape,
+            twins,
+            selection,
+            ops: Vec::new(),
+            out,
+            from: 0,
+            escape,
+            written: HashMap::new(),
+            names: 0,
+            inserts: Vec::new(),
+        }
     }
 
     /// The operations for the whole text.
@@ -57,6 +95,7 @@ impl<'t, 's> Encoder<'t, 's> {
         }
         let end = self.tape.text().len();
         self.ops.push(Op::Rewrite { range: self.from..end, text: self.out });
+        name(&mut self.ops, self.inserts);
         self.ops
     }
 
@@ -95,6 +134,18 @@ impl<'t, 's> Encoder<'t, 's> {
 
     /// A value as JSON.
     fn value(&mut self, id: Id, depth: usize) {
+        let worth = self.twins.worth(self.tape, id);
+        if let Some(number) = worth.and_then(|hash| self.name_of(hash)) {
+            return self.out.push_str(&format!("\"{NAME}{number}\""));
+        }
+        let (op, start) = (self.ops.len(), self.out.len());
+        self.plain_value(id, depth);
+        if let Some(hash) = worth {
+            self.wrote(hash, op, start, false);
+        }
+    }
+
+    fn plain_value(&mut self, id: Id, depth: usize) {
         let kind = self.tape.kind(id);
         if depth >= MAX_DEPTH || self.tape.is_empty(id) {
             return self.minify(id);
@@ -105,6 +156,31 @@ impl<'t, 's> Encoder<'t, 's> {
                 None => self.container(id, kind, depth),
             },
             _ => self.minify(id),
+        }
+    }
+
+    /// The number of a value that has been written, which gets its name now if it has none.
+    fn name_of(&mut self, hash: u64) -> Option<u32> {
+        let written = self.written.get_mut(&hash)?;
+        if written.number == 0 {
+            self.names += 1;
+            written.number = self.names;
+            let Written { number, op, start, end, bare } = *written;
+            if bare {
+                self.inserts.push((op, start, format!("{NAME}{number}:")));
+            } else {
+                self.inserts.push((op, start, format!("{{\"{NAME}{number}\":")));
+                self.inserts.push((op, end, "}".to_owned()));
+            }
+        }
+        Some(written.number)
+    }
+
+    /// Notes where a value stands, if nothing in it was left out.
+    fn wrote(&mut self, hash: u64, op: usize, start: usize, bare: bool) {
+        if op == self.ops.len() {
+            let end = self.out.len();
+            self.written.entry(hash).or_insert(Written { number: 0, op, start, end, bare });
         }
     }
 
@@ -219,7 +295,7 @@ impl<'t, 's> Encoder<'t, 's> {
     }
 
     fn worthwhile(&self, shape: Shape, rows: Vec<Row>) -> Option<Table> {
-        let table = Table::find(self.tape, shape, rows)?;
+        let table = Table::find(self.tape, self.twins, shape, rows)?;
         (table.gain(self.tape) > 0).then_some(table)
     }
 
@@ -263,7 +339,7 @@ impl<'t, 's> Encoder<'t, 's> {
         }
         self.out.push_str(table.shape.word());
         self.out.push_str(if frame == Frame::Element { "\":[\"" } else { " " });
-        self.header(table, frame, depth);
+        self.header(table, frame);
         if frame == Frame::Element {
             self.out.push('"');
         }
@@ -298,7 +374,7 @@ impl<'t, 's> Encoder<'t, 's> {
         }
     }
 
-    fn header(&mut self, table: &Table, frame: Frame, depth: usize) {
+    fn header(&mut self, table: &Table, frame: Frame) {
         for (at, column) in table.columns.iter().enumerate() {
             if at > 0 {
                 self.out.push(',');
@@ -314,11 +390,11 @@ impl<'t, 's> Encoder<'t, 's> {
                 Coding::Each { text } => self.out.push_str(if text { ":str" } else { "" }),
                 Coding::Constant(id) => {
                     self.out.push('=');
-                    self.cell(id, false, frame, depth);
+                    self.cell(id, false, frame);
                 }
                 Coding::Default(id) => {
                     self.out.push_str("?=");
-                    self.cell(id, false, frame, depth);
+                    self.cell(id, false, frame);
                 }
                 Coding::Sequence { start, step } => {
                     self.out.push_str(&format!("@{start}{step:+}"));
@@ -338,7 +414,7 @@ impl<'t, 's> Encoder<'t, 's> {
     fn row(&mut self, table: &Table, row: usize, frame: Frame, depth: usize) {
         let mut first = true;
         if table.rows[row].key != NONE {
-            self.cell(table.rows[row].key, true, frame, depth);
+            self.cell(table.rows[row].key, true, frame);
             first = false;
         }
         for (id, coding) in self.own_cells(table, row) {
@@ -348,9 +424,29 @@ impl<'t, 's> Encoder<'t, 's> {
             match coding {
                 _ if id == NONE => {}
                 Coding::Default(default) if self.tape.slice(default) == self.tape.slice(id) => {}
-                Coding::Each { text } => self.cell(id, text, frame, depth),
-                _ => self.cell(id, false, frame, depth),
+                Coding::Each { text } => self.own_cell(id, text, frame, depth),
+                _ => self.own_cell(id, false, frame, depth),
             }
+        }
+    }
+
+    /// A cell that may be a reference or be referred to.
+    fn own_cell(&mut self, id: Id, text: bool, frame: Frame, depth: usize) {
+        let worth = self.twins.worth(self.tape, id);
+        if let Some(number) = worth.and_then(|hash| self.name_of(hash)) {
+            return self.out.push_str(&format!("{NAME}{number}"));
+        }
+        let bare = self.tape.kind(id) == Kind::String && is_bare(self.tape.inner(id), text);
+        if frame == Frame::Line && !bare {
+            return match self.tape.is_scalar(id) {
+                true => self.value(id, depth),
+                false => self.value(id, depth + 1),
+            };
+        }
+        let (op, start) = (self.ops.len(), self.out.len());
+        self.cell(id, text, frame);
+        if let Some(hash) = worth.filter(|_| bare) {
+            self.wrote(hash, op, start, true);
         }
     }
 
@@ -401,22 +497,38 @@ impl<'t, 's> Encoder<'t, 's> {
         }
     }
 
-    fn cell(&mut self, id: Id, text: bool, frame: Frame, depth: usize) {
-        match self.tape.kind(id) {
-            Kind::String => {
-                let inner = self.tape.inner(id);
-                if is_bare(inner, text) {
-                    self.push(inner);
-                } else if frame == Frame::Element {
-                    self.out.push('\'');
-                    self.push(inner);
-                    self.out.push('\'');
-                } else {
-                    self.push(self.tape.slice(id));
-                }
-            }
-            Kind::Array | Kind::Object if frame == Frame::Line => self.value(id, depth + 1),
-            _ => self.minify(id),
+    /// A cell as it is; as JSON where it is not a string.
+    fn cell(&mut self, id: Id, text: bool, frame: Frame) {
+        if self.tape.kind(id) != Kind::String {
+            return self.minify(id);
         }
+        let inner = self.tape.inner(id);
+        if is_bare(inner, text) {
+            self.push(inner);
+        } else if frame == Frame::Element {
+            self.out.push('\'');
+            self.push(inner);
+            self.out.push('\'');
+        } else {
+            self.push(self.tape.slice(id));
+        }
+    }
+}
+
+/// Puts `inserts` into the texts of `ops`.
+fn name(ops: &mut [Op], mut inserts: Vec<(usize, usize, String)>) {
+    inserts.sort_by_key(|(op, offset, _)| (*op, *offset));
+    let mut inserts = inserts.into_iter().peekable();
+    while let Some(&(op, _, _)) = inserts.peek() {
+        let Some(Op::Rewrite { text, .. }) = ops.get_mut(op) else { return };
+        let mut named = String::with_capacity(text.len() + 64);
+        let mut from = 0;
+        while let Some((_, offset, insert)) = inserts.next_if(|(at, _, _)| *at == op) {
+            named.push_str(&text[from..offset]);
+            named.push_str(&insert);
+            from = offset;
+        }
+        named.push_str(&text[from..]);
+        *text = named;
     }
 }

@@ -6,10 +6,11 @@ mod select;
 mod semantics;
 mod table;
 mod tape;
+mod twins;
 
 use std::sync::Arc;
 
-use self::{codec::JsonCodec, encode::Encoder, select::Selection, table::Shape, tape::Tape};
+use self::{codec::JsonCodec, encode::Encoder, select::Selection, table::Shape, tape::Tape, twins::Twins};
 use crate::reduce::{Context, Reducer, Reduction, Segment};
 
 /// JSON: documents and lines of documents.
@@ -27,13 +28,14 @@ impl Reducer for SmartCrusher {
 
     fn exact(&self, source: &str, _context: &Context<'_>) -> Option<Reduction> {
         let tape = parse(source)?;
-        reduction(source, Encoder::new(&tape, None))
+        reduction(source, Encoder::new(&tape, &Twins::of(&tape), None))
     }
 
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
         let tape = parse(source)?;
-        let selection = Selection::new(&tape, context.query);
-        reduction(source, Encoder::new(&tape, Some(&selection)))
+        let twins = Twins::of(&tape);
+        let selection = Selection::new(&tape, &twins, context.query);
+        reduction(source, Encoder::new(&tape, &twins, Some(&selection)))
     }
 }
 
@@ -50,6 +52,9 @@ fn speaks_our_grammar(source: &str) -> bool {
     let words = || Shape::ALL.iter().map(|shape| shape.word()).chain([encode::MISSING]);
     memchr::memmem::find_iter(source.as_bytes(), "\"$").any(|at| {
         let rest = &source[at + 1..];
+        if rest.starts_with(encode::NAME) {
+            return true;
+        }
         words().any(|word| rest.strip_prefix(word).is_some_and(|rest| rest.starts_with('"')))
     })
 }

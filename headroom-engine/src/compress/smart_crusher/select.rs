@@ -9,6 +9,7 @@ use super::{
     semantics::{Meaning, holds_error, meaning},
     table::{Row, Shape, Table},
     tape::{Id, Kind, NONE, Tape},
+    twins::Twins,
 };
 use crate::rank::{Bm25, Query, change_points, outliers};
 
@@ -23,14 +24,15 @@ const MIN_RUN: usize = 40;
 #[derive(Debug)]
 pub(super) struct Selection<'t, 's> {
     tape: &'t Tape<'s>,
+    twins: &'t Twins,
     query: &'t Query,
     /// What each key means, looked up once.
     meanings: RefCell<HashMap<&'s str, Meaning>>,
 }
 
 impl<'t, 's> Selection<'t, 's> {
-    pub(super) fn new(tape: &'t Tape<'s>, query: &'t Query) -> Self {
-        Self { tape, query, meanings: RefCell::default() }
+    pub(super) fn new(tape: &'t Tape<'s>, twins: &'t Twins, query: &'t Query) -> Self {
+        Self { tape, twins, query, meanings: RefCell::default() }
     }
 
     /// The documents to leave out, where each is a line of its own.
@@ -68,7 +70,7 @@ impl<'t, 's> Selection<'t, 's> {
         }
         if rows.iter().any(|row| !tape.is_scalar(row.value)) {
             let shape = if object { Shape::Map } else { Shape::Table };
-            let table = Table::find(tape, shape, rows.clone());
+            let table = Table::find(tape, self.twins, shape, rows.clone());
             return self.choose(
                 &rows,
                 &table

@@ -1,6 +1,11 @@
 //! Finding the table in a list of like things.
 
-use super::tape::{Id, Kind, NONE, Tape, is_literal};
+use std::collections::HashSet;
+
+use super::{
+    tape::{Id, Kind, NONE, Tape, is_literal},
+    twins::Twins,
+};
 
 /// More keys than this are no table.
 const MAX_COLUMNS: usize = 96;
@@ -86,7 +91,7 @@ pub(super) struct Table {
 
 impl Table {
     /// The table in `rows`, if their keys agree well enough and come in one order.
-    pub(super) fn find(tape: &Tape<'_>, shape: Shape, rows: Vec<Row>) -> Option<Self> {
+    pub(super) fn find(tape: &Tape<'_>, twins: &Twins, shape: Shape, rows: Vec<Row>) -> Option<Self> {
         let mut rows = rows;
         let values: Vec<Id> = rows.iter().map(|row| row.value).collect();
         let mut columns = Vec::new();
@@ -109,7 +114,7 @@ impl Table {
             let layout = Layout::of(tape, &values)?;
             rows.iter_mut().zip(&layout.odd).for_each(|(row, odd)| row.odd = *odd);
             for (key, cells) in layout.columns {
-                flatten(tape, vec![key], cells, 1, &mut columns);
+                flatten(tape, twins, vec![key], cells, 1, &mut columns);
             }
         }
         let odd = rows.iter().filter(|row| row.odd).count();
@@ -217,24 +222,42 @@ impl Layout {
 }
 
 /// Splits a column of objects that have the same keys into one column for each key.
-fn flatten(tape: &Tape<'_>, path: Vec<Id>, cells: Vec<Id>, depth: usize, out: &mut Vec<Column>) {
+fn flatten(
+    tape: &Tape<'_>,
+    twins: &Twins,
+    path: Vec<Id>,
+    cells: Vec<Id>,
+    depth: usize,
+    out: &mut Vec<Column>,
+) {
     let objects = || {
         let mut present = cells.iter().filter(|id| **id != NONE);
         present.clone().count() * 2 >= cells.len()
             && present.all(|id| tape.kind(*id) == Kind::Object && !tape.is_empty(*id))
     };
-    if depth < MAX_FLATTEN && out.len() < MAX_COLUMNS && objects() {
+    if depth < MAX_FLATTEN && out.len() < MAX_COLUMNS && objects() && !repeats(tape, twins, &cells) {
         let layout = Layout::of(tape, &cells).filter(|layout| !layout.odd.contains(&true));
         if let Some(layout) = layout {
             for (key, cells) in layout.columns {
                 let mut path = path.clone();
                 path.push(key);
-                flatten(tape, path, cells, depth + 1, out);
+                flatten(tape, twins, path, cells, depth + 1, out);
             }
             return;
         }
     }
     out.push(Column { path, cells, coding: Coding::Each { text: false } });
+}
+
+/// Whether a few large objects fill most of a column: as references they cost less than as columns.
+fn repeats(tape: &Tape<'_>, twins: &Twins, cells: &[Id]) -> bool {
+    let present = || cells.iter().filter(|id| **id != NONE);
+    let bytes: usize = present().map(|id| tape.end(*id) - tape.start(*id)).sum();
+    if bytes < 200 * present().count() {
+        return false;
+    }
+    let distinct: HashSet<u64> = present().map(|id| twins.hash(*id)).collect();
+    distinct.len() > 1 && distinct.len() * 2 <= present().count()
 }
 
 fn constant(tape: &Tape<'_>, mut cells: impl Iterator<Item = Id>) -> Option<Coding> {

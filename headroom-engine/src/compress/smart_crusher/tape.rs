@@ -124,6 +124,11 @@ impl<'s> Tape<'s> {
         self.text
     }
 
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The documents at the root, in order.
     pub(super) fn roots(&self) -> Siblings<'_, 's> {
         Siblings { tape: self, at: 0, end: self.nodes.len() as Id }
