@@ -2,7 +2,7 @@
 
 /// Which of `values` stand out: beyond two standard deviations of the mean, or beyond five median
 /// absolute deviations of the median (Leys et al., "Detecting outliers", 2013), which opposite
-/// spikes cannot mask. The robust rule adds at most one value in twenty, the farthest.
+/// spikes cannot mask. The robust rule adds at most one value in a hundred (but three), the farthest.
 ///
 /// ```
 /// use headroom_engine::rank::outliers;
@@ -32,7 +32,7 @@ pub fn outliers(values: &[f64]) -> Vec<bool> {
         far.sort_by(|a, b| {
             (values[*b] - median).abs().total_cmp(&(values[*a] - median).abs()).then(a.cmp(b))
         });
-        for at in far.into_iter().take(values.len() / 20) {
+        for at in far.into_iter().take((values.len() / 100).max(3)) {
             out[at] = true;
         }
     }

@@ -10,7 +10,7 @@ pub(super) enum Cell<'t> {
     Empty,
     /// A JSON literal.
     Json(&'t str),
-    /// A string that needs no quotes; between apostrophes or not.
+    /// A string that needs no JSON quotes; between `'` or backticks, or not.
     Bare(&'t str),
 }
 
@@ -18,15 +18,19 @@ pub(super) enum Cell<'t> {
 pub(super) fn is_bare(inner: &str, text: bool) -> bool {
     let bytes = inner.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
-    !matches!(first, b'{' | b'[' | b'\'' | b'=' | b' ')
+    !matches!(first, b'{' | b'[' | b'\'' | b'`' | b'=' | b' ')
         && *last != b' '
         && memchr::memchr3(b'"', b'\\', b',', bytes).is_none()
         && (text || !is_literal(inner))
 }
 
-/// Whether a string's inner text can stand between apostrophes, or bare.
-pub(super) fn fits_apostrophes(inner: &str) -> bool {
-    memchr::memchr3(b'"', b'\\', b'\'', inner.as_bytes()).is_none()
+/// The quote that a string's inner text can stand between inside a JSON string.
+pub(super) fn quote_for(inner: &str) -> Option<char> {
+    let bytes = inner.as_bytes();
+    if memchr::memchr2(b'"', b'\\', bytes).is_some() {
+        return None;
+    }
+    ['\'', '`'].into_iter().find(|quote| memchr::memchr(*quote as u8, bytes).is_none())
 }
 
 /// Reads the cell at the start of `text`; returns it with its length.
@@ -42,8 +46,8 @@ pub(super) fn read(text: &str) -> Result<(Cell<'_>, usize), DecodeError> {
             let end = container_end(bytes).ok_or(DecodeError("an open container"))?;
             (Cell::Json(&text[..end]), end)
         }
-        Some(b'\'') => {
-            let end = memchr::memchr(b'\'', &bytes[1..]).ok_or(DecodeError("an open apostrophe"))?;
+        Some(quote @ (b'\'' | b'`')) => {
+            let end = memchr::memchr(*quote, &bytes[1..]).ok_or(DecodeError("an open apostrophe"))?;
             (Cell::Bare(&text[1..=end]), end + 2)
         }
         Some(_) => {

@@ -134,6 +134,17 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// A JSON string, or the marker of one that was left out.
+    fn quoted(&mut self, quoted: &str) -> Result<(), DecodeError> {
+        match bare_marker(&quoted[1..quoted.len() - 1]) {
+            Some(marker) => {
+                self.hidden(marker?);
+                Ok(())
+            }
+            None => self.literal(quoted),
+        }
+    }
+
     fn hidden(&mut self, marker: Marker) {
         self.flush();
         (self.sink)(Piece::Hidden(marker));
@@ -145,10 +156,10 @@ impl Reader<'_, '_> {
                 self.out.push('[');
                 let mut commas = Commas::default();
                 for child in tape.children(id) {
-                    match marker_of(tape, child) {
+                    match items_of(tape, child) {
                         Some(marker) => {
                             commas.hidden(self);
-                            self.hidden(marker?);
+                            self.hidden(marker);
                         }
                         None => {
                             commas.next(self);
@@ -188,6 +199,7 @@ impl Reader<'_, '_> {
                 Ok(())
             }
             Kind::String if tape.inner(id).starts_with(NAME) => self.refer(tape.inner(id)),
+            Kind::String => self.quoted(tape.slice(id)),
             _ => self.literal(tape.slice(id)),
         }
     }
@@ -247,6 +259,11 @@ fn bare_marker(line: &str) -> Option<Result<Marker, DecodeError>> {
 /// The marker that a string holds.
 fn marker_of(tape: &Tape<'_>, id: Id) -> Option<Result<Marker, DecodeError>> {
     (tape.kind(id) == Kind::String).then(|| bare_marker(tape.inner(id))).flatten()
+}
+
+/// The marker of items that stands in their place; one of bytes stands in a string's place.
+fn items_of(tape: &Tape<'_>, id: Id) -> Option<Marker> {
+    marker_of(tape, id)?.ok().filter(|marker| marker.unit() != Unit::Bytes)
 }
 
 fn embedded(tape: &Tape<'_>, id: Id) -> Option<(Shape, Id)> {
@@ -415,7 +432,8 @@ impl Reader<'_, '_> {
             }
             Value::Cell(Cell::Empty) => Err(DecodeError("an empty cell")),
             Value::Cell(Cell::Json(json)) if json.starts_with(['{', '[']) => self.json(json, 0),
-            Value::Cell(Cell::Json(json)) if !text || json.starts_with('"') => self.literal(json),
+            Value::Cell(Cell::Json(json)) if json.starts_with('"') => self.quoted(json),
+            Value::Cell(Cell::Json(json)) if !text => self.literal(json),
             Value::Cell(Cell::Json(bare) | Cell::Bare(bare)) => match bare.split_once(':') {
                 Some((name, bare)) if name.starts_with(NAME) => {
                     self.define(name, |reader| reader.string(bare))

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    cell::{fits_apostrophes, is_bare, is_plain_key},
+    cell::{is_bare, is_plain_key, quote_for},
     select::Selection,
     table::{Coding, Row, Shape, Table},
     tape::{Id, Kind, NONE, Tape},
@@ -60,6 +60,8 @@ pub(super) struct Encoder<'t, 's> {
     /// Values that occur again, by their hashes, as far as they have been written.
     written: HashMap<u64, Written>,
     names: u32,
+    /// Inside how many values that are kept whole to get a name.
+    whole: usize,
     /// Text to be put in later: operation, offset, text.
     inserts: Vec<(usize, usize, String)>,
 }
@@ -82,6 +84,7 @@ impl<'t, 's> Encoder<'t, 's> {
             escape,
             written: HashMap::new(),
             names: 0,
+            whole: 0,
             inserts: Vec::new(),
         }
     }
@@ -138,15 +141,31 @@ impl<'t, 's> Encoder<'t, 's> {
         if let Some(number) = worth.and_then(|hash| self.name_of(hash)) {
             return self.out.push_str(&format!("\"{NAME}{number}\""));
         }
+        // A name saves more than leaving parts out of each occurrence.
+        let whole = worth.is_some() && self.spare(id) == 0;
+        self.whole += usize::from(whole);
         let (op, start) = (self.ops.len(), self.out.len());
         self.plain_value(id, depth);
+        self.whole -= usize::from(whole);
         if let Some(hash) = worth {
             self.wrote(hash, op, start, false);
         }
     }
 
+    /// Tokens that may be left out of single objects below `id`.
+    fn spare(&self, id: Id) -> usize {
+        self.selection.filter(|_| self.whole == 0).map_or(0, |selection| selection.spare(id))
+    }
+
+    fn is_opaque(&self, id: Id) -> bool {
+        self.tape.is_scalar(id) && self.spare(id) > 0
+    }
+
     fn plain_value(&mut self, id: Id, depth: usize) {
         let kind = self.tape.kind(id);
+        if self.is_opaque(id) {
+            return self.elide_string(id);
+        }
         if depth >= MAX_DEPTH || self.tape.is_empty(id) {
             return self.minify(id);
         }
@@ -186,7 +205,10 @@ impl<'t, 's> Encoder<'t, 's> {
 
     fn container(&mut self, id: Id, kind: Kind, depth: usize) {
         let object = kind == Kind::Object;
-        let runs = self.selection.map(|selection| selection.container(id)).unwrap_or_default();
+        let mut runs = self.selection.map(|selection| selection.container(id)).unwrap_or_default();
+        if runs.is_empty() && self.spare(id) > 0 {
+            runs = self.selection.map(|selection| selection.members(id)).unwrap_or_default();
+        }
         let mut runs = runs.into_iter().peekable();
         let mut children = self.tape.children(id);
         let (open, close) = if object { ('{', '}') } else { ('[', ']') };
@@ -245,6 +267,25 @@ impl<'t, 's> Encoder<'t, 's> {
         self.ops.push(Op::Elide { range, original, unit, first, last, note: String::new(), frame });
     }
 
+    /// Leaves out a whole string.
+    fn elide_string(&mut self, id: Id) {
+        let text = std::mem::take(&mut self.out);
+        let range = self.tape.start(id)..self.tape.end(id);
+        self.ops.push(Op::Rewrite { range: self.from..range.start, text });
+        self.from = range.end;
+        let (unit, first, last) = (Unit::Bytes, 1, range.len());
+        let frame = ("\"", "\"");
+        self.ops.push(Op::Elide {
+            original: range.clone(),
+            range,
+            unit,
+            first,
+            last,
+            note: String::new(),
+            frame,
+        });
+    }
+
     /// The subtree without white space.
     fn minify(&mut self, id: Id) {
         let escape = self.escape;
@@ -295,8 +336,10 @@ impl<'t, 's> Encoder<'t, 's> {
     }
 
     fn worthwhile(&self, shape: Shape, rows: Vec<Row>) -> Option<Table> {
+        let spare: usize = rows.iter().map(|row| self.spare(row.value)).sum();
         let table = Table::find(self.tape, self.twins, shape, rows)?;
-        (table.gain(self.tape) > 0).then_some(table)
+        // What a table saves, leaving out could save more of.
+        (table.gain(self.tape) > spare as i64).then_some(table)
     }
 
     /// Whether a table can stand inside JSON: the header without escapes, odd rows told apart.
@@ -319,10 +362,13 @@ impl<'t, 's> Encoder<'t, 's> {
 
     /// Whether a cell can stand inside a JSON string as it is.
     fn fits_string(&self, id: Id, text: bool) -> bool {
+        if self.is_opaque(id) {
+            return false;
+        }
         match self.tape.kind(id) {
             Kind::String => {
                 let inner = self.tape.inner(id);
-                is_bare(inner, text) || fits_apostrophes(inner)
+                is_bare(inner, text) || quote_for(inner).is_some()
             }
             Kind::Array | Kind::Object => {
                 memchr::memchr2(b'"', b'\\', self.tape.slice(id).as_bytes()).is_none()
@@ -436,7 +482,8 @@ impl<'t, 's> Encoder<'t, 's> {
         if let Some(number) = worth.and_then(|hash| self.name_of(hash)) {
             return self.out.push_str(&format!("{NAME}{number}"));
         }
-        let bare = self.tape.kind(id) == Kind::String && is_bare(self.tape.inner(id), text);
+        let bare =
+            self.tape.kind(id) == Kind::String && !self.is_opaque(id) && is_bare(self.tape.inner(id), text);
         if frame == Frame::Line && !bare {
             return match self.tape.is_scalar(id) {
                 true => self.value(id, depth),
@@ -506,9 +553,10 @@ impl<'t, 's> Encoder<'t, 's> {
         if is_bare(inner, text) {
             self.push(inner);
         } else if frame == Frame::Element {
-            self.out.push('\'');
+            let quote = quote_for(inner).unwrap_or('\'');
+            self.out.push(quote);
             self.push(inner);
-            self.out.push('\'');
+            self.out.push(quote);
         } else {
             self.push(self.tape.slice(id));
         }

@@ -2,6 +2,7 @@
 mod cell;
 mod codec;
 mod encode;
+mod members;
 mod select;
 mod semantics;
 mod table;

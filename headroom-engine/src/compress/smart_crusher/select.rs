@@ -6,6 +6,7 @@
 use std::{cell::RefCell, collections::HashMap, ops::Range};
 
 use super::{
+    members::{self, Members},
     semantics::{Meaning, holds_error, meaning},
     table::{Row, Shape, Table},
     tape::{Id, Kind, NONE, Tape},
@@ -26,13 +27,14 @@ pub(super) struct Selection<'t, 's> {
     tape: &'t Tape<'s>,
     twins: &'t Twins,
     query: &'t Query,
+    members: Members,
     /// What each key means, looked up once.
     meanings: RefCell<HashMap<&'s str, Meaning>>,
 }
 
 impl<'t, 's> Selection<'t, 's> {
     pub(super) fn new(tape: &'t Tape<'s>, twins: &'t Twins, query: &'t Query) -> Self {
-        Self { tape, twins, query, meanings: RefCell::default() }
+        Self { tape, twins, query, members: Members::of(tape, twins, query), meanings: RefCell::default() }
     }
 
     /// The documents to leave out, where each is a line of its own.
@@ -51,6 +53,19 @@ impl<'t, 's> Selection<'t, 's> {
             start = end;
             inside
         })
+    }
+
+    /// Tokens in the subtree of `id` that may be left out of single objects, roughly.
+    pub(super) fn spare(&self, id: Id) -> usize {
+        self.members.spare(id)
+    }
+
+    /// The members of an object to leave out because nobody reads them unasked.
+    pub(super) fn members(&self, id: Id) -> Vec<Range<usize>> {
+        if self.tape.kind(id) != Kind::Object || self.members.spare(id) == 0 {
+            return Vec::new();
+        }
+        members::runs(self.tape, self.query, id).into_iter().map(|(run, _)| run).collect()
     }
 
     /// The elements or members of a container to leave out.
@@ -174,7 +189,7 @@ impl<'t, 's> Selection<'t, 's> {
     /// Keeps the rows whose value occurs once in a column of few values.
     fn rare(&self, cells: &[Id], present: &[usize], keep: &mut [bool]) {
         let tape = self.tape;
-        let limit = (present.len() / 5).max(2);
+        let limit = (1.5 * (present.len() as f64).sqrt()) as usize;
         let mut seen: HashMap<&str, (usize, usize)> = HashMap::new();
         for &at in present {
             if !tape.is_scalar(cells[at]) {

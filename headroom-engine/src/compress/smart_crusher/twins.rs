@@ -40,6 +40,11 @@ impl Twins {
         self.hashes[id as usize]
     }
 
+    /// How often a value that is worth a name occurs.
+    pub(super) fn count(&self, tape: &Tape<'_>, id: Id) -> Option<u32> {
+        self.counts.get(&self.worth(tape, id)?).copied()
+    }
+
     /// The hash of a value that may be worth a name: its other occurrences become references.
     pub(super) fn worth(&self, tape: &Tape<'_>, id: Id) -> Option<u64> {
         let bytes = tape.end(id) - tape.start(id);
