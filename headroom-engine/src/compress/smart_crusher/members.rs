@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::{
+    semantics::{Meaning, begins_with_error, meaning},
     tape::{Id, Kind, Tape},
     twins::Twins,
 };
-use crate::rank::Query;
+use crate::rank::{Query, terms};
 
 /// The fewest tokens worth a marker with a handle inside an object.
 const MIN_RUN: u32 = 80;
@@ -14,6 +15,9 @@ const MIN_RUN: u32 = 80;
 const MARKER: u32 = 26;
 /// The fewest bytes of an opaque string worth one.
 const MIN_OPAQUE: usize = 400;
+
+/// The fewest bytes of a text worth one, where like rows have such texts too.
+const MIN_TEXT: usize = 3000;
 
 /// How much each value could do without.
 #[derive(Debug)]
@@ -35,6 +39,13 @@ impl Members {
     pub(super) fn of(tape: &Tape<'_>, twins: &Twins, query: &Query) -> Self {
         let mut spare = vec![0; tape.len()];
         for id in (0..tape.len() as Id).rev() {
+            if !tape.is_scalar(id) {
+                for text in long_texts(tape, query, id) {
+                    let weight = (tape.end(text.1) - tape.start(text.1)) as u32 / 5;
+                    spare[text.0 as usize] += weight;
+                    spare[text.1 as usize] = weight;
+                }
+            }
             spare[id as usize] = match tape.kind(id) {
                 Kind::Object => {
                     let below: u32 = tape.children(id).map(|child| spare[child as usize]).sum();
@@ -113,6 +124,38 @@ fn is_link(key: &str, text: &str) -> bool {
     let named = key.len() > 4 && (key.ends_with("_url") || key.ends_with("Url") || key.ends_with("_uri"));
     let scheme = ["https://", "http://", "git://", "git@"].iter().any(|scheme| text.starts_with(scheme));
     named && scheme && !key.starts_with("html")
+}
+
+/// Long texts under the same key of at least three like rows, each with its row: file contents
+/// beside what was found in them. A text that answers the query or begins like an error stays.
+fn long_texts(tape: &Tape<'_>, query: &Query, id: Id) -> Vec<(Id, Id)> {
+    let rows = tape.children(id).filter(|row| tape.kind(*row) == Kind::Object);
+    let rows = rows.filter(|row| tape.end(*row) - tape.start(*row) >= MIN_TEXT);
+    let texts: Vec<(Id, Id, Id)> = rows
+        .flat_map(|row| tape.members(row).map(move |(key, value)| (row, key, value)))
+        .filter(|(_, _, value)| {
+            tape.kind(*value) == Kind::String && tape.end(*value) - tape.start(*value) >= MIN_TEXT
+        })
+        .collect();
+    let like =
+        |key: Id| texts.iter().filter(|text| tape.slice(text.1) == tape.slice(key)).take(3).count() == 3;
+    let mut spare = texts.clone();
+    spare.retain(|(_, key, value)| {
+        like(*key)
+            && meaning(tape.inner(*key)) != Meaning::Fault
+            && !query.contains(&tape.inner(*key).to_lowercase())
+            && !begins_with_error(tape.inner(*value))
+            && !answers(query, tape.inner(*value))
+    });
+    spare.into_iter().map(|(row, _, value)| (row, value)).collect()
+}
+
+/// Whether a text holds a telling term of the query: a long one or one that is no plain word.
+fn answers(query: &Query, text: &str) -> bool {
+    let telling = |term: &str| term.len() > 5 || term.bytes().any(|byte| !byte.is_ascii_alphabetic());
+    let mut found = false;
+    terms(text, &mut |term| found |= !found && query.contains(term) && telling(term));
+    found
 }
 
 /// Whether a string is base64, a signature or the like: nothing to read.

@@ -140,6 +140,7 @@ impl<'t, 's> Selection<'t, 's> {
                 left -= 1;
             }
         }
+        spread(&mut keep, left);
         runs(&keep, &weights)
     }
 
@@ -244,6 +245,16 @@ impl<'t, 's> Selection<'t, 's> {
 /// How many of `count` items to keep: 50 of 1,000, 16 of 100.
 fn budget(count: usize) -> usize {
     ((1.6 * (count as f64).sqrt()).round() as usize).max(6)
+}
+
+/// Keeps `left` items more, in a few blocks all over the list: what is usual in it.
+fn spread(keep: &mut [bool], left: usize) {
+    let blocks = left.div_ceil(8);
+    for block in 0..blocks {
+        let start = (block + 1) * keep.len() / (blocks + 1);
+        let end = (start + left / blocks).min(keep.len());
+        keep[start..end].fill(true);
+    }
 }
 
 /// The runs to leave out: each worth its marker, together worth a retrieval.

@@ -244,9 +244,16 @@ const WORDS: [&str; 21] = [
 /// The same in scripts without word boundaries.
 const PARTS: [&str; 8] = ["エラー", "失敗", "例外", "错误", "失败", "异常", "오류", "ошибка"];
 
+/// Whether a long text says at its beginning that it reports an error.
+pub(super) fn begins_with_error(text: &str) -> bool {
+    has_error(&text.as_bytes()[..text.len().min(300)])
+}
+
 fn has_error_words(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let bytes = &bytes[..bytes.len().min(SEARCHED)];
+    has_error(&text.as_bytes()[..text.len().min(SEARCHED)])
+}
+
+fn has_error(bytes: &[u8]) -> bool {
     let mut at = 0;
     let mut foreign = false;
     let (mut before, mut last) = (0..0, 0..0);
