@@ -25,6 +25,14 @@ impl Bm25 {
             sorted.sort_unstable();
             sorted.into_iter().enumerate().map(|(id, term)| (term, id)).collect()
         };
+        // Most words are not in the query: a bitmap over length and first bytes says so at once.
+        let mut known = [false; 1024];
+        let slot = |term: &str| {
+            let bytes = term.as_bytes();
+            let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or(0));
+            (bytes.len() * 131 + byte(0) * 31 + byte(1) * 7 + byte(2)) % 1024
+        };
+        ids.keys().for_each(|term| known[slot(term)] = true);
         let mut frequency = vec![0u32; ids.len()];
         let mut lengths = Vec::new();
         let mut hits: Vec<Vec<(usize, u32)>> = Vec::new();
@@ -33,6 +41,9 @@ impl Bm25 {
             let mut found: Vec<(usize, u32)> = Vec::new();
             terms(document, &mut |term| {
                 length += 1;
+                if !known[slot(term)] {
+                    return;
+                }
                 if let Some(&id) = ids.get(term) {
                     match found.iter_mut().find(|(known, _)| *known == id) {
                         Some((_, count)) => *count += 1,

@@ -84,7 +84,7 @@ pub(super) fn runs(tape: &Tape<'_>, query: &Query, id: Id) -> Vec<(Range<usize>,
     };
     for (at, (key, value)) in tape.members(id).enumerate() {
         let tokens = 2 + (tape.end(key) - tape.start(key) + tape.end(value) - tape.start(value)) as u32 / 4;
-        match class(tape, query, key, value) {
+        match class(tape, query, key, value, weight > 0) {
             Class::Spare => {
                 if weight == 0 {
                     (run, pending) = (at..at, 0);
@@ -100,7 +100,7 @@ pub(super) fn runs(tape: &Tape<'_>, query: &Query, id: Id) -> Vec<(Range<usize>,
     runs
 }
 
-fn class(tape: &Tape<'_>, query: &Query, key: Id, value: Id) -> Class {
+fn class(tape: &Tape<'_>, query: &Query, key: Id, value: Id, in_run: bool) -> Class {
     let name = tape.inner(key);
     let text = match tape.kind(value) {
         Kind::String => tape.inner(value),
@@ -108,14 +108,17 @@ fn class(tape: &Tape<'_>, query: &Query, key: Id, value: Id) -> Class {
         Kind::Array | Kind::Object if tape.is_empty(value) => "",
         _ => return Class::Kept,
     };
-    if query.contains(&name.to_lowercase()) {
-        Class::Kept
-    } else if text.is_empty() {
+    let class = if text.is_empty() {
         Class::Empty
     } else if is_link(name, text) {
         Class::Spare
     } else {
+        return Class::Kept;
+    };
+    if (in_run || class == Class::Spare) && query.contains(&name.to_lowercase()) {
         Class::Kept
+    } else {
+        class
     }
 }
 

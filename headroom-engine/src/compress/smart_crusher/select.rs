@@ -28,13 +28,19 @@ pub(super) struct Selection<'t, 's> {
     twins: &'t Twins,
     query: &'t Query,
     members: Members,
-    /// What each key means, looked up once.
-    meanings: RefCell<HashMap<&'s str, Meaning>>,
+    /// What a key means, by its hash modulo the size: keys repeat, so nearly all are found here.
+    meanings: RefCell<Vec<(u64, Meaning)>>,
 }
 
 impl<'t, 's> Selection<'t, 's> {
     pub(super) fn new(tape: &'t Tape<'s>, twins: &'t Twins, query: &'t Query) -> Self {
-        Self { tape, twins, query, members: Members::of(tape, twins, query), meanings: RefCell::default() }
+        Self {
+            tape,
+            twins,
+            query,
+            members: Members::of(tape, twins, query),
+            meanings: RefCell::new(vec![(0, Meaning::Other); 512]),
+        }
     }
 
     /// The documents to leave out, where each is a line of its own.
@@ -154,7 +160,14 @@ impl<'t, 's> Selection<'t, 's> {
 
     fn is_error(&self, row: &Row) -> bool {
         let mut meanings = self.meanings.borrow_mut();
-        let meaning_of = |key| *meanings.entry(key).or_insert_with(|| meaning(key));
+        let meaning_of = |key| {
+            let hash = self.twins.hash(key);
+            let slot = hash as usize % meanings.len();
+            if meanings[slot].0 != hash {
+                meanings[slot] = (hash, meaning(self.tape.inner(key)));
+            }
+            meanings[slot].1
+        };
         holds_error(self.tape, row.first(), self.tape.after(row.value), Meaning::Other, meaning_of)
     }
 
