@@ -4,9 +4,10 @@ use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use super::{
     cell::{self, Cell, Heading, Rule, headings},
-    encode::{MAX_DEPTH, MISSING, NAME},
+    encode::MAX_DEPTH,
     table::Shape,
     tape::{Id, Kind, MAX_BYTES, Tape},
+    words::{self, MISSING, NAME},
 };
 use crate::{
     ccr::{Marker, Unit, marker},
@@ -130,8 +131,7 @@ impl Reader<'_, '_> {
     }
 
     fn literal(&mut self, literal: &str) -> Result<(), DecodeError> {
-        self.out.push_str(&marker::unescape(literal).ok_or(DecodeError("a bare introducer"))?);
-        Ok(())
+        words::read(literal, &mut self.out)
     }
 
     /// A JSON string, or the marker of one that was left out.

@@ -8,21 +8,15 @@ use super::{
     table::{Coding, Row, Shape, Table},
     tape::{Id, Kind, NONE, Tape},
     twins::Twins,
+    words::{Escapes, MISSING, NAME},
 };
-use crate::{
-    ccr::{Unit, marker},
-    reduce::Op,
-};
+use crate::{ccr::Unit, reduce::Op};
 
 /// Tables and elisions are made down to this depth; what is deeper is only minified.
 pub(super) const MAX_DEPTH: usize = 48;
 
-/// Stands for a missing key where a row is written as a JSON array.
-pub(super) const MISSING: &str = "$-";
-
-/// Begins the name of a value that occurs again: `{"$=1":value}` or, in a row, `$=1:value` gives
-/// it, `"$=1"` or `$=1` stands for it.
-pub(super) const NAME: &str = "$=";
+/// Lists in lists are shortened down to this depth.
+const MAX_LISTS: usize = 3;
 
 /// Where a value was written that may get a name.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +50,9 @@ pub(super) struct Encoder<'t, 's> {
     /// Text written since the last operation, and where the source that it stands for begins.
     out: String,
     from: usize,
-    escape: bool,
+    escapes: Escapes,
+    /// Inside how many lists whose items were chosen.
+    lists: usize,
     /// Values that occur again, by their hashes, as far as they have been written.
     written: HashMap<u64, Written>,
     names: u32,
@@ -72,7 +68,6 @@ impl<'t, 's> Encoder<'t, 's> {
         twins: &'t Twins,
         selection: Option<&'t Selection<'t, 's>>,
     ) -> Self {
-        let escape = memchr::memmem::find(tape.text().as_bytes(), marker::INTRODUCER.as_bytes()).is_some();
         let out = String::with_capacity(tape.text().len() / 2);
         Self {
             tape,
@@ -81,7 +76,8 @@ impl<'t, 's> Encoder<'t, 's> {
             ops: Vec::new(),
             out,
             from: 0,
-            escape,
+            escapes: Escapes::of(tape.text()),
+            lists: 0,
             written: HashMap::new(),
             names: 0,
             whole: 0,
@@ -114,7 +110,7 @@ impl<'t, 's> Encoder<'t, 's> {
         if let Some(table) = self.worthwhile(Shape::Lines, rows) {
             return self.table(&table, NONE, Frame::Line, 0);
         }
-        let runs = self.selection.map(|selection| selection.lines(roots)).unwrap_or_default();
+        let runs = self.choose(|selection| selection.lines(roots));
         let mut runs = runs.into_iter().peekable();
         let mut row = 0;
         while row < roots.len() {
@@ -205,7 +201,9 @@ impl<'t, 's> Encoder<'t, 's> {
 
     fn container(&mut self, id: Id, kind: Kind, depth: usize) {
         let object = kind == Kind::Object;
-        let mut runs = self.selection.map(|selection| selection.container(id)).unwrap_or_default();
+        let mut runs = self.choose(|selection| selection.container(id));
+        let chosen = usize::from(!runs.is_empty());
+        self.lists += chosen;
         if runs.is_empty() && self.spare(id) > 0 {
             runs = self.selection.map(|selection| selection.members(id)).unwrap_or_default();
         }
@@ -251,7 +249,14 @@ impl<'t, 's> Encoder<'t, 's> {
             }
             item += 1;
         }
+        self.lists -= chosen;
         self.out.push(close);
+    }
+
+    /// The runs to leave out of a list, if it may still be shortened: what is in a list in a list in
+    /// a list that was is left as it is, which bounds the work by the size of the source.
+    fn choose(&self, runs: impl FnOnce(&Selection<'t, 's>) -> Vec<Range<usize>>) -> Vec<Range<usize>> {
+        self.selection.filter(|_| self.lists < MAX_LISTS).map(runs).unwrap_or_default()
     }
 
     /// Leaves out the items of `run` of the container `of`, or lines of the whole text.
@@ -288,18 +293,12 @@ impl<'t, 's> Encoder<'t, 's> {
 
     /// The subtree without white space.
     fn minify(&mut self, id: Id) {
-        let escape = self.escape;
-        self.tape.minify(id, &mut self.out, |text, out| {
-            if escape { marker::escape(text, out) } else { out.push_str(text) }
-        });
+        let escapes = self.escapes;
+        self.tape.minify(id, &mut self.out, |text, out| escapes.write(text, out));
     }
 
     fn push(&mut self, text: &str) {
-        if self.escape {
-            marker::escape(text, &mut self.out);
-        } else {
-            self.out.push_str(text);
-        }
+        self.escapes.write(text, &mut self.out);
     }
 
     /// The table that `id` is worth being written as.
@@ -378,7 +377,9 @@ impl<'t, 's> Encoder<'t, 's> {
     }
 
     fn table(&mut self, table: &Table, of: Id, frame: Frame, depth: usize) {
-        let runs = self.selection.map(|selection| selection.table(table)).unwrap_or_default();
+        let runs = self.choose(|selection| selection.table(table, of));
+        let chosen = usize::from(!runs.is_empty());
+        self.lists += chosen;
         let mut runs = runs.into_iter().peekable();
         if frame == Frame::Element {
             self.out.push_str("{\"");
@@ -415,6 +416,7 @@ impl<'t, 's> Encoder<'t, 's> {
             }
             at += 1;
         }
+        self.lists -= chosen;
         if frame == Frame::Element {
             self.out.push_str("]}");
         }

@@ -36,6 +36,11 @@ enum Class {
 }
 
 impl Members {
+    /// Nothing may be left out.
+    pub(super) fn none(tape: &Tape<'_>) -> Self {
+        Self { spare: vec![0; tape.len()] }
+    }
+
     pub(super) fn of(tape: &Tape<'_>, twins: &Twins, query: &Query) -> Self {
         let mut spare = vec![0; tape.len()];
         for id in (0..tape.len() as Id).rev() {

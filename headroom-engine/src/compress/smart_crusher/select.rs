@@ -12,7 +12,11 @@ use super::{
     tape::{Id, Kind, NONE, Tape},
     twins::Twins,
 };
-use crate::rank::{Bm25, Query, change_points, outliers};
+use crate::{
+    ccr::marker::INTRODUCER,
+    rank::{Bm25, Query, change_points, outliers},
+    reduce::Context,
+};
 
 /// Lists shorter than this are kept.
 const MIN_ITEMS: usize = 12;
@@ -33,12 +37,13 @@ pub(super) struct Selection<'t, 's> {
 }
 
 impl<'t, 's> Selection<'t, 's> {
-    pub(super) fn new(tape: &'t Tape<'s>, twins: &'t Twins, query: &'t Query) -> Self {
+    pub(super) fn new(tape: &'t Tape<'s>, twins: &'t Twins, context: &Context<'t>) -> Self {
+        let query = context.query;
         Self {
             tape,
             twins,
             query,
-            members: Members::of(tape, twins, query),
+            members: if context.is_error { Members::none(tape) } else { Members::of(tape, twins, query) },
             meanings: RefCell::new(vec![(0, Meaning::Other); 512]),
         }
     }
@@ -46,7 +51,7 @@ impl<'t, 's> Selection<'t, 's> {
     /// The documents to leave out, where each is a line of its own.
     pub(super) fn lines(&self, roots: &[Id]) -> Vec<Range<usize>> {
         let rows: Vec<Row> = roots.iter().map(|&value| Row { key: NONE, value, odd: false }).collect();
-        if self.are_lines(&rows) { self.choose(&rows, &[]) } else { Vec::new() }
+        if self.are_lines(&rows) { self.choose(&rows, &[], Meaning::Other) } else { Vec::new() }
     }
 
     /// Whether document `n` is line `n`, so that lines can be counted for documents.
@@ -92,30 +97,24 @@ impl<'t, 's> Selection<'t, 's> {
         if rows.iter().any(|row| !tape.is_scalar(row.value)) {
             let shape = if object { Shape::Map } else { Shape::Table };
             let table = Table::find(tape, self.twins, shape, rows.clone());
-            return self.choose(
-                &rows,
-                &table
-                    .map(|table| table.columns)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|column| &column.cells[..])
-                    .collect::<Vec<_>>(),
-            );
+            let columns = table.as_ref().map(|table| &table.columns[..]).unwrap_or_default();
+            let columns: Vec<&[Id]> = columns.iter().map(|column| &column.cells[..]).collect();
+            return self.choose(&rows, &columns, self.meaning_above(id));
         }
         let cells: Vec<Id> = rows.iter().map(|row| row.value).collect();
-        self.choose(&rows, &[&cells])
+        self.choose(&rows, &[&cells], self.meaning_above(id))
     }
 
     /// The rows of a table to leave out.
-    pub(super) fn table(&self, table: &Table) -> Vec<Range<usize>> {
+    pub(super) fn table(&self, table: &Table, of: Id) -> Vec<Range<usize>> {
         if table.shape == Shape::Lines && !self.are_lines(&table.rows) {
             return Vec::new();
         }
         let columns: Vec<&[Id]> = table.columns.iter().map(|column| &column.cells[..]).collect();
-        self.choose(&table.rows, &columns)
+        self.choose(&table.rows, &columns, self.meaning_above(of))
     }
 
-    fn choose(&self, rows: &[Row], columns: &[&[Id]]) -> Vec<Range<usize>> {
+    fn choose(&self, rows: &[Row], columns: &[&[Id]], under: Meaning) -> Vec<Range<usize>> {
         let count = rows.len();
         if count < MIN_ITEMS {
             return Vec::new();
@@ -132,7 +131,7 @@ impl<'t, 's> Selection<'t, 's> {
         keep[count - (budget / 8).max(2)..].fill(true);
         let odd = rows.iter().filter(|row| row.odd).count();
         for (keep, row) in keep.iter_mut().zip(rows) {
-            *keep |= (row.odd && odd * 10 <= count) || self.is_error(row);
+            *keep |= (row.odd && odd * 10 <= count) || self.must_stay(row, under);
         }
         let mut interesting = Vec::new();
         for cells in columns {
@@ -158,17 +157,29 @@ impl<'t, 's> Selection<'t, 's> {
         1 + scalars.map(|id| 1 + (tape.end(id) - tape.start(id)) / 4).sum::<usize>()
     }
 
-    fn is_error(&self, row: &Row) -> bool {
+    /// What the key of a container means: an item of `errors` is an error.
+    fn meaning_above(&self, id: Id) -> Meaning {
+        match id.checked_sub(1).filter(|_| id != NONE) {
+            Some(key) if self.tape.is_key(key) => self.meaning(key),
+            _ => Meaning::Other,
+        }
+    }
+
+    fn meaning(&self, key: Id) -> Meaning {
         let mut meanings = self.meanings.borrow_mut();
-        let meaning_of = |key| {
-            let hash = self.twins.hash(key);
-            let slot = hash as usize % meanings.len();
-            if meanings[slot].0 != hash {
-                meanings[slot] = (hash, meaning(self.tape.inner(key)));
-            }
-            meanings[slot].1
-        };
-        holds_error(self.tape, row.first(), self.tape.after(row.value), Meaning::Other, meaning_of)
+        let hash = self.twins.hash(key);
+        let slot = hash as usize % meanings.len();
+        if meanings[slot].0 != hash {
+            meanings[slot] = (hash, meaning(self.tape.inner(key)));
+        }
+        meanings[slot].1
+    }
+
+    /// Whether a row holds an error, or is a marker already.
+    fn must_stay(&self, row: &Row, under: Meaning) -> bool {
+        let tape = self.tape;
+        let marker = tape.kind(row.value) == Kind::String && tape.inner(row.value).starts_with(INTRODUCER);
+        marker || holds_error(tape, row.first(), tape.after(row.value), under, |key| self.meaning(key))
     }
 
     /// Outliers, change points and rare categories of a column.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{
     tape::{Id, Kind, NONE, Tape, is_literal},
     twins::Twins,
+    words,
 };
 
 /// More keys than this are no table.
@@ -31,10 +32,10 @@ impl Shape {
     /// The word that introduces it.
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::Table => "$table",
-            Self::Map => "$map",
-            Self::Matrix => "$matrix",
-            Self::Lines => "$lines",
+            Self::Table => words::TABLE,
+            Self::Map => words::MAP,
+            Self::Matrix => words::MATRIX,
+            Self::Lines => words::LINES,
         }
     }
 }
