@@ -39,9 +39,9 @@ pub fn outliers(values: &[f64]) -> Vec<bool> {
     out
 }
 
-/// Ids, counters and times rise or fall throughout; being far from the middle is their nature.
+/// Ids, counters and times rise or fall all along; being far from the middle is their nature.
 fn is_unordered(values: &[f64]) -> bool {
-    !(values.is_sorted() || values.iter().rev().is_sorted())
+    !(values.is_sorted_by(|a, b| a < b) || values.is_sorted_by(|a, b| a > b))
 }
 
 fn median(values: &mut [f64]) -> f64 {

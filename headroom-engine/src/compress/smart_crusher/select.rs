@@ -120,12 +120,13 @@ impl<'t, 's> Selection<'t, 's> {
             return Vec::new();
         }
         let weights: Vec<usize> = rows.iter().map(|row| self.weight(row)).collect();
-        if weights.iter().sum::<usize>() < MIN_HIDDEN {
+        let total: usize = weights.iter().sum();
+        if total < MIN_HIDDEN {
             return Vec::new();
         }
         let mut keep = vec![false; count];
         // The ends, and an odd row among regular ones.
-        let budget = budget(count);
+        let budget = budget(count, total / count);
         let head = (budget / 4).max(2);
         keep[..head].fill(true);
         keep[count - (budget / 8).max(2)..].fill(true);
@@ -202,7 +203,7 @@ impl<'t, 's> Selection<'t, 's> {
             let values: Vec<f64> = numbers.iter().map(|(_, value)| *value).collect();
             let out = outliers(&values);
             numbers.iter().zip(&out).filter(|(_, out)| **out).for_each(|((at, _), _)| keep[*at] = true);
-            if !values.is_sorted() {
+            if !values.is_sorted_by(|a, b| a < b) {
                 for change in change_points(&values, 4) {
                     interesting.extend([numbers[change - 1].0, numbers[change].0]);
                 }
@@ -266,9 +267,10 @@ impl<'t, 's> Selection<'t, 's> {
     }
 }
 
-/// How many of `count` items to keep: 50 of 1,000, 16 of 100.
-fn budget(count: usize) -> usize {
-    ((1.6 * (count as f64).sqrt()).round() as usize).max(6)
+/// How many of `count` items of about `weight` tokens to keep if nothing speaks for more: 50 of
+/// 1,000, 16 of 100, fewer where they are large.
+fn budget(count: usize, weight: usize) -> usize {
+    ((1.6 * (count as f64).sqrt()).round() as usize).min(1500 / weight.max(1)).max(6)
 }
 
 /// Keeps `left` items more, in a few blocks all over the list: what is usual in it.

@@ -269,11 +269,12 @@ fn has_error(bytes: &[u8]) -> bool {
         }
         let word = &bytes[start..at];
         // 5 letters is the least: "error", "fatal", "fails", "panic", "crash", "timed".
-        if word.len() >= 5 && is_error_word(word) {
+        if word.len() >= 5 && (is_error_word(word) || is_exception(word)) {
             let inside = |byte: Option<&u8>| matches!(byte, Some(b'/' | b'-' | b'_' | b'@' | b'#' | b'='));
             let dotted =
                 bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
-            let named = start > 0
+            let named = !is_exception(word)
+                && start > 0
                 && (inside(bytes.get(start - 1))
                     || bytes[start - 1] == b'.' && start > 1 && bytes[start - 2].is_ascii_alphanumeric());
             let negated = |range: &std::ops::Range<usize>| {
@@ -291,13 +292,13 @@ fn has_error(bytes: &[u8]) -> bool {
 }
 
 fn is_error_word(word: &[u8]) -> bool {
-    if matches!(word[0] | 0x20, b'e' | b'f' | b'p' | b't' | b'c' | b's' | b'd' | b'r' | b'a')
+    matches!(word[0] | 0x20, b'e' | b'f' | b'p' | b't' | b'c' | b's' | b'd' | b'r' | b'a')
         && word.len() <= 9
         && WORDS.iter().any(|known| known.len() == word.len() && word.eq_ignore_ascii_case(known.as_bytes()))
-    {
-        return true;
-    }
-    // The names of exceptions: TypeError, NullPointerException.
+}
+
+/// Whether a word is the name of an exception: `TypeError`, `NullPointerException`.
+fn is_exception(word: &[u8]) -> bool {
     word.len() > 7
         && word[0].is_ascii_uppercase()
         && (word.ends_with(b"Error") || word.ends_with(b"Exception"))
