@@ -1,0 +1,88 @@
+//! Whether a text is a log, from a bounded look at it.
+
+use super::line::{Log, Marks};
+
+/// How much of the head is read, and of each probe behind it.
+const HEAD: usize = 64 << 10;
+const PROBE: usize = 8 << 10;
+
+pub(super) fn is_log(source: &str) -> bool {
+    let mut seen = Seen::default();
+    seen.look(part(source, 0, HEAD));
+    if source.len() > HEAD + 4 * PROBE {
+        let step = (source.len() - HEAD) / 4;
+        for probe in 1..=3 {
+            seen.look(part(source, HEAD + probe * step, PROBE));
+        }
+    }
+    seen.is_log()
+}
+
+/// Whole lines of `source` from about `from` on, at most `length` bytes.
+fn part(source: &str, from: usize, length: usize) -> &str {
+    let mut start = from.min(source.len());
+    if start > 0 {
+        start += memchr::memchr(b'\n', &source.as_bytes()[start..]).map_or(0, |at| at + 1);
+    }
+    let mut end = (start + length).min(source.len());
+    while !source.is_char_boundary(start) {
+        start += 1;
+    }
+    while !source.is_char_boundary(end) {
+        end -= 1;
+    }
+    &source[start..end.max(start)]
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    lines: usize,
+    /// Lines that only a log has.
+    sure: usize,
+    /// Lines that a log often has.
+    likely: usize,
+    /// Lines of code, data or diffs.
+    other: usize,
+}
+
+impl Seen {
+    fn look(&mut self, part: &str) {
+        let Some(log) = Log::new(part) else { return };
+        for at in 0..log.len() {
+            let marks = log.line(at).marks;
+            if marks.has(Marks::BLANK) {
+                continue;
+            }
+            self.lines += 1;
+            let text = log.text(at);
+            if is_other(text) {
+                self.other += 1;
+            } else if marks.has(
+                Marks::TIMED.and(Marks::TOOL).and(Marks::TERMINAL).and(Marks::TRACEBACK).and(Marks::PLACE),
+            ) {
+                self.sure += 1;
+            } else if marks.has(Marks::LEVELLED) {
+                self.sure += usize::from(log.text(at).len() < 400);
+            } else if marks.has(Marks::ERROR.and(Marks::WARN).and(Marks::SUMMARY).and(Marks::CONTINUES)) {
+                self.likely += 1;
+            }
+        }
+    }
+
+    fn is_log(&self) -> bool {
+        self.sure > 0 && self.sure * 4 + self.likely >= self.lines && self.other * 2 < self.lines
+    }
+}
+
+/// A line of JSON, of a diff, of markup, of code.
+fn is_other(text: &str) -> bool {
+    let body = text.trim();
+    let data = body.starts_with(['{', '}', '<', '"', '@']) || body.ends_with(['{', ';', '}']);
+    let diff = text.starts_with("diff --git ") || text.starts_with("+++ ") || text.starts_with("--- a/");
+    let code = [
+        "def ", "class ", "import ", "from ", "fn ", "pub ", "use ", "//", "/*", "* ", "#include", "return ",
+    ]
+    .iter()
+    .any(|start| body.starts_with(start));
+    data || diff || code
+}
