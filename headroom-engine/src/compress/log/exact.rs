@@ -17,6 +17,8 @@ use crate::{
 
 /// An error that occurs more often than this may be folded into its first occurrence.
 const NOISE: u32 = 50;
+/// A warning that occurs no more often than this stays whole.
+const RARE: u32 = 8;
 /// About the tokens of a `[~next 8: [~]]`.
 const FRAME: usize = 12;
 /// Longest run of lines in one frame.
@@ -131,11 +133,18 @@ impl Speller<'_, '_> {
         (cost > 6 + 4 * count.min(4)).then(|| at + 1..at + 1 + count)
     }
 
-    /// Whether line `at` must stand as it is.
+    /// Whether line `at` must stand as it is: an error or a verdict, or a warning or diagnostic of
+    /// a kind that is rare.
     fn is_whole(&self, at: usize) -> bool {
         let line = self.log.line(at);
-        line.marks.has(Marks::ERROR.and(Marks::SUMMARY))
-            && self.counts.get(&line.literal).is_none_or(|count| count.count <= NOISE)
+        let most = if line.marks.has(Marks::ERROR.and(Marks::SUMMARY)) {
+            NOISE
+        } else if line.marks.has(Marks::WARN.and(Marks::PLACE)) {
+            RARE
+        } else {
+            return false;
+        };
+        self.counts.get(&line.literal).is_none_or(|count| count.count <= most)
     }
 
     /// Spells line `at` by its template, or keeps it.

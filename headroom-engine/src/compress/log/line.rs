@@ -59,7 +59,8 @@ pub(super) struct Line {
     pub(super) marks: Marks,
     /// Hash of the line with every [slot](super::template) replaced by its class.
     pub(super) literal: u64,
-    /// A coarser hash: identifiers, paths and quoted text are classes too.
+    /// A coarser hash: identifiers and paths are classes too. For an error it is finer instead: its
+    /// code (`E0308:`) counts.
     pub(super) shape: u64,
 }
 
@@ -239,7 +240,8 @@ struct Scan<'l> {
     word: u64,
     identifier: bool,
     tokens: usize,
-    /// The value of the number read last, if nothing but a space followed it, was zero.
+    /// A hash of the codes read.
+    codes: u64,
     after: Before,
 }
 
@@ -265,6 +267,7 @@ impl<'l> Scan<'l> {
             word: SEED,
             identifier: false,
             tokens: 1,
+            codes: 0,
             after: Before::Anything,
         };
         scan.bytes();
@@ -275,7 +278,7 @@ impl<'l> Scan<'l> {
             cost: u16::try_from(scan.tokens).unwrap_or(u16::MAX),
             marks: scan.marks,
             literal: scan.literal,
-            shape: scan.shape,
+            shape: if scan.marks.has(Marks::ERROR) { mix(scan.literal, scan.codes) } else { scan.shape },
         }
     }
 
@@ -345,6 +348,9 @@ impl<'l> Scan<'l> {
         self.word = mix(self.word, SLOT);
         self.tokens += text.len().div_ceil(3) + usize::from(text.len() > 6);
         self.after = if text.iter().all(|byte| *byte == b'0') { Before::Zero } else { Before::Number };
+        if words::is_code(text, self.line.get(end).copied()) {
+            self.codes = mix(self.codes, hash_bytes(text));
+        }
         if before < 4 && !self.marks.has(Marks::TIMED) && words::is_time(self.line, at, end) {
             self.marks.add(Marks::TIMED);
         }

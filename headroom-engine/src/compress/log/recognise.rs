@@ -7,6 +7,9 @@ const HEAD: usize = 64 << 10;
 const PROBE: usize = 8 << 10;
 
 pub(super) fn is_log(source: &str) -> bool {
+    if is_document(source) {
+        return false;
+    }
     let mut seen = Seen::default();
     seen.look(part(source, 0, HEAD));
     if source.len() > HEAD + 4 * PROBE {
@@ -16,6 +19,20 @@ pub(super) fn is_log(source: &str) -> bool {
         }
     }
     seen.is_log()
+}
+
+/// JSON, markup or a patch by its first bytes.
+fn is_document(source: &str) -> bool {
+    let body = source.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let starts = |with: &[&str]| with.iter().any(|with| body.starts_with(with));
+    let array =
+        body.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['{', '[', '"', ']']));
+    let patch =
+        starts(&["diff ", "--- a/", "+++ ", "@@ -", "Index: ", "index ", "From ", "Only in ", "*** "]);
+    let history = body
+        .strip_prefix("commit ")
+        .is_some_and(|rest| rest.len() > 7 && rest.bytes().take(7).all(|byte| byte.is_ascii_hexdigit()));
+    body.starts_with(['{', '<']) || array || patch || history
 }
 
 /// Whole lines of `source` from about `from` on, at most `length` bytes.
@@ -70,7 +87,7 @@ impl Seen {
     }
 
     fn is_log(&self) -> bool {
-        self.sure > 0 && self.sure * 4 + self.likely >= self.lines && self.other * 2 < self.lines
+        self.sure > 0 && self.sure * 6 + self.likely >= self.lines && self.other * 2 < self.lines
     }
 }
 

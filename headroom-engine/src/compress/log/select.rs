@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     blocks::{continuations, thin, tracebacks},
-    line::{Line, Log, Marks},
+    line::{Line, Log, Marks, mix},
     template::{ByHash, Count, count},
 };
 use crate::{
@@ -38,6 +38,9 @@ pub(super) fn hidden(log: &Log<'_>, context: &Context<'_>) -> Vec<Range<usize>> 
     let cost: usize = hidden.iter().cloned().flatten().map(|at| usize::from(log.line(at).cost)).sum();
     if cost < WORTH.max(total / 8) { Vec::new() } else { hidden }
 }
+
+/// The most lines kept for the causal query.
+const MOST_ASKED: usize = 40;
 
 struct Selection<'l, 'a> {
     log: &'l Log<'a>,
@@ -146,9 +149,9 @@ impl<'l, 'a> Selection<'l, 'a> {
                 .collect()
         };
         let once = rare(self, 2);
-        self.within(&once, self.total / 12);
+        self.within(&once, (self.total / 12).max(300));
         let first = rare(self, u32::MAX);
-        self.within(&first, self.total / 24);
+        self.within(&first, (self.total / 24).max(150));
     }
 
     /// Lines of a shape seen once or twice, unless most are.
@@ -180,21 +183,21 @@ impl<'l, 'a> Selection<'l, 'a> {
 
     /// What the causal query asks for: the lines that hold its rare terms.
     fn asked(&mut self, query: &Query) {
-        if query.is_empty() {
+        let mentioned = mentioned(self.log, query);
+        if !mentioned.contains(&true) {
             return;
         }
-        let scores = Bm25::new(query, (0..self.log.len()).map(|at| self.log.text(at)));
+        let line = |at: usize| if mentioned[at] { self.log.text(at) } else { "" };
+        let scores = Bm25::new(query, (0..self.log.len()).map(line));
         let best = scores.scores().iter().copied().fold(0.0, f32::max);
         // A term in one line of twenty is worth `ln 20`.
         let least = (best * 0.5).max(3.0);
         let mut hits: Vec<usize> = (0..self.log.len()).filter(|at| scores.score(*at) >= least).collect();
-        if hits.len() > 40 {
-            hits.sort_by(|left, right| {
-                scores.score(*right).total_cmp(&scores.score(*left)).then(left.cmp(right))
-            });
-            hits.truncate(40);
-        }
-        self.within(&hits, self.total / 16);
+        hits.sort_by(|left, right| {
+            scores.score(*right).total_cmp(&scores.score(*left)).then(left.cmp(right))
+        });
+        hits.truncate(MOST_ASKED);
+        self.within(&hits, (self.total / 16).max(150));
     }
 
     /// The runs that are not kept and cost more than a marker.
@@ -216,9 +219,9 @@ impl<'l, 'a> Selection<'l, 'a> {
     }
 }
 
-/// What makes an error the same as another: its words, not its numbers.
+/// What makes a line the same as another: its words, not its numbers; of an error also its code.
 fn key(line: &Line) -> u64 {
-    line.literal
+    if line.marks.has(Marks::ERROR) { line.shape } else { line.literal }
 }
 
 /// What a run that is left out holds beside the ordinary, in a word or two.
@@ -229,4 +232,53 @@ pub(super) fn note(log: &Log<'_>, lines: Range<usize>) -> String {
         (0, warnings) => format!("{warnings} WARN"),
         (errors, _) => format!("{errors} ERROR"),
     }
+}
+
+/// The lines that hold a term of `query` which few lines hold. Only these are worth scoring: a
+/// cheap pass over the bytes, so that a long log costs one look at each word.
+fn mentioned(log: &Log<'_>, query: &Query) -> Vec<bool> {
+    let mut terms: Vec<u64> =
+        query.iter().filter(|term| term.is_ascii()).map(|term| hash_lower(term.as_bytes())).collect();
+    terms.sort_unstable();
+    terms.dedup();
+    let beyond_ascii = query.iter().any(|term| !term.is_ascii());
+    let mut filter = [0u64; 64];
+    for term in &terms {
+        filter[(term >> 58) as usize] |= 1 << (term >> 52 & 63);
+    }
+    let mut frequency = vec![0u32; terms.len()];
+    let mut held: Vec<(u32, u32)> = Vec::new();
+    let mut mentioned = vec![false; log.len()];
+    for at in 0..log.len() {
+        let text = log.text(at).as_bytes();
+        let first = held.len();
+        let mut from = 0;
+        while from < text.len() {
+            let length = text[from..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            if length > 1 {
+                let hash = hash_lower(&text[from..from + length]);
+                if filter[(hash >> 58) as usize] >> (hash >> 52 & 63) & 1 == 1 {
+                    if let Ok(term) = terms.binary_search(&hash) {
+                        let term = term as u32;
+                        if !held[first..].contains(&(at as u32, term)) {
+                            held.push((at as u32, term));
+                            frequency[term as usize] += 1;
+                        }
+                    }
+                }
+            }
+            from += length.max(1);
+        }
+        mentioned[at] = beyond_ascii && !text.is_ascii();
+    }
+    let few = (log.len() / 20).max(2) as u32;
+    for (at, term) in held {
+        mentioned[at as usize] |= frequency[term as usize] <= few;
+    }
+    mentioned
+}
+
+/// Hashes a word as if it were lower case.
+fn hash_lower(word: &[u8]) -> u64 {
+    word.iter().fold(word.len() as u64, |hash, byte| mix(hash, u64::from(byte | 0x20)))
 }

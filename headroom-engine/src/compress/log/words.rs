@@ -30,7 +30,7 @@ pub(super) fn word(line: &[u8], at: usize, end: usize, after: Before) -> Word {
             _ => Word::Plain,
         };
     }
-    if text.len() > 14 || text.len() > 5 && text[1..].iter().any(u8::is_ascii_uppercase) {
+    if text.len() > 14 || text.len() > 5 && is_camel(text) {
         return camel(text, right, line.get(end + 1).copied());
     }
     let mut lower = [0; 14];
@@ -137,6 +137,10 @@ fn is_nothing(rest: &[u8]) -> bool {
     matches!(word, b"0" | b"null" | b"None" | b"none" | b"nil" | b"false" | b"False")
 }
 
+fn is_camel(text: &[u8]) -> bool {
+    text[1..].iter().any(u8::is_ascii_uppercase) && text.iter().any(u8::is_ascii_lowercase)
+}
+
 /// `AssertionError`, `NullPointerException`, `DeprecationWarning`: told by the last part.
 fn camel(text: &[u8], right: Option<u8>, next: Option<u8>) -> Word {
     // Only where the name ends: `x.errors.IOError.new` is code.
@@ -199,7 +203,7 @@ fn is_passed(body: &[u8]) -> bool {
     let percent = body.strip_suffix(b"%]").map_or(body, |rest| {
         rest[..rest.iter().rposition(|byte| *byte == b'[').unwrap_or(rest.len())].trim_ascii_end()
     });
-    [&b" PASSED"[..], b" ... ok", b" SKIPPED", b" XFAIL", b" ... ignored", b" ... expected failure"]
+    [&b" PASSED"[..], b" ... ok", b" SKIPPED", b" XFAIL", b" ... ignored", b" ... expected failure", b" ok"]
         .iter()
         .any(|end| percent.ends_with(end))
         || [&b"PASSED "[..], b"--- PASS", b"ok  \t", b"ok "].iter().any(|start| body.starts_with(start))
@@ -265,7 +269,9 @@ fn beginning(first: u8, body: &[u8], indent: usize, marks: &mut Marks) {
         }
         b'g' if starts(&[b"goroutine ", b"gcc ", b"g++ "]) => marks.add(Marks::TOOL),
         b'[' if is_step(body) => marks.add(Marks::TOOL),
-        b'#' | b'+' | b'$' if indent == 0 && starts(&[b"+ ", b"$ ", b"##["]) => marks.add(Marks::TOOL),
+        b'#' | b'+' | b'$' if indent == 0 && (starts(&[b"$ ", b"##["]) || is_traced(body)) => {
+            marks.add(Marks::TOOL)
+        }
         _ => {}
     }
     if indent > 0
@@ -277,6 +283,15 @@ fn beginning(first: u8, body: &[u8], indent: usize, marks: &mut Marks) {
     if ruled && indent > 0 || indent == 0 && is_gutter(body) || starts(&[b"note: ", b"help: "]) {
         marks.add(Marks::CONTINUES);
     }
+}
+
+/// `+ make` and `++ cd src`: a shell's own trace (`+++ b/x` is a diff's).
+fn is_traced(body: &[u8]) -> bool {
+    let pluses = body.iter().take_while(|byte| **byte == b'+').count();
+    pluses > 0
+        && body.get(pluses) == Some(&b' ')
+        && !body[pluses..].starts_with(b" b/")
+        && !body.starts_with(b"+  ")
 }
 
 /// `E0102 10:00:00.123456`: glog and klog.
@@ -295,6 +310,16 @@ fn is_step(body: &[u8]) -> bool {
     let inner = body[1..].trim_ascii_start();
     let digits = inner.iter().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && matches!(inner.get(digits), Some(b'/' | b'%'))
+}
+
+/// Whether `text` is an error's code, as in `E0308:` and `[TS2304]`; `right` is what follows it.
+pub(super) fn is_code(text: &[u8], right: Option<u8>) -> bool {
+    let letters = text.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let digits = text[letters..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..=5).contains(&letters)
+        && (2..=6).contains(&digits)
+        && letters + digits == text.len()
+        && matches!(right, Some(b':' | b']'))
 }
 
 /// `path:12:5: message`, `path(12): message`, `path:[12,5] message`, with or without a level.
