@@ -7,8 +7,9 @@
 //! [~same 12]               the line above, 12 times more
 //! [~then 8]                the 8 lines that followed the line above where it last stood before
 //! [~a:]LINE                LINE, which is called `a` from here on
-//! [~a 18:03:52 _ 7]        `a` again, its numbers replaced in order; `_` and what is not given
-//!                          stay as they are (a number is a slot, see `template`)
+//! [~a 18:03:52 _ ^.7]      `a` again, its numbers replaced in order; `_` and what is not given
+//!                          stay as they are, `^.7` replaces the end, as many characters as it
+//!                          has (a number is a slot, see `template`)
 //! [~next 8: HEAD[~]TAIL]   each of the 8 lines below stands between HEAD and TAIL
 //! [~legend: ...]           says this to the reader; stands for nothing
 //! [~lines 57-98 #...]      a marker: those lines are left out
@@ -219,7 +220,14 @@ fn fill(named: &str, values: &str) -> Option<String> {
     for slot in slots(named) {
         let Some(value) = values.next() else { break };
         line.push_str(&named[at..slot.start]);
-        line.push_str(if value == "_" { &named[slot.clone()] } else { value });
+        let was = &named[slot.clone()];
+        match value.strip_prefix('^') {
+            Some(end) => {
+                line.push_str(was.get(..was.len().checked_sub(end.len())?)?);
+                line.push_str(end);
+            }
+            None => line.push_str(if value == "_" { was } else { value }),
+        }
         at = slot.end;
     }
     line.push_str(&named[at..]);

@@ -3,7 +3,7 @@
 //! Lines that tell of errors stay whole, so that they are visible; what is folded is what stands
 //! in full elsewhere, or differs from it in numbers only.
 
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
 use super::{
     codec::{LEGEND_NAMES, name},
@@ -19,6 +19,8 @@ use crate::{
 const NOISE: u32 = 50;
 /// A warning that occurs no more often than this stays whole.
 const RARE: u32 = 8;
+/// About the tokens of the legend.
+const LEGEND: usize = 45;
 /// About the tokens of a `[~next 8: [~]]`.
 const FRAME: usize = 12;
 /// Longest run of lines in one frame.
@@ -27,9 +29,21 @@ const LONGEST_FRAME: usize = 400;
 /// Spells the lines of `stretches` (in order, apart from each other) and returns the operations
 /// for each, and about how many tokens that saves.
 pub(super) fn spell(log: &Log<'_>, stretches: &[Range<usize>]) -> (Vec<Vec<Op>>, usize) {
+    let (spelled, saved, named) = with(log, stretches, true);
+    // A legend and a handful of names must pay for themselves.
+    if named > 0 && named < 2 * LEGEND {
+        let (spelled, saved, _) = with(log, stretches, false);
+        return (spelled, saved);
+    }
+    (spelled, saved.saturating_sub(if named > 0 { LEGEND } else { 0 }))
+}
+
+fn with(log: &Log<'_>, stretches: &[Range<usize>], naming: bool) -> (Vec<Vec<Op>>, usize, usize) {
     let lines = stretches.iter().cloned().flatten();
     let mut speller = Speller {
         log,
+        naming,
+        named: 0,
         counts: count(lines.map(|at| (at, log.line(at).literal))),
         names: ByHash::default(),
         followed: ByHash::default(),
@@ -42,15 +56,15 @@ pub(super) fn spell(log: &Log<'_>, stretches: &[Range<usize>]) -> (Vec<Vec<Op>>,
         speller.stretch(stretch.clone());
         spelled.push(std::mem::take(&mut speller.ops));
     }
-    let mut saved = speller.saved;
     if !speller.names.is_empty() {
         if let Some((ops, stretch)) = spelled.first_mut().zip(stretches.first()) {
             let at = log.start(stretch.start);
             ops.insert(0, Op::Rewrite { range: at..at, text: LEGEND_NAMES.to_owned() });
         }
-        saved = saved.saturating_sub(35);
     }
-    (spelled, saved)
+    let names = speller.names.len();
+    let named = speller.named.saturating_sub(4 * names).max(names.min(1));
+    (spelled, speller.saved, named)
 }
 
 struct Speller<'l, 'a> {
@@ -64,6 +78,9 @@ struct Speller<'l, 'a> {
     alone: bool,
     ops: Vec<Op>,
     saved: usize,
+    /// Whether lines may be named, and about how many tokens that saved.
+    naming: bool,
+    named: usize,
 }
 
 impl Speller<'_, '_> {
@@ -159,13 +176,14 @@ impl Speller<'_, '_> {
             }
             match fold(name, self.log.text(*pattern), self.log.text(at)) {
                 Some((text, cost)) if cost + 1 < usize::from(line.cost) => {
-                    self.rewrite(at..at + 1, &text, cost)
+                    self.named += usize::from(line.cost) - cost;
+                    self.rewrite(at..at + 1, &text, cost);
                 }
                 _ => self.keep(at..at + 1),
             }
             return;
         }
-        let worth = count > 2 && line.cost > 9 && !self.log.text(at).contains(INTRODUCER);
+        let worth = self.naming && count > 2 && line.cost > 9 && !self.log.text(at).contains(INTRODUCER);
         // A line without words is all slots.
         if worth && (!self.is_whole(at) || count > NOISE) {
             if let Some(name) = name(self.names.len()) {
@@ -293,8 +311,14 @@ fn fold(name: &str, pattern: &str, line: &str) -> Option<(String, usize)> {
             text.push_str(" _");
             cost += 1;
         } else {
-            let _ = write!(text, " {is}");
-            cost += 1 + is.len().div_ceil(3) + usize::from(is.len() > 6);
+            let same = same_start(was, is);
+            text.push(' ');
+            if same > 0 {
+                text.push('^');
+            }
+            text.push_str(&is[same..]);
+            let length = is.len() - same;
+            cost += 1 + length.div_ceil(3) + usize::from(length > 5);
             given = (text.len(), cost);
         }
         (pattern_at, line_at) = (slot.end, value.end);
@@ -305,6 +329,16 @@ fn fold(name: &str, pattern: &str, line: &str) -> Option<(String, usize)> {
     text.truncate(given.0);
     text.push_str("]\n");
     Some((text, given.1))
+}
+
+/// How much of `is` need not be said because `was` begins so: whole parts, of which a few pay.
+fn same_start(was: &str, is: &str) -> usize {
+    if was.len() != is.len() {
+        return 0;
+    }
+    let same = was.bytes().zip(is.bytes()).take_while(|(was, is)| was == is).count();
+    let parts = is.as_bytes()[..same].iter().rposition(|byte| byte.is_ascii_punctuation()).unwrap_or(0);
+    if parts < 4 { 0 } else { parts + 1 }
 }
 
 /// How much of `head` also begins `text`, up to the end of a word.

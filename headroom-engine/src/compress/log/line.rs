@@ -102,10 +102,6 @@ impl<'a> Log<'a> {
         &self.lines
     }
 
-    pub(super) fn marks_mut(&mut self, at: usize) -> &mut Marks {
-        &mut self.lines[at].marks
-    }
-
     /// Where line `at` starts; the end of the source for one past the last.
     pub(super) fn start(&self, at: usize) -> usize {
         self.lines.get(at).map_or(self.source.len(), |line| line.start as usize)
@@ -310,8 +306,13 @@ impl<'l> Scan<'l> {
                 }
                 Class::Escape => {
                     self.marks.add(Marks::TERMINAL);
-                    at = control(line, at);
-                    self.tokens += 5;
+                    let end = control(line, at);
+                    for byte in &line[at..end] {
+                        let class = if byte.is_ascii_digit() { SLOT } else { u64::from(*byte) };
+                        self.literal = mix(self.literal, class);
+                    }
+                    self.tokens += 3 + (end - at) / 2;
+                    at = end;
                 }
                 Class::Other => {
                     let byte = line[at];

@@ -86,3 +86,6 @@ fn elision(log: &Log<'_>, lines: Range<usize>) -> Op {
 fn reduction(source: &str, ops: Vec<Op>) -> Reduction {
     Reduction { segments: vec![Segment { range: 0..source.len(), codec: Arc::new(LogCodec), ops }] }
 }
+
+#[cfg(test)]
+mod tests;

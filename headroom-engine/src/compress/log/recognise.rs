@@ -60,6 +60,8 @@ struct Seen {
     likely: usize,
     /// Lines of code, data or diffs.
     other: usize,
+    /// Headings and fences.
+    markdown: usize,
 }
 
 impl Seen {
@@ -72,6 +74,8 @@ impl Seen {
             }
             self.lines += 1;
             let text = log.text(at);
+            self.markdown +=
+                usize::from(["## ", "### ", "#### ", "```"].iter().any(|start| text.starts_with(start)));
             if is_other(text) {
                 self.other += 1;
             } else if marks.has(
@@ -87,7 +91,10 @@ impl Seen {
     }
 
     fn is_log(&self) -> bool {
-        self.sure > 0 && self.sure * 6 + self.likely >= self.lines && self.other * 2 < self.lines
+        if self.markdown * 25 > self.lines {
+            return false;
+        }
+        self.sure > 0 && self.sure * 6 + self.likely >= self.lines && self.other * 2 <= self.lines
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     template::{ByHash, Count, count},
 };
 use crate::{
-    rank::{Bm25, Query},
+    rank::{Query, terms},
     reduce::Context,
 };
 
@@ -104,17 +104,15 @@ impl<'l, 'a> Selection<'l, 'a> {
             .collect();
         let cost: usize = errors.iter().map(|at| self.cost(*at)).sum();
         let all = all || cost * 20 <= self.total;
-        let chosen: Vec<usize> = errors.into_iter().filter(|at| all || self.is_end(*at)).collect();
+        let (chosen, more): (Vec<usize>, Vec<usize>) =
+            errors.into_iter().partition(|at| all || self.is_end(*at));
         let (before, after) = match chosen.len() {
             0..=30 => (1, 2),
             31..=100 => (0, 1),
             _ => (0, 0),
         };
         for at in chosen {
-            let end = self.ends[at + 1] as usize;
-            for line in thin(at..end) {
-                self.keep[line] = true;
-            }
+            let end = self.unit(at);
             let panicked = memchr::memmem::find(self.log.text(at).as_bytes(), b"panic").is_some();
             let after = if panicked { 3 } else { after };
             let around = at.saturating_sub(before)..(end + after).min(self.log.len());
@@ -123,6 +121,27 @@ impl<'l, 'a> Selection<'l, 'a> {
                 self.keep[end..around.end].fill(true);
             }
         }
+        // The same error at another place is another error to whoever has to mend it.
+        let placed: Vec<usize> = more.into_iter().filter(|at| self.is_placed(*at)).collect();
+        for at in self.within(&placed, (self.total / 16).max(300)) {
+            self.unit(at);
+        }
+    }
+
+    /// Keeps line `at` and what continues it, thinned; returns where that ends.
+    fn unit(&mut self, at: usize) -> usize {
+        let end = self.ends[at + 1] as usize;
+        for line in thin(at..end.max(at + 1)) {
+            self.keep[line] = true;
+        }
+        end.max(at + 1)
+    }
+
+    /// Whether line `at`, or the line behind it, names a place in a file.
+    fn is_placed(&self, at: usize) -> bool {
+        let place = |at: usize| self.log.line(at).marks.has(Marks::PLACE);
+        place(at)
+            || (at + 1 < self.log.len() && place(at + 1) && self.log.line(at + 1).marks.has(Marks::CONTINUES))
     }
 
     fn summaries(&mut self) {
@@ -149,9 +168,16 @@ impl<'l, 'a> Selection<'l, 'a> {
                 .collect()
         };
         let once = rare(self, 2);
-        self.within(&once, (self.total / 12).max(300));
+        let once = self.within(&once, (self.total / 12).max(300));
+        for at in once {
+            self.unit(at);
+        }
         let first = rare(self, u32::MAX);
         self.within(&first, (self.total / 24).max(150));
+        let placed: Vec<usize> = (0..self.log.len())
+            .filter(|at| self.log.line(*at).marks.has(Marks::WARN) && !self.keep[*at] && self.is_placed(*at))
+            .collect();
+        self.within(&placed, (self.total / 24).max(150));
     }
 
     /// Lines of a shape seen once or twice, unless most are.
@@ -169,8 +195,9 @@ impl<'l, 'a> Selection<'l, 'a> {
         }
     }
 
-    /// Keeps lines, in order, until they cost more than `budget`.
-    fn within(&mut self, lines: &[usize], mut budget: usize) {
+    /// Keeps lines, in order, until they cost more than `budget`; returns which.
+    fn within(&mut self, lines: &[usize], mut budget: usize) -> Vec<usize> {
+        let mut kept = Vec::new();
         for at in lines {
             let cost = self.cost(*at);
             if cost > budget {
@@ -178,26 +205,19 @@ impl<'l, 'a> Selection<'l, 'a> {
             }
             budget -= cost;
             self.keep[*at] = true;
+            kept.push(*at);
         }
+        kept
     }
 
     /// What the causal query asks for: the lines that hold its rare terms.
     fn asked(&mut self, query: &Query) {
-        let mentioned = mentioned(self.log, query);
-        if !mentioned.contains(&true) {
-            return;
-        }
-        let line = |at: usize| if mentioned[at] { self.log.text(at) } else { "" };
-        let scores = Bm25::new(query, (0..self.log.len()).map(line));
-        let best = scores.scores().iter().copied().fold(0.0, f32::max);
-        // A term in one line of twenty is worth `ln 20`.
-        let least = (best * 0.5).max(3.0);
-        let mut hits: Vec<usize> = (0..self.log.len()).filter(|at| scores.score(*at) >= least).collect();
-        hits.sort_by(|left, right| {
-            scores.score(*right).total_cmp(&scores.score(*left)).then(left.cmp(right))
-        });
-        hits.truncate(MOST_ASKED);
-        self.within(&hits, (self.total / 16).max(150));
+        let mut hits = asked(self.log, query);
+        let best = hits.iter().map(|hit| hit.score).fold(0.0, f32::max);
+        hits.retain(|hit| hit.unique || hit.score >= best * 0.5);
+        hits.sort_by(|left, right| right.score.total_cmp(&left.score).then(left.line.cmp(&right.line)));
+        let lines: Vec<usize> = hits.iter().take(MOST_ASKED).map(|hit| hit.line).collect();
+        self.within(&lines, (self.total / 16).max(150));
     }
 
     /// The runs that are not kept and cost more than a marker.
@@ -234,48 +254,78 @@ pub(super) fn note(log: &Log<'_>, lines: Range<usize>) -> String {
     }
 }
 
-/// The lines that hold a term of `query` which few lines hold. Only these are worth scoring: a
-/// cheap pass over the bytes, so that a long log costs one look at each word.
-fn mentioned(log: &Log<'_>, query: &Query) -> Vec<bool> {
-    let mut terms: Vec<u64> =
-        query.iter().filter(|term| term.is_ascii()).map(|term| hash_lower(term.as_bytes())).collect();
-    terms.sort_unstable();
-    terms.dedup();
+/// A line that holds terms of the query which few lines hold.
+struct Hit {
+    line: usize,
+    /// The sum of the terms' inverse document frequencies, as BM25 has them: lines are too short
+    /// and too alike for its other parts to matter.
+    score: f32,
+    /// One of the terms stands in three lines at most.
+    unique: bool,
+}
+
+/// The lines that hold a rare term of `query`, in order: one look at each word of the log.
+fn asked(log: &Log<'_>, query: &Query) -> Vec<Hit> {
+    let mut wanted: Vec<u64> = query.iter().map(|term| hash_lower(term.as_bytes())).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
     let beyond_ascii = query.iter().any(|term| !term.is_ascii());
     let mut filter = [0u64; 64];
-    for term in &terms {
-        filter[(term >> 58) as usize] |= 1 << (term >> 52 & 63);
+    for hash in &wanted {
+        filter[(hash >> 58) as usize] |= 1 << (hash >> 52 & 63);
     }
-    let mut frequency = vec![0u32; terms.len()];
-    let mut held: Vec<(u32, u32)> = Vec::new();
-    let mut mentioned = vec![false; log.len()];
+    let mut frequency = vec![0u32; wanted.len()];
+    let mut held: Vec<(usize, usize)> = Vec::new();
     for at in 0..log.len() {
-        let text = log.text(at).as_bytes();
         let first = held.len();
-        let mut from = 0;
-        while from < text.len() {
-            let length = text[from..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-            if length > 1 {
-                let hash = hash_lower(&text[from..from + length]);
-                if filter[(hash >> 58) as usize] >> (hash >> 52 & 63) & 1 == 1 {
-                    if let Ok(term) = terms.binary_search(&hash) {
-                        let term = term as u32;
-                        if !held[first..].contains(&(at as u32, term)) {
-                            held.push((at as u32, term));
-                            frequency[term as usize] += 1;
-                        }
-                    }
+        let mut word = |hash: u64| {
+            if filter[(hash >> 58) as usize] >> (hash >> 52 & 63) & 1 == 0 {
+                return;
+            }
+            if let Ok(term) = wanted.binary_search(&hash) {
+                if !held[first..].contains(&(at, term)) {
+                    held.push((at, term));
+                    frequency[term] += 1;
                 }
             }
-            from += length.max(1);
+        };
+        let text = log.text(at);
+        if beyond_ascii && !text.is_ascii() {
+            terms(text, &mut |term| word(hash_lower(term.as_bytes())));
+            continue;
         }
-        mentioned[at] = beyond_ascii && !text.is_ascii();
+        let mut rest = text.as_bytes();
+        while let Some(start) = rest.iter().position(u8::is_ascii_alphanumeric) {
+            rest = &rest[start..];
+            let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            if length > 1 {
+                word(hash_lower(&rest[..length]));
+            }
+            rest = &rest[length..];
+        }
     }
+    let all = log.len() as f32;
     let few = (log.len() / 20).max(2) as u32;
-    for (at, term) in held {
-        mentioned[at as usize] |= frequency[term as usize] <= few;
+    let mut hits: Vec<Hit> = Vec::new();
+    for (line, term) in held {
+        if frequency[term] > few {
+            continue;
+        }
+        let count = frequency[term] as f32;
+        let score = (1.0 + (all - count + 0.5) / (count + 0.5)).ln();
+        let unique = frequency[term] <= 3;
+        match hits.last_mut() {
+            Some(hit) if hit.line == line => {
+                hit.score += score;
+                hit.unique |= unique;
+            }
+            _ => hits.push(Hit { line, score, unique }),
+        }
     }
-    mentioned
+    hits
 }
 
 /// Hashes a word as if it were lower case.

@@ -51,7 +51,8 @@ pub(super) fn word(line: &[u8], at: usize, end: usize, after: Before) -> Word {
             {
                 Word::Plain
             } else {
-                Word::Marked(LEVEL_WARN)
+                let level = text[0].is_ascii_uppercase() || left == Some(b'[') || right == Some(b':');
+                Word::Marked(if level { LEVEL_WARN } else { Marks::WARN })
             }
         }
         b"invalid" | b"unable" | b"cannot" | b"couldn" | b"timeout" | b"timed" | b"rejected"
@@ -243,6 +244,13 @@ fn beginning(first: u8, body: &[u8], indent: usize, marks: &mut Marks) {
         }
         b'O' if body == b"OK" || starts(&[b"OK ("]) => marks.add(Marks::SUMMARY.and(Marks::TOOL)),
         b'P' if starts(&[b"PASS", b"Process completed"]) => marks.add(Marks::TOOL),
+        b't' if starts(&[b"test_"]) && (body.ends_with(b" E") || body.ends_with(b" F")) => {
+            marks.add(Marks::ERROR.and(Marks::TOOL));
+        }
+        b'F' if indent > 0 && starts(&[b"File \""]) => marks.add(Marks::TOOL),
+        b'_' if starts(&[b"_ "]) && body.ends_with(b" _") && body.iter().any(u8::is_ascii_alphanumeric) => {
+            marks.add(Marks::SUMMARY.and(Marks::TOOL));
+        }
         b'=' | b'_' if indent == 0 && body.len() > 10 && starts(&[b"=====", b"____"]) => {
             marks.add(Marks::TOOL.and(if body.iter().any(u8::is_ascii_alphanumeric) {
                 Marks::SUMMARY
@@ -269,6 +277,7 @@ fn beginning(first: u8, body: &[u8], indent: usize, marks: &mut Marks) {
         }
         b'g' if starts(&[b"goroutine ", b"gcc ", b"g++ "]) => marks.add(Marks::TOOL),
         b'[' if is_step(body) => marks.add(Marks::TOOL),
+        b'[' if is_uptime(body) => marks.add(Marks::TIMED),
         b'#' | b'+' | b'$' if indent == 0 && (starts(&[b"$ ", b"##["]) || is_traced(body)) => {
             marks.add(Marks::TOOL)
         }
@@ -303,6 +312,13 @@ fn is_glog(body: &[u8]) -> bool {
 fn is_gutter(body: &[u8]) -> bool {
     let digits = body.iter().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && digits < 7 && body[digits..].trim_ascii_start().starts_with(b"|")
+}
+
+/// `[    3.639770] usb 1-1: ...`: the kernel's clock.
+fn is_uptime(body: &[u8]) -> bool {
+    let inner = body[1..].trim_ascii_start();
+    let digits = inner.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    digits > 3 && inner[0] != b'.' && inner[..digits].contains(&b'.') && inner[digits..].starts_with(b"] ")
 }
 
 /// `[12/340] Building CXX`: ninja and its like.
