@@ -56,11 +56,11 @@ fn with(log: &Log<'_>, stretches: &[Range<usize>], naming: bool) -> (Vec<Vec<Op>
         speller.stretch(stretch.clone());
         spelled.push(std::mem::take(&mut speller.ops));
     }
-    if !speller.names.is_empty() {
-        if let Some((ops, stretch)) = spelled.first_mut().zip(stretches.first()) {
-            let at = log.start(stretch.start);
-            ops.insert(0, Op::Rewrite { range: at..at, text: LEGEND_NAMES.to_owned() });
-        }
+    if !speller.names.is_empty()
+        && let Some((ops, stretch)) = spelled.first_mut().zip(stretches.first())
+    {
+        let at = log.start(stretch.start);
+        ops.insert(0, Op::Rewrite { range: at..at, text: LEGEND_NAMES.to_owned() });
     }
     let names = speller.names.len();
     let named = speller.named.saturating_sub(4 * names).max(names.min(1));
@@ -185,13 +185,14 @@ impl Speller<'_, '_> {
         }
         let worth = self.naming && count > 2 && line.cost > 9 && !self.log.text(at).contains(INTRODUCER);
         // A line without words is all slots.
-        if worth && (!self.is_whole(at) || count > NOISE) {
-            if let Some(name) = name(self.names.len()) {
-                let start = self.log.start(at);
-                self.ops.push(Op::Rewrite { range: start..start, text: format!("[~{name}:]") });
-                self.saved = self.saved.saturating_sub(4);
-                self.names.insert(line.literal, (name, at));
-            }
+        if worth
+            && (!self.is_whole(at) || count > NOISE)
+            && let Some(name) = name(self.names.len())
+        {
+            let start = self.log.start(at);
+            self.ops.push(Op::Rewrite { range: start..start, text: format!("[~{name}:]") });
+            self.saved = self.saved.saturating_sub(4);
+            self.names.insert(line.literal, (name, at));
         }
         self.keep(at..at + 1);
     }

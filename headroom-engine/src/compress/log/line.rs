@@ -1,6 +1,9 @@
 //! One pass over the bytes: where lines start, what they look like, what they say.
 
-use super::words::{self, Word};
+use super::{
+    judge::judge,
+    words::{self, Word},
+};
 
 /// What a line was recognised as; a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -268,7 +271,7 @@ impl<'l> Scan<'l> {
         };
         scan.bytes();
         scan.end_word();
-        words::judge(line, &mut scan.marks);
+        judge(line, &mut scan.marks);
         Line {
             start,
             cost: u16::try_from(scan.tokens).unwrap_or(u16::MAX),

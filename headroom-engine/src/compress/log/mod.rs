@@ -8,6 +8,7 @@
 mod blocks;
 mod codec;
 mod exact;
+mod judge;
 mod line;
 mod recognise;
 mod select;
@@ -43,7 +44,7 @@ impl Reducer for LogCompressor {
 
     fn exact(&self, source: &str, _context: &Context<'_>) -> Option<Reduction> {
         let log = Log::new(source)?;
-        let (ops, saved) = exact::spell(&log, &[0..log.len()]);
+        let (ops, saved) = exact::spell(&log, std::slice::from_ref(&(0..log.len())));
         (saved >= 8).then(|| reduction(source, ops.into_iter().flatten().collect()))
     }
 

@@ -40,7 +40,7 @@ pub(super) fn hidden(log: &Log<'_>, context: &Context<'_>) -> Vec<Range<usize>> 
 }
 
 /// The most lines kept for the causal query.
-const MOST_ASKED: usize = 40;
+const MOST_ASKED: usize = 24;
 
 struct Selection<'l, 'a> {
     log: &'l Log<'a>,
@@ -217,7 +217,7 @@ impl<'l, 'a> Selection<'l, 'a> {
         hits.retain(|hit| hit.unique || hit.score >= best * 0.5);
         hits.sort_by(|left, right| right.score.total_cmp(&left.score).then(left.line.cmp(&right.line)));
         let lines: Vec<usize> = hits.iter().take(MOST_ASKED).map(|hit| hit.line).collect();
-        self.within(&lines, (self.total / 16).max(150));
+        self.within(&lines, (self.total / 24).max(150));
     }
 
     /// The runs that are not kept and cost more than a marker.
@@ -285,11 +285,11 @@ fn asked(log: &Log<'_>, query: &Query) -> Vec<Hit> {
             if filter[(hash >> 58) as usize] >> (hash >> 52 & 63) & 1 == 0 {
                 return;
             }
-            if let Ok(term) = wanted.binary_search(&hash) {
-                if !held[first..].contains(&(at, term)) {
-                    held.push((at, term));
-                    frequency[term] += 1;
-                }
+            if let Ok(term) = wanted.binary_search(&hash)
+                && !held[first..].contains(&(at, term))
+            {
+                held.push((at, term));
+                frequency[term] += 1;
             }
         };
         let text = log.text(at);
@@ -308,7 +308,7 @@ fn asked(log: &Log<'_>, query: &Query) -> Vec<Hit> {
         }
     }
     let all = log.len() as f32;
-    let few = (log.len() / 20).max(2) as u32;
+    let few = (log.len() / 50).max(2) as u32;
     let mut hits: Vec<Hit> = Vec::new();
     for (line, term) in held {
         if frequency[term] > few {

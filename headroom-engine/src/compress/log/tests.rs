@@ -402,7 +402,7 @@ proptest! {
     fn any_text_comes_back(source in "([a-c0-9 .:\\[~\\]\n_^é]{0,60}\n){0,12}") {
         let query = Query::default();
         let log = Log::new(&source).unwrap();
-        let (ops, _) = exact::spell(&log, &[0..log.len()]);
+        let (ops, _) = exact::spell(&log, std::slice::from_ref(&(0..log.len())));
         let spelled = reduction(&source, ops.into_iter().flatten().collect());
         let refused = gate(&source, &spelled).err();
         prop_assert!(matches!(refused, None | Some(Refusal::NotSmaller)), "{:?}", refused);

@@ -145,9 +145,9 @@ fn is_camel(text: &[u8]) -> bool {
 /// `AssertionError`, `NullPointerException`, `DeprecationWarning`: told by the last part.
 fn camel(text: &[u8], right: Option<u8>, next: Option<u8>) -> Word {
     // Only where the name ends: `x.errors.IOError.new` is code.
-    let ends = !matches!(right, Some(b'_' | b'/' | b'\\'))
-        && !(right == Some(b'.') && next.is_some_and(|byte| byte.is_ascii_alphanumeric()));
-    if !ends {
+    let goes_on = matches!(right, Some(b'_' | b'/' | b'\\'))
+        || right == Some(b'.') && next.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if goes_on {
         return Word::Plain;
     }
     match text.last() {
@@ -181,153 +181,6 @@ pub(super) fn is_time(line: &[u8], at: usize, end: usize) -> bool {
     clock || date || epoch
 }
 
-/// What the line says as a whole: its beginning and its end.
-pub(super) fn judge(line: &[u8], marks: &mut Marks) {
-    let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let body = line[indent..].trim_ascii_end();
-    let Some(first) = body.first() else {
-        marks.add(Marks::BLANK);
-        return;
-    };
-    if is_passed(body) {
-        marks.remove(Marks::ERROR.and(Marks::WARN));
-        marks.add(Marks::TOOL);
-    }
-    beginning(*first, body, indent, marks);
-    if is_place(body) {
-        marks.add(Marks::PLACE);
-    }
-}
-
-/// A test that went well: nothing in its name is an error.
-fn is_passed(body: &[u8]) -> bool {
-    let percent = body.strip_suffix(b"%]").map_or(body, |rest| {
-        rest[..rest.iter().rposition(|byte| *byte == b'[').unwrap_or(rest.len())].trim_ascii_end()
-    });
-    [&b" PASSED"[..], b" ... ok", b" SKIPPED", b" XFAIL", b" ... ignored", b" ... expected failure", b" ok"]
-        .iter()
-        .any(|end| percent.ends_with(end))
-        || [&b"PASSED "[..], b"--- PASS", b"ok  \t", b"ok "].iter().any(|start| body.starts_with(start))
-        || memchr::memmem::find(&body[..body.len().min(400)], b" ... skipped").is_some()
-}
-
-fn beginning(first: u8, body: &[u8], indent: usize, marks: &mut Marks) {
-    let starts = |with: &[&[u8]]| with.iter().any(|with| body.starts_with(with));
-    match first {
-        b'T' if starts(&[b"Traceback (most recent"]) => marks.add(Marks::TRACEBACK.and(Marks::ERROR)),
-        b'T' if starts(&[b"Tests run:", b"Tests:", b"Test Suites:", b"Total"]) => marks.add(Marks::SUMMARY),
-        b'C' if starts(&[b"Caused by", b"Compilation failed"]) => marks.add(Marks::CAUSE.and(Marks::ERROR)),
-        b'S' if starts(&[b"Suppressed: "]) => marks.add(Marks::CAUSE.and(Marks::ERROR)),
-        b'D' if starts(&[b"During handling of", b"Done in "]) => marks.add(Marks::SUMMARY),
-        b'E' if indent == 0 && starts(&[b"E   "]) => {
-            marks.add(Marks::CAUSE.and(Marks::ERROR).and(Marks::TOOL))
-        }
-        b'>' if indent == 0 && starts(&[b">   "]) => {
-            marks.add(Marks::CAUSE.and(Marks::ERROR).and(Marks::TOOL))
-        }
-        b'E' | b'F' | b'W' | b'I' if indent == 0 && is_glog(body) => {
-            marks.add(Marks::LEVELLED.and(Marks::TIMED));
-            marks.add(match first {
-                b'I' => Marks::LEVELLED,
-                b'W' => Marks::WARN,
-                _ => Marks::ERROR,
-            });
-        }
-        b'R' if starts(&[b"Ran "]) && body.get(4).is_some_and(u8::is_ascii_digit) => {
-            marks.add(Marks::SUMMARY.and(Marks::TOOL));
-        }
-        b'R' if starts(&[b"Results", b"Running "]) => marks.add(Marks::TOOL),
-        b't' if starts(&[b"test result:", b"tests finished:"]) => marks.add(Marks::SUMMARY.and(Marks::TOOL)),
-        b't' if starts(&[b"thread '"]) => marks.add(Marks::TOOL),
-        b'F' if starts(&[b"FAILED (", b"Finished", b"FAIL\t", b"FAIL: ", b"FAILED "]) => {
-            marks.add(Marks::SUMMARY.and(Marks::TOOL));
-        }
-        b'O' if body == b"OK" || starts(&[b"OK ("]) => marks.add(Marks::SUMMARY.and(Marks::TOOL)),
-        b'P' if starts(&[b"PASS", b"Process completed"]) => marks.add(Marks::TOOL),
-        b't' if starts(&[b"test_"]) && (body.ends_with(b" E") || body.ends_with(b" F")) => {
-            marks.add(Marks::ERROR.and(Marks::TOOL));
-        }
-        b'F' if indent > 0 && starts(&[b"File \""]) => marks.add(Marks::TOOL),
-        b'_' if starts(&[b"_ "]) && body.ends_with(b" _") && body.iter().any(u8::is_ascii_alphanumeric) => {
-            marks.add(Marks::SUMMARY.and(Marks::TOOL));
-        }
-        b'=' | b'_' if indent == 0 && body.len() > 10 && starts(&[b"=====", b"____"]) => {
-            marks.add(Marks::TOOL.and(if body.iter().any(u8::is_ascii_alphanumeric) {
-                Marks::SUMMARY
-            } else {
-                Marks::TOOL
-            }))
-        }
-        b'-' if starts(&[b"--- FAIL", b"--- PASS", b"=== RUN"]) => marks.add(Marks::TOOL),
-        b'-' if starts(&[b"--> ", b"-->\t"]) => marks.add(Marks::CONTINUES.and(Marks::TOOL)),
-        b'm' if starts(&[b"make: ", b"make["]) => {
-            marks.add(Marks::TOOL.and(if memchr::memmem::find(body, b"***").is_some() {
-                Marks::ERROR
-            } else {
-                Marks::TOOL
-            }))
-        }
-        b'a' if starts(&[b"at "]) && indent > 0 => marks.add(Marks::CONTINUES),
-        b'.' if starts(&[b"... "]) && indent > 0 => marks.add(Marks::CONTINUES),
-        b'n' if starts(&[b"npm ERR!"]) => marks.add(Marks::ERROR.and(Marks::TOOL)),
-        b'n' if starts(&[b"npm ", b"ninja: "]) => marks.add(Marks::TOOL),
-        b'n' if starts(&[b"not ok "]) => marks.add(Marks::ERROR.and(Marks::TOOL)),
-        b'[' if starts(&[b"[INFO]", b"[DEBUG]", b"[ERROR]", b"[WARNING]", b"[WARN]"]) => {
-            marks.add(Marks::LEVELLED)
-        }
-        b'g' if starts(&[b"goroutine ", b"gcc ", b"g++ "]) => marks.add(Marks::TOOL),
-        b'[' if is_step(body) => marks.add(Marks::TOOL),
-        b'[' if is_uptime(body) => marks.add(Marks::TIMED),
-        b'#' | b'+' | b'$' if indent == 0 && (starts(&[b"$ ", b"##["]) || is_traced(body)) => {
-            marks.add(Marks::TOOL)
-        }
-        _ => {}
-    }
-    if indent > 0
-        && starts(&[b"Compiling ", b"Downloaded ", b"Downloading ", b"Finished ", b"Running ", b"Checking "])
-    {
-        marks.add(Marks::TOOL);
-    }
-    let ruled = matches!(first, b'|' | b'^' | b'~') || is_gutter(body);
-    if ruled && indent > 0 || indent == 0 && is_gutter(body) || starts(&[b"note: ", b"help: "]) {
-        marks.add(Marks::CONTINUES);
-    }
-}
-
-/// `+ make` and `++ cd src`: a shell's own trace (`+++ b/x` is a diff's).
-fn is_traced(body: &[u8]) -> bool {
-    let pluses = body.iter().take_while(|byte| **byte == b'+').count();
-    pluses > 0
-        && body.get(pluses) == Some(&b' ')
-        && !body[pluses..].starts_with(b" b/")
-        && !body.starts_with(b"+  ")
-}
-
-/// `E0102 10:00:00.123456`: glog and klog.
-fn is_glog(body: &[u8]) -> bool {
-    body.len() > 8 && body[1..5].iter().all(u8::is_ascii_digit) && body[5] == b' ' && body[6].is_ascii_digit()
-}
-
-/// `12 | let x = 1;` and `   | ^^^`: the gutter of compilers' source excerpts.
-fn is_gutter(body: &[u8]) -> bool {
-    let digits = body.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && digits < 7 && body[digits..].trim_ascii_start().starts_with(b"|")
-}
-
-/// `[    3.639770] usb 1-1: ...`: the kernel's clock.
-fn is_uptime(body: &[u8]) -> bool {
-    let inner = body[1..].trim_ascii_start();
-    let digits = inner.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-    digits > 3 && inner[0] != b'.' && inner[..digits].contains(&b'.') && inner[digits..].starts_with(b"] ")
-}
-
-/// `[12/340] Building CXX`: ninja and its like.
-fn is_step(body: &[u8]) -> bool {
-    let inner = body[1..].trim_ascii_start();
-    let digits = inner.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && matches!(inner.get(digits), Some(b'/' | b'%'))
-}
-
 /// Whether `text` is an error's code, as in `E0308:` and `[TS2304]`; `right` is what follows it.
 pub(super) fn is_code(text: &[u8], right: Option<u8>) -> bool {
     let letters = text.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
@@ -336,25 +189,4 @@ pub(super) fn is_code(text: &[u8], right: Option<u8>) -> bool {
         && (2..=6).contains(&digits)
         && letters + digits == text.len()
         && matches!(right, Some(b':' | b']'))
-}
-
-/// `path:12:5: message`, `path(12): message`, `path:[12,5] message`, with or without a level.
-fn is_place(body: &[u8]) -> bool {
-    let head = &body[..body.len().min(300)];
-    let Some(at) = (1..head.len()).find(|at| {
-        matches!(head[*at], b':' | b'(' | b'[')
-            && head.get(at + 1).is_some_and(u8::is_ascii_digit)
-            && (head[at - 1].is_ascii_alphanumeric() || head[at - 1] == b':')
-    }) else {
-        return false;
-    };
-    let path = &head[..at];
-    let named = memchr::memchr(b'.', path).is_some() && memchr::memchr3(b'"', b'=', b'<', path).is_none();
-    let rest = &head[at + 1..];
-    let digits =
-        rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b',' || **byte == b':').count();
-    // One number and a colon alone are grep's.
-    let numbers =
-        rest[..digits].split(|byte| matches!(byte, b':' | b',')).filter(|part| !part.is_empty()).count();
-    named && (numbers >= 2 || head[at] != b':' && matches!(rest.get(digits), Some(b')' | b']')))
 }
