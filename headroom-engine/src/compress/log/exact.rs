@@ -345,13 +345,11 @@ fn same_start(was: &str, is: &str) -> usize {
 /// How much of `head` also begins `text`, up to the end of a word.
 fn common_head(head: &str, text: &str) -> usize {
     let (left, right) = (head.as_bytes(), text.as_bytes());
-    let mut end = left.iter().zip(right).take_while(|(left, right)| left == right).count();
-    while end > 0
-        && (!head.is_char_boundary(end) || left[end - 1].is_ascii_alphanumeric() || left[end - 1] >= 0x80)
-    {
-        end -= 1;
-    }
-    end
+    let same = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+    left[..same]
+        .iter()
+        .rposition(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric())
+        .map_or(0, |at| at + 1)
 }
 
 /// How much of `tail` also ends `text`, from the start of a word.
@@ -361,13 +359,11 @@ fn common_tail(tail: &str, text: &str) -> usize {
     word_start(tail, length)
 }
 
-/// The most of the last `length` bytes of `text` that does not start within a word.
+/// The most of the last `length` bytes of `text` that starts where a reader would start.
 fn word_start(text: &str, mut length: usize) -> usize {
-    while length > 0 {
-        let first = text.as_bytes()[text.len() - length];
-        if !first.is_ascii_alphanumeric() && first < 0x80 {
-            break;
-        }
+    while length > 0
+        && !matches!(text.as_bytes()[text.len() - length], b' ' | b'\t' | b'(' | b'[' | b'/' | b'"')
+    {
         length -= 1;
     }
     length

@@ -83,7 +83,7 @@ pub(super) fn judge(line: &[u8], marks: &mut Marks) {
     }
     if is_passed(body) {
         marks.remove(Marks::ERROR.and(Marks::WARN));
-        marks.add(Marks::TOOL);
+        marks.add(Marks::TOOL.and(Marks::PASSED));
     }
     let indented: &[_] = if indent > 0 { INDENTED } else { &[] };
     for (beginning, told) in BEGINNINGS.iter().chain(indented) {
@@ -117,10 +117,12 @@ fn shape(body: &[u8], indent: usize, marks: &mut Marks) {
         b't' if starts(b"test_") && (body.ends_with(b" E") || body.ends_with(b" F")) => {
             marks.add(Marks::ERROR.and(Marks::TOOL));
         }
-        b'=' | b'_' if indent == 0 && (starts(b"=====") || starts(b"____")) && body.len() > 10 => {
-            marks.add(if worded() { TOTAL } else { Marks::TOOL });
+        b'=' if starts(b"=====") && body.len() > 10 => marks.add(if worded() { TOTAL } else { Marks::TOOL }),
+        b'_' if starts(b"____") || starts(b"_ ") && body.ends_with(b" _") => {
+            marks.add(if worded() { Marks::HEADING.and(Marks::TOOL) } else { Marks::TOOL });
         }
-        b'_' if starts(b"_ ") && body.ends_with(b" _") && worded() => marks.add(TOTAL),
+        b'#' if starts(b"##[group]") => marks.add(Marks::HEADING),
+        b'-' if starts(b"-----") && worded() => marks.add(Marks::TOOL),
         b'm' if starts(b"make") && memchr::memmem::find(body, b"***").is_some() => marks.add(Marks::ERROR),
         b'[' if is_step(body) || is_tagged(body) => marks.add(Marks::TOOL),
         b'[' if is_uptime(body) => marks.add(Marks::TIMED),

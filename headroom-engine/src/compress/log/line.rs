@@ -32,6 +32,10 @@ impl Marks {
     pub(super) const TOOL: Self = Self(1 << 9);
     /// Terminal control bytes.
     pub(super) const TERMINAL: Self = Self(1 << 10);
+    /// A test that went well.
+    pub(super) const PASSED: Self = Self(1 << 12);
+    /// The title of what follows, as `____ test_x ____`.
+    pub(super) const HEADING: Self = Self(1 << 13);
     /// A place in a file: `path:12:` or `path:12:5:`, or its like.
     pub(super) const PLACE: Self = Self(1 << 11);
 

@@ -111,6 +111,7 @@ impl<'l, 'a> Selection<'l, 'a> {
             31..=100 => (0, 1),
             _ => (0, 0),
         };
+        self.headings(&chosen);
         for at in chosen {
             let end = self.unit(at);
             let panicked = memchr::memmem::find(self.log.text(at).as_bytes(), b"panic").is_some();
@@ -125,6 +126,30 @@ impl<'l, 'a> Selection<'l, 'a> {
         let placed: Vec<usize> = more.into_iter().filter(|at| self.is_placed(*at)).collect();
         for at in self.within(&placed, (self.total / 16).max(300)) {
             self.unit(at);
+        }
+    }
+
+    /// What the chosen lines stand under: the title of their section, and, where they are indented,
+    /// the line that they are indented under.
+    fn headings(&mut self, chosen: &[usize]) {
+        let mut chosen = chosen.iter().copied().peekable();
+        let (mut title, mut above) = (None, None);
+        for at in 0..self.log.len() {
+            let marks = self.log.line(at).marks;
+            let indented = self.log.text(at).starts_with([' ', '\t']);
+            if chosen.next_if_eq(&at).is_some() {
+                for heading in title.take().into_iter().chain(if indented { above.take() } else { None }) {
+                    self.keep[heading] = true;
+                }
+            }
+            if marks.has(Marks::HEADING) {
+                title = Some(at);
+            } else if marks.has(Marks::SUMMARY) {
+                title = None;
+            }
+            if !indented && !marks.has(Marks::BLANK) {
+                above = Some(at);
+            }
         }
     }
 
@@ -187,7 +212,8 @@ impl<'l, 'a> Selection<'l, 'a> {
             .filter(|at| {
                 let line = self.log.line(*at);
                 let few = shapes.get(&line.shape).is_some_and(|count| count.count <= 2);
-                few && !self.keep[*at] && !self.traced[*at] && !line.marks.has(Marks::BLANK)
+                let dull = line.marks.has(Marks::BLANK.and(Marks::PASSED).and(Marks::HEADING));
+                few && !dull && !self.keep[*at] && !self.traced[*at]
             })
             .collect();
         if rare.len() * 4 <= self.log.len() {
