@@ -198,10 +198,9 @@ fn is_ours(text: &[u8]) -> bool {
     text.starts_with(b"[~") && text.get(2) != Some(&b'~')
 }
 
-/// Where the next line that is ours starts; the end of `text` if there is none.
+/// Where the next thing that is ours starts; the end of `text` if there is none.
 fn next_ours(text: &str) -> usize {
-    memchr::memmem::find_iter(text.as_bytes(), b"\n[~")
-        .map(|at| at + 1)
+    memchr::memmem::find_iter(text.as_bytes(), marker::INTRODUCER)
         .find(|at| is_ours(&text.as_bytes()[*at..]))
         .unwrap_or(text.len())
 }

@@ -93,7 +93,7 @@ impl Speller<'_, '_> {
 
     /// Spells line `at` and what can be said with it; returns the first line not yet spelled.
     fn one(&mut self, at: usize, end: usize) -> usize {
-        if !self.log.is_ended(at) {
+        if !self.log.is_complete(at) {
             self.keep(at..at + 1);
             return at + 1;
         }
@@ -122,7 +122,7 @@ impl Speller<'_, '_> {
 
     fn is_same(&self, left: usize, right: usize) -> bool {
         self.log.line(left).literal == self.log.line(right).literal
-            && self.log.is_ended(right)
+            && self.log.is_complete(right)
             && self.log.text(left) == self.log.text(right)
     }
 
@@ -204,7 +204,7 @@ impl Speller<'_, '_> {
             !self.is_whole(at)
                 && line.cost > 5
                 && self.counts.get(&line.literal).is_none_or(|count| count.count <= 2)
-                && self.log.is_ended(at)
+                && self.log.is_complete(at)
         };
         if !plain(at) {
             return None;

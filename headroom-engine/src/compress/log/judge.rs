@@ -51,6 +51,19 @@ const BEGINNINGS: &[(&[u8], Marks)] = &[
     (b"[WARN]", Marks::LEVELLED),
     (b"##[", Marks::TOOL),
     (b"$ ", Marks::TOOL),
+    ("\u{2713}".as_bytes(), Marks::PASSED.and(Marks::TOOL)), // check marks and crosses of test runners
+    ("\u{2714}".as_bytes(), Marks::PASSED.and(Marks::TOOL)),
+    ("\u{2715}".as_bytes(), Marks::ERROR.and(Marks::TOOL)),
+    ("\u{2716}".as_bytes(), Marks::ERROR.and(Marks::TOOL)),
+    ("\u{2717}".as_bytes(), Marks::ERROR.and(Marks::TOOL)),
+    ("\u{2718}".as_bytes(), Marks::ERROR.and(Marks::TOOL)),
+    ("\u{d7} ".as_bytes(), Marks::ERROR.and(Marks::TOOL)),
+    ("\u{274c}".as_bytes(), Marks::ERROR.and(Marks::TOOL)),
+    (b"E, [", Marks::ERROR.and(Marks::LEVELLED)), // Ruby's Logger
+    (b"F, [", Marks::ERROR.and(Marks::LEVELLED)),
+    (b"W, [", Marks::WARN.and(Marks::LEVELLED)),
+    (b"> Task :", Marks::TOOL),
+    (b"* What went wrong", Marks::SUMMARY),
 ];
 
 /// Beginnings that tell only when they are indented.
@@ -81,15 +94,15 @@ pub(super) fn judge(line: &[u8], marks: &mut Marks) {
         marks.add(Marks::BLANK);
         return;
     }
-    if is_passed(body) {
-        marks.remove(Marks::ERROR.and(Marks::WARN));
-        marks.add(Marks::TOOL.and(Marks::PASSED));
-    }
     let indented: &[_] = if indent > 0 { INDENTED } else { &[] };
     for (beginning, told) in BEGINNINGS.iter().chain(indented) {
         if body[0] == beginning[0] && body.starts_with(beginning) {
             marks.add(*told);
         }
+    }
+    if marks.has(Marks::PASSED) || is_passed(body) {
+        marks.remove(Marks::ERROR.and(Marks::WARN));
+        marks.add(Marks::TOOL.and(Marks::PASSED));
     }
     if is_place(body) {
         marks.add(Marks::PLACE);

@@ -1,6 +1,7 @@
 //! One pass over the bytes: where lines start, what they look like, what they say.
 
 use super::{
+    blocks::tracebacks,
     judge::judge,
     words::{self, Word},
 };
@@ -56,7 +57,7 @@ impl Marks {
     }
 }
 
-/// A line of the source.
+/// A line of the source, or the part of one up to a carriage return that goes back over it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     start: u32,
@@ -87,10 +88,21 @@ impl<'a> Log<'a> {
         let mut start = 0;
         while start < bytes.len() {
             let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |at| start + at);
+            // A carriage return goes back over what was written: what follows is another line.
+            while let Some(back) = overwrite(&bytes[start..end]) {
+                lines.push(Scan::run(&bytes[start..start + back], start as u32));
+                start += back;
+            }
             lines.push(Scan::run(&bytes[start..end], start as u32));
             start = end + 1;
         }
-        Some(Self { source, lines })
+        let mut log = Self { source, lines };
+        for trace in tracebacks(&log) {
+            let line = &mut log.lines[trace.exception];
+            line.marks.add(Marks::ERROR);
+            line.shape = line.literal;
+        }
+        Some(log)
     }
 
     pub(super) fn source(&self) -> &'a str {
@@ -120,10 +132,22 @@ impl<'a> Log<'a> {
         whole.strip_suffix('\n').unwrap_or(whole)
     }
 
-    /// Whether line `at` ends in a newline; only the last may not.
-    pub(super) fn is_ended(&self, at: usize) -> bool {
-        self.start(at + 1) > self.start(at) && self.source.as_bytes()[self.start(at + 1) - 1] == b'\n'
+    /// Whether line `at` begins where a line of the source begins.
+    pub(super) fn is_begun(&self, at: usize) -> bool {
+        at == 0 || self.source.as_bytes()[self.start(at) - 1] == b'\n'
     }
+
+    /// Whether line `at` is a line of the source from its beginning to its newline.
+    pub(super) fn is_complete(&self, at: usize) -> bool {
+        self.is_begun(at) && self.start(at + 1) > 0 && self.source.as_bytes()[self.start(at + 1) - 1] == b'\n'
+    }
+}
+
+/// Where `line` is written over: behind its first carriage return that is not at its end.
+fn overwrite(line: &[u8]) -> Option<usize> {
+    let at =
+        memchr::memchr_iter(b'\r', line).find(|at| line.get(at + 1).is_some_and(|next| *next != b'\r'))?;
+    (at + 1 < line.len()).then_some(at + 1)
 }
 
 /// Mixes `value` into `hash`: one multiplication, a fixed seed, good enough for grouping, since
@@ -356,6 +380,11 @@ impl<'l> Scan<'l> {
         self.word = mix(self.word, SLOT);
         self.tokens += text.len().div_ceil(3) + usize::from(text.len() > 6);
         self.after = if text.iter().all(|byte| *byte == b'0') { Before::Zero } else { Before::Number };
+        // An access log's server error: `"GET / HTTP/1.1" 503`.
+        let quoted = at > 1 && self.line[at - 1] == b' ' && self.line[at - 2] == b'"';
+        if quoted && text.len() == 3 && text[0] == b'5' {
+            self.marks.add(Marks::ERROR);
+        }
         if words::is_code(text, self.line.get(end).copied()) {
             self.codes = mix(self.codes, hash_bytes(text));
         }

@@ -56,10 +56,11 @@ impl Reducer for LogCompressor {
         }
         let (spelled, _) = exact::spell(&log, &between(&hidden, log.len()));
         let mut hidden = hidden.into_iter();
+        let mut numbers = Numbers::default();
         let mut ops = Vec::new();
         for kept in spelled {
             ops.extend(kept);
-            ops.extend(hidden.next().map(|lines| elision(&log, lines)));
+            ops.extend(hidden.next().map(|lines| elision(&log, lines, &mut numbers)));
         }
         Some(reduction(source, ops))
     }
@@ -72,15 +73,31 @@ fn between(hidden: &[Range<usize>], len: usize) -> Vec<Range<usize>> {
     starts.zip(ends).map(|(start, end)| start..end).collect()
 }
 
-fn elision(log: &Log<'_>, lines: Range<usize>) -> Op {
-    Op::Elide {
-        range: log.start(lines.start)..log.start(lines.end),
-        original: 0..log.source().len(),
-        unit: Unit::Lines,
-        first: lines.start + 1,
-        last: lines.end,
-        note: select::note(log, lines),
-        frame: ("", "\n"),
+/// The marker for `lines`, which are numbered as the source's lines if they are just those.
+fn elision(log: &Log<'_>, lines: Range<usize>, numbers: &mut Numbers) -> Op {
+    let range = log.start(lines.start)..log.start(lines.end);
+    let (unit, first, last) = if log.is_begun(lines.start) && log.is_begun(lines.end) {
+        (Unit::Lines, numbers.before(log.source(), range.start) + 1, numbers.before(log.source(), range.end))
+    } else {
+        (Unit::Bytes, range.start + 1, range.end)
+    };
+    let note = select::note(log, lines);
+    Op::Elide { range, original: 0..log.source().len(), unit, first, last, note, frame: ("", "\n") }
+}
+
+/// Counts the source's lines from front to back.
+#[derive(Default)]
+struct Numbers {
+    at: usize,
+    lines: usize,
+}
+
+impl Numbers {
+    /// The number of newlines before `at`, which never goes back.
+    fn before(&mut self, source: &str, at: usize) -> usize {
+        self.lines += memchr::memchr_iter(b'\n', &source.as_bytes()[self.at..at]).count();
+        self.at = at;
+        self.lines
     }
 }
 

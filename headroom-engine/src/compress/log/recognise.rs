@@ -76,6 +76,10 @@ impl Seen {
             let text = log.text(at);
             self.markdown +=
                 usize::from(["## ", "### ", "#### ", "```"].iter().any(|start| text.starts_with(start)));
+            // A runner's total says what the whole is, however much else it shows.
+            if marks.has(Marks::SUMMARY) && marks.has(Marks::TOOL) {
+                self.sure += 8;
+            }
             if is_other(text) {
                 self.other += 1;
             } else if marks.has(

@@ -372,6 +372,7 @@ fn arbitrary_log() -> impl Strategy<Value = String> {
         1 => Just(String::new()),
         1 => Just("Traceback (most recent call last):\n  File \"/a.py\", line 3, in f\n    g()\nKeyError: 'x'".to_owned()),
         1 => "[\\[~a_^ :\\]0-9\\r\\té\u{1b}]{0,24}",
+        1 => (1usize..40).prop_map(|n| (0..n).map(|at| format!("\rload {at}% of {n}")).collect()),
         1 => Just("[~a 1 2]".to_owned()),
         1 => Just("[~next 2: a[~]b]".to_owned()),
     ];
@@ -430,12 +431,21 @@ proptest! {
         }
         prop_assert!(!source.contains("KeyError: 'x'") || text.contains("\nKeyError: 'x'\n"));
         // Lines left out and lines that the text stands for are all lines.
-        let hidden: usize = accepted.rendered.hidden.iter().map(|hidden| {
-            let marker: Marker = text[hidden.marker.clone()].parse().unwrap();
-            marker.last() - marker.first() + 1
-        }).sum();
-        let kept: usize = reduction.segments[0].ops.iter().filter(|op| !matches!(op, Op::Elide { .. }))
-            .map(|op| source[op.range().clone()].matches('\n').count()).sum();
+        let newlines = |range: &Range<usize>| source[range.clone()].matches('\n').count();
+        let hidden: usize = accepted
+            .rendered
+            .hidden
+            .iter()
+            .map(|hidden| {
+                let marker: Marker = text[hidden.marker.clone()].parse().unwrap();
+                match marker.unit() {
+                    Unit::Lines => marker.last() - marker.first() + 1,
+                    _ => newlines(&hidden.range),
+                }
+            })
+            .sum();
+        let kept = reduction.segments[0].ops.iter().filter(|op| !matches!(op, Op::Elide { .. }));
+        let kept: usize = kept.map(|op| newlines(op.range())).sum();
         prop_assert_eq!(hidden + kept, source.lines().count());
         // The same again, and again on its own output.
         let again = LogCompressor.elide(&source, &context(&query)).map(|it| gate(&source, &it).unwrap().rendered.text);

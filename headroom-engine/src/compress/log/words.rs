@@ -43,8 +43,8 @@ pub(super) fn word(line: &[u8], at: usize, end: usize, after: Before) -> Word {
         | b"fail" | b"fails" | b"panic" | b"panicked" | b"exception" | b"exceptions" | b"severe"
         | b"emerg" | b"alert" | b"segfault" | b"segmentation" | b"aborted" | b"abort" | b"killed"
         | b"dumped" | b"traceback" | b"oom" | b"unhandled" | b"uncaught" | b"undefined" | b"crashed"
-        | b"crash" | b"fault" | b"corrupt" | b"corrupted" | b"err" | b"assertion" | b"violation"
-        | b"xpass" => trouble(line, at, end, after),
+        | b"crash" | b"fault" | b"corrupt" | b"corrupted" | b"err" | b"errno" | b"assertion"
+        | b"violation" | b"xpass" => trouble(line, at, end, after),
         b"warn" | b"warning" | b"warnings" => {
             if is_part(left, right, line.get(end + 1).copied())
                 || matches!(after, Before::Zero | Before::Negation)
@@ -59,9 +59,12 @@ pub(super) fn word(line: &[u8], at: usize, end: usize, after: Before) -> Word {
         | b"rejecting" | b"denied" | b"refused" | b"exceeds" | b"exceeded" | b"exceed" | b"missing"
         | b"unexpected" | b"unknown" | b"unreachable" | b"lost" | b"dropped" | b"deprecated"
         | b"overflow" | b"retry" | b"retrying" | b"conflict" | b"mismatch" | b"bad" | b"stale"
-        | b"illegal" | b"terminated" | b"unavailable" | b"unusual" | b"disconnected" | b"expired"
-        | b"unresolved" | b"throttled" | b"degraded" | b"blocked" | b"leak" => {
-            if is_part(left, right, line.get(end + 1).copied())
+        | b"illegal" | b"terminated" | b"unavailable" | b"unusual" | b"disconnected" | b"broken"
+        | b"deadlock" | b"unauthorized" | b"forbidden" | b"evicted" | b"expired" | b"unresolved"
+        | b"throttled" | b"degraded" | b"blocked" | b"leak" => {
+            let set = right == Some(b'=');
+            if set
+                || is_part(left, right, line.get(end + 1).copied())
                 || matches!(after, Before::Zero | Before::Negation)
             {
                 Word::Plain
@@ -90,6 +93,13 @@ pub(super) fn word(line: &[u8], at: usize, end: usize, after: Before) -> Word {
             Word::Marked(Marks::SUMMARY.and(Marks::TOOL))
         }
         b"failing" => Word::Marked(ERROR),
+        // `not found`, `no such file`, `does not exist`.
+        b"found" | b"such" | b"exist" | b"exists" | b"permitted" | b"allowed" | b"supported"
+        | b"recognized" | b"responding" | b"reachable" | b"available" | b"resolve" | b"valid"
+            if after == Before::Negation =>
+        {
+            Word::Marked(Marks::WARN)
+        }
         b"build" if text == b"BUILD" => Word::Marked(Marks::SUMMARY),
         b"exit" | b"exited" | b"status" | b"exitcode" => {
             // `exit code 1`, `exited with 137`, `exit status: 2`, but no `exit()`.
@@ -155,7 +165,8 @@ fn camel(text: &[u8], right: Option<u8>, next: Option<u8>) -> Word {
         Some(b'n') if text.ends_with(b"Exception") => Word::Marked(ERROR),
         Some(b'e') if text.ends_with(b"Failure") => Word::Marked(ERROR),
         Some(b't') if text.ends_with(b"Fault") => Word::Marked(ERROR),
-        Some(b'd') if text.ends_with(b"Failed") => Word::Marked(ERROR),
+        Some(b'd') if text.ends_with(b"Failed") || text.ends_with(b"Killed") => Word::Marked(ERROR),
+        Some(b'f') if text.ends_with(b"BackOff") => Word::Marked(ERROR),
         Some(b'g') if text.ends_with(b"Warning") => Word::Marked(LEVEL_WARN),
         _ => Word::Plain,
     }
