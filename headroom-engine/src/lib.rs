@@ -6,3 +6,13 @@ pub mod compress;
 pub mod rank;
 pub mod reduce;
 pub mod tokens;
+
+mod stub;
+pub use stub::{
+    Dialect, Engine, EngineBuilder, LedgerKey, Originals, Policy, Record, Report, RequestContext,
+    RetrievalReport, Rewrite, Route, ScanError, Scanned,
+};
+#[allow(missing_docs)]
+pub mod intercept {
+    pub use crate::stub::{Continuation, JsonExchange, Step, StreamExchange};
+}
