@@ -318,7 +318,7 @@ mod tests {
         fn sync<T: Send + Sync>() {}
         all::<RequestBody<Full<Bytes>>>();
         all::<ResponseBody<Full<Bytes>>>();
-        struct Pinned(#[expect(dead_code)] std::marker::PhantomPinned);
+        struct Pinned(std::marker::PhantomPinned);
         sync::<RequestBody<Pinned>>();
         sync::<ResponseBody<Pinned>>();
     }

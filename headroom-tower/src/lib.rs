@@ -76,6 +76,8 @@ mod request;
 mod service;
 mod store;
 mod tenant;
+#[cfg(test)]
+mod testing;
 
 pub use body::{BoxError, RequestBody, ResponseBody};
 pub use future::ResponseFuture;

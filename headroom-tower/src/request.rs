@@ -230,3 +230,177 @@ pub(crate) fn follow_up(first: &Parts, body: &Bytes) -> Parts {
     }
     head
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Item, Script, read};
+    use http::Request;
+
+    #[test]
+    fn path_table() {
+        use Dialect::{AnthropicMessages as Anthropic, OpenAiChat as Chat};
+        use Purpose::{Answer, Count};
+        let configured = [("/v1/llm".to_owned(), Chat)];
+        for (path, expected) in [
+            ("/v1/messages", Some((Anthropic, Answer))),
+            ("/anthropic/v1/messages", Some((Anthropic, Answer))),
+            ("/v1/messages/count_tokens", Some((Anthropic, Count))),
+            ("/v1/chat/completions", Some((Chat, Answer))),
+            ("/openai/deployments/d/chat/completions", Some((Chat, Answer))),
+            ("/tenant/v1/llm", Some((Chat, Answer))),
+            ("/v1/messages/batches", None),
+            ("/v1/threads/t/messages", None),
+            ("/v1/batches", None),
+            ("/v1/responses", None),
+            ("/v1/messages/", None),
+            ("/", None),
+        ] {
+            let found = target(path, &configured).map(|target| (target.dialect, target.purpose));
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    fn request(method: &str, kind: &str) -> Request<()> {
+        let uri = "https://h/v1/messages?beta=true";
+        Request::builder().method(method).uri(uri).header("content-type", kind).body(()).unwrap()
+    }
+
+    #[test]
+    fn only_a_post_of_json_matches() {
+        for (method, kind, expected) in [
+            ("POST", "application/json", true),
+            ("POST", "Application/JSON ; charset=utf-8", true),
+            ("POST", "application/vnd.x+json", true),
+            ("POST", "text/plain", false),
+            ("POST", "json", false),
+            ("GET", "application/json", false),
+            ("HEAD", "application/json", false),
+        ] {
+            assert_eq!(matches(&request(method, kind), &[]).is_some(), expected, "{method} {kind}");
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn what_must_pass_untouched() {
+        for (pairs, expected) in [
+            (&[("authorization", "AWS4-HMAC-SHA256 Credential=x")][..], Some(Skipped::Signed)),
+            (&[("signature-input", "sig1=()")], Some(Skipped::Signed)),
+            (&[("content-encoding", "gzip")], Some(Skipped::Encoded)),
+            (&[("content-encoding", "identity")], None),
+            (&[("content-length", "101")], Some(Skipped::TooLarge)),
+            (&[("content-length", "100"), ("authorization", "Bearer AWS4-HMAC")], None),
+            (&[], None),
+        ] {
+            assert_eq!(untouchable(&headers(pairs), 100), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn header_matrix_of_a_rewritten_request() {
+        let kept =
+            [("authorization", "x"), ("anthropic-beta", "a,b"), ("accept-encoding", "gzip"), ("etag", "x")];
+        let stale = [
+            ("content-length", "9"),
+            ("transfer-encoding", "chunked"),
+            ("trailer", "x"),
+            ("expect", "100-continue"),
+            ("content-md5", "x"),
+            ("digest", "x"),
+            ("content-digest", "x"),
+            ("repr-digest", "x"),
+            ("x-amz-content-sha256", "x"),
+            ("x-amz-checksum-crc32", "x"),
+            ("x-amz-checksum-sha1", "x"),
+        ];
+        let mut repaired = headers(&[&kept[..], &stale].concat());
+        repair_request(&mut repaired, 12);
+        assert_eq!(repaired, headers(&[&kept[..], &[("content-length", "12")]].concat()));
+        ask_plain(&mut repaired);
+        assert_eq!(repaired["accept-encoding"], "identity");
+    }
+
+    #[test]
+    fn header_matrix_of_a_spliced_response() {
+        let kept = [("content-type", "application/json"), ("request-id", "x"), ("cache-control", "no-cache")];
+        let stale = [
+            ("content-length", "9"),
+            ("transfer-encoding", "chunked"),
+            ("etag", "x"),
+            ("last-modified", "x"),
+            ("content-md5", "x"),
+            ("content-digest", "x"),
+            ("accept-ranges", "x"),
+            ("content-range", "x"),
+        ];
+        let all = headers(&[&kept[..], &stale].concat());
+        let mut json = all.clone();
+        repair_json_response(&mut json, 12);
+        assert_eq!(json, headers(&[&kept[..], &[("content-length", "12")]].concat()));
+        let mut stream = all;
+        repair_stream_response(&mut stream);
+        assert_eq!(stream, headers(&kept));
+    }
+
+    #[test]
+    fn each_round_has_its_own_idempotency_key_and_length() {
+        let (mut first, ()) = request("POST", "application/json").into_parts();
+        assert!(!follow_up(&first, &"x".into()).headers.contains_key(IDEMPOTENCY_KEY));
+        first.headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_static("one"));
+        let key = |body: &'static str| follow_up(&first, &body.into()).headers[IDEMPOTENCY_KEY].clone();
+        assert_eq!(key("a"), key("a"));
+        assert!(key("a") != key("b") && key("a") != "one");
+        let next = follow_up(&first, &"abc".into());
+        assert_eq!(next.headers["content-length"], "3");
+        assert_eq!((next.uri, next.method, next.version), (first.uri, first.method, first.version));
+    }
+
+    #[tokio::test]
+    async fn collects_within_the_limit() {
+        for frames in [&["abcdef"][..], &["ab", "", "cd", "ef"], &["", "abcdef"]] {
+            match collect(Script::text(frames), 6).await {
+                Collected::Whole(data, None) => assert_eq!(data, "abcdef"),
+                _ => panic!("{frames:?}"),
+            }
+        }
+        match collect(Script::new([Item::Data("a"), Item::Trailers]), 6).await {
+            Collected::Whole(_, Some(trailers)) => assert_eq!(trailers["etag"], "end"),
+            _ => panic!(),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_frame_is_not_copied() {
+        let data = Bytes::from_static(b"abc");
+        match collect(http_body_util::Full::new(data.clone()), 6).await {
+            Collected::Whole(same, _) => assert_eq!(same.as_ptr(), data.as_ptr()),
+            Collected::Cut(..) => panic!(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_broken_loses_nothing() {
+        let large = Script::new([Item::Data("abcd"), Item::Data("efg"), Item::Data("hi"), Item::Trailers]);
+        let polls = large.polls.clone();
+        match collect(large, 6).await {
+            Collected::Cut(body, Skipped::TooLarge) => {
+                assert_eq!(polls.load(std::sync::atomic::Ordering::SeqCst), 2);
+                assert_eq!(read(body).await, ("abcdefghi".into(), true, None));
+            }
+            _ => panic!(),
+        }
+        match collect(Script::new([Item::Data("abcd"), Item::Data("e"), Item::Error]), 6).await {
+            Collected::Cut(body, Skipped::Unread) => {
+                assert_eq!(read(body).await, ("abcde".into(), false, Some("the body broke".into())));
+            }
+            _ => panic!(),
+        }
+    }
+}

@@ -205,3 +205,171 @@ where
     response.extensions_mut().insert(Report::skipped_because(why));
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use tower_layer::Layer;
+
+    use super::*;
+    use crate::{
+        HeadroomLayer, Limits, Scope,
+        testing::{Item, Probe, Refused, Script, json, read},
+    };
+
+    fn post(body: Script) -> Request<Script> {
+        let request = Request::post("/v1/messages").header("content-type", "application/json");
+        request.body(body).unwrap()
+    }
+
+    fn small() -> HeadroomLayer {
+        HeadroomLayer::builder().limits(Limits::default().request_bytes(8)).build().unwrap()
+    }
+
+    async fn send<S, R>(service: &mut S, request: Request<Script>) -> Result<Response<R>, Refused>
+    where
+        S: Service<Request<Script>, Response = Response<R>, Error = Refused>,
+    {
+        poll_fn(|cx| service.poll_ready(cx)).await?;
+        service.call(request).await
+    }
+
+    fn answered() -> Probe {
+        Probe::new((0..4).map(|_| Ok(json(Script::text(&["{}"])))))
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ours_passes_through() {
+        let probe = answered();
+        let mut service = HeadroomLayer::new().layer(probe.clone());
+        let request = Request::get("/v1/models").body(Script::text(&["a", "b"])).unwrap();
+        let response = send(&mut service, request).await.unwrap();
+        assert!(response.extensions().get::<Report>().is_none());
+        assert_eq!(read(response.into_body()).await.0, "{}");
+        assert_eq!(probe.bodies(), ["ab"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_skipped_says_why() {
+        let probe = answered();
+        let mut service = small().layer(probe.clone());
+        let mut off = post(Script::text(&["{off}"]));
+        off.extensions_mut().insert(RequestPolicy::off());
+        let mut signed = post(Script::text(&["{signed}"]));
+        signed.headers_mut().insert("signature-input", "sig=()".parse().unwrap());
+        let large = post(Script::new([Item::Data("{too"), Item::Data(" large"), Item::Data("}")]));
+        let unscannable = post(Script::text(&["not"]));
+        for (request, why, body) in [
+            (off, Skipped::Off, "{off}"),
+            (signed, Skipped::Signed, "{signed}"),
+            (large, Skipped::TooLarge, "{too large}"),
+            (unscannable, Skipped::Unscannable, "not"),
+        ] {
+            let response = send(&mut service, request).await.unwrap();
+            assert_eq!(response.extensions().get::<Report>().unwrap().skipped(), Some(why));
+            assert_eq!(probe.bodies().last().unwrap(), body);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_declared_length_above_the_limit_is_not_read() {
+        let probe = answered();
+        let mut service = small().layer(probe.clone());
+        let body = Script::text(&["0123456789"]);
+        let mut request = post(body.clone());
+        request.headers_mut().insert("content-length", "10".parse().unwrap());
+        let ready = |cx: &mut Context<'_>| Service::<Request<Script>>::poll_ready(&mut service, cx);
+        poll_fn(ready).await.unwrap();
+        let future = service.call(request);
+        assert_eq!(body.polls(), 0);
+        future.await.unwrap();
+        let (head, sent) = probe.seen().remove(0);
+        assert_eq!(
+            (&head.headers["content-length"], sent.unwrap()),
+            (&"10".parse().unwrap(), "0123456789".into())
+        );
+    }
+
+    #[tokio::test]
+    async fn the_inner_service_sees_a_read_error_where_it_was() {
+        let probe = answered();
+        let mut service = HeadroomLayer::new().layer(probe.clone());
+        send(&mut service, post(Script::new([Item::Data("{"), Item::Error]))).await.unwrap();
+        assert_eq!(probe.seen()[0].1, Err("the body broke".into()));
+    }
+
+    #[tokio::test]
+    async fn nothing_to_do_changes_no_byte_and_no_header() {
+        let probe = answered();
+        let mut service = HeadroomLayer::new().layer(probe.clone());
+        let mut request = post(Script::text(&["{\"mo", "del\": \"m\", \"messages\": []}"]));
+        request.headers_mut().insert("content-md5", "kept".parse().unwrap());
+        let before = request.headers().clone();
+        let response = send(&mut service, request).await.unwrap();
+        assert!(response.extensions().get::<Report>().unwrap().rewrite().is_some());
+        let (head, body) = probe.seen().remove(0);
+        assert_eq!((head.headers, body.unwrap()), (before, "{\"model\": \"m\", \"messages\": []}".into()));
+    }
+
+    #[tokio::test]
+    async fn nested_layers_process_once() {
+        let resolved = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&resolved);
+        let layer = HeadroomLayer::builder().tenant(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            Scope::shared()
+        });
+        let layer = layer.build().unwrap();
+        let mut service = layer.layer(layer.layer(answered()));
+        let request = post(Script::text(&["{\"model\":\"m\",\"messages\":[]}"]));
+        let response = send(&mut service, request).await.unwrap();
+        assert_eq!(resolved.load(Ordering::SeqCst), 1);
+        assert!(response.extensions().get::<Report>().unwrap().rewrite().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_inner_error_is_the_only_one() {
+        let mut service = HeadroomLayer::new().layer(Probe::new([Err(Refused)]));
+        let request = post(Script::text(&["{\"model\":\"m\",\"messages\":[]}"]));
+        assert_eq!(send(&mut service, request).await.unwrap_err(), Refused);
+    }
+
+    #[tokio::test]
+    async fn each_call_takes_the_instance_that_was_ready() {
+        let probe = answered();
+        let mut service = HeadroomLayer::new().layer(probe.clone());
+        for _ in 0..2 {
+            send(&mut service, post(Script::text(&["{}"]))).await.unwrap();
+            send(&mut service.clone(), post(Script::text(&["{}"]))).await.unwrap();
+        }
+        assert_eq!(probe.seen().len(), 4);
+    }
+
+    #[test]
+    fn static_property_future_is_send_and_sync() {
+        fn all<T: Send + Sync>(_: &T) {}
+        let mut service = HeadroomLayer::new().layer(Plain);
+        all(&service.call(post(Script::default())));
+    }
+
+    #[derive(Clone)]
+    struct Plain;
+
+    impl<B> Service<Request<RequestBody<B>>> for Plain {
+        type Response = Response<Script>;
+        type Error = Refused;
+        type Future = std::future::Ready<Result<Response<Script>, Refused>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<RequestBody<B>>) -> Self::Future {
+            std::future::ready(Err(Refused))
+        }
+    }
+}

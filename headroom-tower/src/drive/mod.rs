@@ -2,6 +2,8 @@
 
 mod json;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::VecDeque,
