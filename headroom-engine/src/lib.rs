@@ -1,18 +1,31 @@
-//! The pure, sans-I/O engine of Headroom.
+//! The pure, sans-I/O engine of Headroom: bytes in, edits and actions out.
+//!
+//! No async, no sockets, no clock, no environment, no globals.
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
 pub mod ccr;
 pub mod compress;
+mod eligible;
+mod engine;
+mod history;
+pub mod intercept;
+mod library;
+mod memo;
+mod originals;
+mod policy;
 pub mod rank;
+mod recall;
 pub mod reduce;
+mod report;
 pub mod tokens;
+mod wire;
 
-mod stub;
-pub use stub::{
-    Dialect, Engine, EngineBuilder, LedgerKey, Originals, Policy, Record, Report, RequestContext,
-    RetrievalReport, Rewrite, Route, ScanError, Scanned,
-};
-#[allow(missing_docs)]
-pub mod intercept {
-    pub use crate::stub::{Continuation, JsonExchange, Step, StreamExchange};
-}
+pub use engine::{Engine, EngineBuilder, Rewrite, Scanned};
+pub use history::LedgerKey;
+pub use intercept::Record;
+pub use library::{Compressed, Retrievable, compress, compress_with};
+pub use originals::Originals;
+pub use policy::{Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};
+pub use report::{BlockReport, Reason, Report};
+pub use wire::{Dialect, scan::ScanError};

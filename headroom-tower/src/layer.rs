@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use headroom_engine::{Dialect, Engine, Policy, ccr::HandleKey, tokens::TokenCounter};
+use headroom_engine::{Dialect, Engine, Policy, ccr::HandleKey, reduce::Reducer, tokens::TokenCounter};
 use http::request::Parts;
 use tower_layer::Layer;
 
@@ -85,6 +85,7 @@ pub struct HeadroomBuilder {
     tenant: TenantResolver,
     handle_key: Option<HandleKey>,
     counter: Option<Arc<dyn TokenCounter>>,
+    reducers: Vec<Arc<dyn Reducer>>,
     routes: Vec<(String, Dialect)>,
     limits: Limits,
 }
@@ -129,6 +130,12 @@ impl HeadroomBuilder {
     /// Counts tokens instead of the embedded `o200k`.
     pub fn counter(mut self, counter: Arc<dyn TokenCounter>) -> Self {
         self.counter = Some(counter);
+        self
+    }
+
+    /// One more specialist, asked before those added earlier and the built-in ones.
+    pub fn reducer(mut self, reducer: Arc<dyn Reducer>) -> Self {
+        self.reducers.push(reducer);
         self
     }
 
@@ -188,6 +195,9 @@ impl HeadroomBuilder {
         }
         if let Some(counter) = self.counter {
             engine = engine.counter(counter);
+        }
+        for reducer in self.reducers {
+            engine = engine.reducer(reducer);
         }
         let memory = Arc::new(MemoryStore::default());
         HeadroomLayer {

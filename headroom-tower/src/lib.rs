@@ -81,7 +81,12 @@ mod testing;
 
 pub use body::{BoxError, RequestBody, ResponseBody};
 pub use future::ResponseFuture;
-pub use headroom_engine::{Dialect, LedgerKey, Policy, Record, ccr::Handle, ccr::HandleKey};
+pub use headroom_engine::{
+    BlockReport, Dialect, LedgerKey, Mode, Policy, Reason, Record, Report as RewriteReport, ToolPolicy,
+    ccr::{Handle, HandleKey},
+    intercept::RetrievalReport,
+    tokens::TokenCounter,
+};
 pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer};
 pub use limits::Limits;
 pub use report::{MemoryReport, Report, RequestPolicy, Skipped, Unintercepted};

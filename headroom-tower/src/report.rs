@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use headroom_engine::{Policy, Report as RewriteReport, RetrievalReport};
+use headroom_engine::{Policy, Report as RewriteReport, intercept::RetrievalReport};
 
 /// What was done to one request and its response: in the response's extensions.
 ///

@@ -134,7 +134,8 @@ where
     let records = stores.recorded(scanned.ledger_keys(), &mut memory).await;
 
     // Input Routed, Input Compressed: the engine does both, block by block.
-    let rewrite = shared.pool.run(scanned.new_bytes(), move || scanned.rewrite(&policy, &records)).await;
+    let new = scanned.new_bytes(&policy);
+    let rewrite = shared.pool.run(new, move || scanned.rewrite(&policy, &records)).await;
     let Some(rewrite) = rewrite else {
         return pass(inner, head, Replay::buffered(source, trailers), Skipped::Aborted).await;
     };
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
     use crate::{
         HeadroomLayer, Limits, Scope,
-        testing::{Item, Probe, Refused, Script, json, read},
+        testing::{Item, Probe, Refused, Script, bulk, eliding, json, read},
     };
 
     fn post(body: Script) -> Request<Script> {
@@ -313,6 +314,46 @@ mod tests {
         assert!(response.extensions().get::<Report>().unwrap().rewrite().is_some());
         let (head, body) = probe.seen().remove(0);
         assert_eq!((head.headers, body.unwrap()), (before, "{\"model\": \"m\", \"messages\": []}".into()));
+    }
+
+    #[tokio::test]
+    async fn bulk_shrinks_and_the_headers_are_true() {
+        let probe = answered();
+        let mut service = eliding().layer(probe.clone());
+        let source = bulk(false);
+        let mut request = post(Script::text(&[source.clone().leak()]));
+        request.headers_mut().insert("content-length", source.len().to_string().parse().unwrap());
+        request.headers_mut().insert("content-digest", "stale".parse().unwrap());
+        request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+        let response = send(&mut service, request).await.unwrap();
+
+        let report = response.extensions().get::<Report>().unwrap();
+        let rewrite = report.rewrite().unwrap();
+        assert!(rewrite.tokens_saved() > 0 && rewrite.tool_listed, "{rewrite:?}");
+        let hidden: usize = rewrite.blocks.iter().map(|block| block.hidden.len()).sum();
+        assert_eq!(report.memory().stored, hidden);
+
+        let (head, body) = probe.seen().remove(0);
+        let body = body.unwrap();
+        assert!(body.len() < source.len());
+        assert_eq!(head.headers["content-length"], body.len().to_string().as_str());
+        assert_eq!(head.headers["accept-encoding"], "identity");
+        assert!(!head.headers.contains_key("content-digest"));
+        assert!(head.headers.keys().all(|name| !name.as_str().contains("headroom")));
+    }
+
+    #[tokio::test]
+    async fn the_request_s_policy_wins() {
+        let probe = answered();
+        let mut service = HeadroomLayer::new().layer(probe.clone());
+        for policy in [RequestPolicy::exact(), RequestPolicy::with(headroom_engine::Policy::off())] {
+            let mut request = post(Script::text(&[bulk(false).leak()]));
+            request.extensions_mut().insert(policy);
+            let response = send(&mut service, request).await.unwrap();
+            let rewrite = response.extensions().get::<Report>().unwrap().rewrite().unwrap().clone();
+            assert!(!rewrite.tool_listed && rewrite.blocks.iter().all(|block| block.hidden.is_empty()));
+            assert_eq!(probe.bodies().last().unwrap(), &bulk(false));
+        }
     }
 
     #[tokio::test]

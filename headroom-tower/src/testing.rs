@@ -13,12 +13,19 @@ use std::{
 };
 
 use bytes::Bytes;
+use headroom_engine::{
+    ccr::Unit,
+    reduce::{self, Op, Reducer, Reduction, Segment, Verbatim},
+};
 use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tower_service::Service;
 
-use crate::body::{BoxError, RequestBody};
+use crate::{
+    HeadroomLayer,
+    body::{BoxError, RequestBody},
+};
 
 /// One poll's answer of a [`Script`].
 #[derive(Clone, Debug)]
@@ -205,4 +212,63 @@ where
             },
         }
     }
+}
+
+/// Leaves out the middle of what begins with `bulk`.
+#[derive(Debug)]
+struct Middle;
+
+impl Reducer for Middle {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
+    fn recognises(&self, source: &str) -> bool {
+        source.starts_with("bulk\n")
+    }
+
+    fn exact(&self, _: &str, _: &reduce::Context<'_>) -> Option<Reduction> {
+        None
+    }
+
+    fn elide(&self, source: &str, _: &reduce::Context<'_>) -> Option<Reduction> {
+        let lines: Vec<&str> = source.split_inclusive('\n').collect();
+        let at = |line: usize| lines[..line].iter().map(|line| line.len()).sum::<usize>();
+        let range = at(10)..at(lines.len() - 10);
+        let elide = Op::Elide {
+            range: range.clone(),
+            original: 0..source.len(),
+            unit: Unit::Lines,
+            first: 11,
+            last: lines.len() - 10,
+            note: String::new(),
+            frame: ("", "\n"),
+        };
+        let ops = vec![Op::Keep(0..range.start), elide, Op::Keep(range.end..source.len())];
+        Some(Reduction { segments: vec![Segment { range: 0..source.len(), codec: Arc::new(Verbatim), ops }] })
+    }
+}
+
+/// A layer that elides [`bulk`], whatever the built-in specialists think of it.
+pub(crate) fn eliding() -> HeadroomLayer {
+    HeadroomLayer::builder().reducer(Arc::new(Middle)).build().unwrap()
+}
+
+/// The text that [`bulk`]'s tool returned.
+pub(crate) fn bulk_text() -> String {
+    (0..400).fold("bulk\n".to_owned(), |text, n| text + &format!("row {n} of the result says {}\n", n * 37))
+}
+
+/// A conversation whose tool returned a long text.
+pub(crate) fn bulk(stream: bool) -> String {
+    serde_json::json!({
+        "model": "claude-opus-5-5", "max_tokens": 100, "stream": stream,
+        "tools": [{"name": "search", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": "which rows are large?"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "search", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": bulk_text()}]},
+        ],
+    })
+    .to_string()
 }

@@ -13,9 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use headroom_engine::{
-    RetrievalReport,
     ccr::Handle,
-    intercept::{Continuation, JsonExchange, Step, StreamExchange},
+    intercept::{Continuation, JsonExchange, RetrievalReport, Step, StreamExchange},
 };
 use http::{Request, Response, request::Parts};
 use http_body::Body;

@@ -1,0 +1,302 @@
+//! Anthropic Messages: `POST /v1/messages`.
+
+use super::{
+    Arguments, Block, BlockKind, Content, Conversation, Message, Role, Tool, ToolChoice, Tools,
+    array_or_skip, object_or_skip, once,
+    scan::{ScanError, Scanner, Str},
+};
+
+type Result<T> = std::result::Result<T, ScanError>;
+
+pub(super) fn read(body: &str) -> Result<Conversation> {
+    let mut scanner = Scanner::new(body);
+    let (mut model, mut stream, mut system, mut tools) = (None, None, None, None);
+    let (mut tool_choice, mut thinking, mut messages, mut structured) = (None, None, None, false);
+    let root = scanner.object(|scanner, key| match key {
+        "model" => {
+            let found = scanner.string_or_skip()?;
+            once(&mut model, scanner, found)
+        }
+        "stream" => {
+            let span = scanner.skip()?;
+            once(&mut stream, scanner, &body[span] == "true")
+        }
+        "system" => {
+            let found = system_texts(scanner)?;
+            once(&mut system, scanner, found)
+        }
+        "tools" => {
+            let found = read_tools(scanner)?;
+            once(&mut tools, scanner, found)
+        }
+        "tool_choice" => {
+            let kind = kind_of(scanner)?;
+            let forbidden = matches!(kind.as_deref(), Some("none" | "tool"));
+            once(&mut tool_choice, scanner, if forbidden { ToolChoice::Forbidden } else { ToolChoice::Free })
+        }
+        "thinking" => {
+            let kind = kind_of(scanner)?;
+            once(&mut thinking, scanner, kind.is_some_and(|kind| kind != "disabled"))
+        }
+        "messages" => {
+            let found = read_messages(scanner)?;
+            once(&mut messages, scanner, found)
+        }
+        "output_config" => object_or_skip(scanner, |scanner, key| {
+            structured |= key == "format" && scanner.peek() == b'{';
+            scanner.skip().map(drop)
+        })
+        .map(drop),
+        "output_format" => {
+            structured |= scanner.peek() == b'{';
+            scanner.skip().map(drop)
+        }
+        _ => scanner.skip().map(drop),
+    })?;
+    scanner.end()?;
+    let (messages, messages_span) = messages.ok_or(ScanError::Shape("`messages` is missing"))?;
+    Ok(Conversation {
+        root,
+        model: model.flatten(),
+        stream: stream.unwrap_or(false),
+        system: system.unwrap_or_default(),
+        tools_unreadable: matches!(tools, Some(None)),
+        tools: tools.flatten(),
+        tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
+        thinking,
+        several_answers: false,
+        structured,
+        stream_usage: true,
+        messages,
+        messages_span,
+    })
+}
+
+/// The `type` of an object.
+fn kind_of(scanner: &mut Scanner<'_>) -> Result<Option<String>> {
+    let mut kind = None;
+    object_or_skip(scanner, |scanner, key| {
+        if key != "type" {
+            return scanner.skip().map(drop);
+        }
+        let found = scanner.string_or_skip()?;
+        kind = found.and_then(|found| found.decode(scanner.body()).map(Into::into));
+        Ok(())
+    })?;
+    Ok(kind)
+}
+
+/// `system` is a string or an array of text blocks.
+fn system_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
+    let mut texts = Vec::new();
+    if scanner.peek() == b'"' {
+        texts.push(scanner.string()?);
+        return Ok(texts);
+    }
+    array_or_skip(scanner, |scanner| {
+        let block = read_block(scanner)?;
+        if let BlockKind::Text(text) = block.kind {
+            texts.push(text);
+        }
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
+    let mut items = Vec::new();
+    let span = array_or_skip(scanner, |scanner| {
+        let (mut name, mut description) = (None, None);
+        object_or_skip(scanner, |scanner, key| {
+            match key {
+                "name" => name = scanner.string_or_skip()?,
+                "description" => description = scanner.string_or_skip()?,
+                _ => drop(scanner.skip()?),
+            }
+            Ok(())
+        })?;
+        items.push(Tool { name, description });
+        Ok(())
+    })?;
+    Ok(span.map(|span| Tools { span, items }))
+}
+
+fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
+    let mut messages = Vec::new();
+    let span = scanner.array(|scanner| {
+        let (mut role, mut content) = (None, None);
+        let span = scanner.object(|scanner, key| match key {
+            "role" => {
+                let found = scanner.string_or_skip()?;
+                let name = found.and_then(|found| found.decode(scanner.body()));
+                once(&mut role, scanner, Role::parse(name.as_deref()))
+            }
+            "content" => {
+                let found = read_content(scanner)?;
+                once(&mut content, scanner, found)
+            }
+            _ => scanner.skip().map(drop),
+        })?;
+        let (content, blocks) = content.unwrap_or((Content::None, Vec::new()));
+        messages.push(Message { span, role: role.unwrap_or(Role::Other), content, blocks });
+        Ok(())
+    })?;
+    Ok((messages, span))
+}
+
+fn read_content(scanner: &mut Scanner<'_>) -> Result<(Content, Vec<Block>)> {
+    if scanner.peek() == b'"' {
+        let text = scanner.string()?;
+        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text.clone()) };
+        return Ok((Content::Text(text), vec![block]));
+    }
+    let mut blocks = Vec::new();
+    let span = array_or_skip(scanner, |scanner| {
+        blocks.push(read_block(scanner)?);
+        Ok(())
+    })?;
+    Ok((span.map_or(Content::None, Content::Array), blocks))
+}
+
+/// The fields of a block that say where things stand. A field given twice makes it [`BlockKind::Other`].
+#[derive(Default)]
+struct Fields {
+    kind: Option<Option<Str>>,
+    text: Option<Option<Str>>,
+    id: Option<Option<Str>>,
+    name: Option<Option<Str>>,
+    input: Option<std::ops::Range<usize>>,
+    call: Option<Option<Str>>,
+    is_error: Option<bool>,
+    texts: Option<Vec<Str>>,
+    ambiguous: bool,
+}
+
+impl Fields {
+    fn read(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<()> {
+        self.ambiguous |= match key {
+            "type" => self.kind.replace(scanner.string_or_skip()?).is_some(),
+            "text" => self.text.replace(scanner.string_or_skip()?).is_some(),
+            "id" => self.id.replace(scanner.string_or_skip()?).is_some(),
+            "name" => self.name.replace(scanner.string_or_skip()?).is_some(),
+            "input" => self.input.replace(scanner.skip()?).is_some(),
+            "tool_use_id" => self.call.replace(scanner.string_or_skip()?).is_some(),
+            "is_error" => {
+                let span = scanner.skip()?;
+                self.is_error.replace(&scanner.body()[span] == "true").is_some()
+            }
+            "content" => self.texts.replace(result_texts(scanner)?).is_some(),
+            _ => {
+                scanner.skip()?;
+                false
+            }
+        };
+        Ok(())
+    }
+
+    fn into_kind(self, body: &str) -> BlockKind {
+        let kind = self.kind.flatten();
+        let kind = kind.as_ref().and_then(|kind| kind.decode(body));
+        match kind.as_deref() {
+            _ if self.ambiguous => BlockKind::Other,
+            Some("text") => self.text.flatten().map_or(BlockKind::Other, BlockKind::Text),
+            Some("tool_use") => BlockKind::Call {
+                id: self.id.flatten(),
+                name: self.name.flatten(),
+                arguments: self.input.map_or(Arguments::None, Arguments::Value),
+            },
+            Some("tool_result") => BlockKind::Result {
+                call: self.call.flatten(),
+                is_error: self.is_error.unwrap_or(false),
+                texts: self.texts.unwrap_or_default(),
+            },
+            Some("thinking" | "redacted_thinking") => BlockKind::Thinking,
+            _ => BlockKind::Other,
+        }
+    }
+}
+
+fn read_block(scanner: &mut Scanner<'_>) -> Result<Block> {
+    let mut fields = Fields::default();
+    let span = object_or_skip(scanner, |scanner, key| fields.read(scanner, key))?;
+    Ok(Block { span, kind: fields.into_kind(scanner.body()) })
+}
+
+/// The texts of a tool result: its string content, or its text parts.
+fn result_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
+    let mut texts = Vec::new();
+    if scanner.peek() == b'"' {
+        texts.push(scanner.string()?);
+        return Ok(texts);
+    }
+    array_or_skip(scanner, |scanner| {
+        let (mut kind, mut text) = (None, None);
+        let mut ambiguous = false;
+        object_or_skip(scanner, |scanner, key| {
+            match key {
+                "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
+                "text" => ambiguous |= text.replace(scanner.string_or_skip()?).is_some(),
+                _ => drop(scanner.skip()?),
+            }
+            Ok(())
+        })?;
+        let is_text = kind.flatten().is_some_and(|kind| kind.raw(scanner.body()) == "text");
+        texts.extend(text.flatten().filter(|_| is_text && !ambiguous));
+        Ok(())
+    })?;
+    Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_of_tool_results() {
+        let body = r#"{"messages":[
+            {"role":"user","content":"hi"},
+            {"content":[{"type":"thinking","thinking":"x","signature":"y"},
+                        {"input":{"a":1},"name":"mcp__fs__read","id":"t1","type":"tool_use"}],"role":"assistant"},
+            {"role":"user","content":[
+                {"tool_use_id":"t1","content":"plain","type":"tool_result","is_error":true},
+                {"type":"tool_result","tool_use_id":"t2","content":[{"type":"text","text":"a"},{"type":"image"},{"text":"b","type":"text"}]},
+                {"type":"tool_result","tool_use_id":"t3"},
+                {"type":"tool_result","tool_use_id":"t4","content":"x","content":"y"},
+                {"type":"text","text":"and now"}]}],
+            "system":[{"type":"text","text":"sys","cache_control":{}}],"stream":true,
+            "thinking":{"type":"adaptive"},"tool_choice":{"type":"none"},
+            "tools":[{"name":"read","description":"d"},7],"model":"claude"}"#;
+        let read = read(body).unwrap();
+        assert!(read.stream && read.thinking == Some(true) && read.tool_choice == ToolChoice::Forbidden);
+        assert_eq!(read.system[0].raw(body), "sys");
+        assert_eq!(read.tools.unwrap().items.len(), 2);
+        assert_eq!(read.model.unwrap().raw(body), "claude");
+        let last = &read.messages[2];
+        let texts: Vec<Vec<&str>> = last
+            .blocks
+            .iter()
+            .map(|block| match &block.kind {
+                BlockKind::Result { texts, .. } => texts.iter().map(|text| text.raw(body)).collect(),
+                BlockKind::Text(text) => vec![text.raw(body)],
+                _ => vec!["other"],
+            })
+            .collect();
+        assert_eq!(texts, [vec!["plain"], vec!["a", "b"], vec![], vec!["other"], vec!["and now"]]);
+        assert!(matches!(&last.blocks[0].kind, BlockKind::Result { is_error: true, .. }));
+        assert!(matches!(&read.messages[1].blocks[1].kind,
+            BlockKind::Call { arguments: Arguments::Value(span), .. } if &body[span.clone()] == "{\"a\":1}"));
+    }
+
+    #[test]
+    fn ambiguous_bodies_are_refused() {
+        for body in [
+            r#"{"messages":[],"messages":[]}"#,
+            r#"{"messages":[{"role":"user","content":"a","content":"b"}]}"#,
+            r#"{"messages":{}}"#,
+            r#"{"model":"x"}"#,
+            r#"[]"#,
+        ] {
+            assert!(read(body).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Where things stand in a request body. One file a dialect; no decision is made here.
+
+mod anthropic;
+mod openai_chat;
+pub(crate) mod scan;
+pub(crate) mod splice;
+
+use std::ops::Range;
+
+use scan::{ScanError, Scanner, Str};
+
+/// A provider's wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// `POST /v1/messages`.
+    AnthropicMessages,
+    /// `POST /v1/chat/completions`, of OpenAI and every compatible server.
+    OpenAiChat,
+}
+
+impl Dialect {
+    /// A stable name, as reports and epochs carry it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnthropicMessages => "anthropic-messages",
+            Self::OpenAiChat => "openai-chat",
+        }
+    }
+}
+
+/// A request body, as spans.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    pub(crate) root: Range<usize>,
+    pub(crate) model: Option<Str>,
+    pub(crate) stream: bool,
+    /// Texts of a top-level system prompt.
+    pub(crate) system: Vec<Str>,
+    pub(crate) tools: Option<Tools>,
+    /// `tools` is there, but is no array.
+    pub(crate) tools_unreadable: bool,
+    pub(crate) tool_choice: ToolChoice,
+    /// Thinking is switched on or off; `None` where the request does not say.
+    pub(crate) thinking: Option<bool>,
+    /// More than one answer is asked for.
+    pub(crate) several_answers: bool,
+    /// The answer's text must be one document.
+    pub(crate) structured: bool,
+    /// The client asks for usage in the stream.
+    pub(crate) stream_usage: bool,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) messages_span: Range<usize>,
+}
+
+/// The `tools` array.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) span: Range<usize>,
+    pub(crate) items: Vec<Tool>,
+}
+
+/// One tool of the client.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: Option<Str>,
+    pub(crate) description: Option<Str>,
+}
+
+/// Whether the model may call our tool this turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToolChoice {
+    Free,
+    Forbidden,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    System,
+    User,
+    Assistant,
+    Tool,
+    Other,
+}
+
+impl Role {
+    fn parse(name: Option<&str>) -> Self {
+        match name {
+            Some("system" | "developer") => Self::System,
+            Some("user") => Self::User,
+            Some("assistant") => Self::Assistant,
+            Some("tool") => Self::Tool,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) span: Range<usize>,
+    pub(crate) role: Role,
+    pub(crate) content: Content,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// The form of a message's `content`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A string literal; its text is also the first text block.
+    Text(Str),
+    /// An array.
+    Array(Range<usize>),
+    /// Absent, null, or of another type.
+    None,
+}
+
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) span: Range<usize>,
+    pub(crate) kind: BlockKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum BlockKind {
+    Text(Str),
+    Call { id: Option<Str>, name: Option<Str>, arguments: Arguments },
+    Result { call: Option<Str>, is_error: bool, texts: Vec<Str> },
+    Thinking,
+    Other,
+}
+
+/// A call's arguments: a JSON value, or one inside a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Arguments {
+    None,
+    Value(Range<usize>),
+    Text(Str),
+}
+
+/// Reads a body.
+pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanError> {
+    match dialect {
+        Dialect::AnthropicMessages => anthropic::read(body),
+        Dialect::OpenAiChat => openai_chat::read(body),
+    }
+}
+
+/// Fills `slot`, once.
+fn once<T>(slot: &mut Option<T>, scanner: &Scanner<'_>, value: T) -> Result<(), ScanError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(scanner.duplicate()),
+    }
+}
+
+/// Steps into the next value if it is an object, else skips it.
+fn object_or_skip(
+    scanner: &mut Scanner<'_>,
+    each: impl FnMut(&mut Scanner<'_>, &str) -> Result<(), ScanError>,
+) -> Result<Range<usize>, ScanError> {
+    if scanner.peek() == b'{' { scanner.object(each) } else { scanner.skip() }
+}
+
+/// Steps into the next value if it is an array, else skips it.
+fn array_or_skip(
+    scanner: &mut Scanner<'_>,
+    each: impl FnMut(&mut Scanner<'_>) -> Result<(), ScanError>,
+) -> Result<Option<Range<usize>>, ScanError> {
+    if scanner.peek() == b'[' { scanner.array(each).map(Some) } else { scanner.skip().map(|_| None) }
+}

@@ -1,0 +1,246 @@
+//! OpenAI Chat Completions: `POST /v1/chat/completions`.
+
+use super::{
+    Arguments, Block, BlockKind, Content, Conversation, Message, Role, Tool, ToolChoice, Tools,
+    array_or_skip, object_or_skip, once,
+    scan::{ScanError, Scanner, Str},
+};
+
+type Result<T> = std::result::Result<T, ScanError>;
+
+pub(super) fn read(body: &str) -> Result<Conversation> {
+    let mut scanner = Scanner::new(body);
+    let (mut model, mut stream, mut tools, mut tool_choice) = (None, None, None, None);
+    let (mut messages, mut answers, mut structured, mut stream_usage) = (None, None, None, None);
+    let root = scanner.object(|scanner, key| match key {
+        "model" => {
+            let found = scanner.string_or_skip()?;
+            once(&mut model, scanner, found)
+        }
+        "stream" => {
+            let span = scanner.skip()?;
+            once(&mut stream, scanner, &body[span] == "true")
+        }
+        "n" => {
+            let span = scanner.skip()?;
+            once(&mut answers, scanner, !matches!(&body[span], "1" | "null"))
+        }
+        "tools" => {
+            let found = read_tools(scanner)?;
+            once(&mut tools, scanner, found)
+        }
+        "tool_choice" => {
+            let span = scanner.skip()?;
+            let free = matches!(&body[span], "\"auto\"" | "\"required\"" | "null");
+            once(&mut tool_choice, scanner, if free { ToolChoice::Free } else { ToolChoice::Forbidden })
+        }
+        "response_format" => {
+            let mut kind = None;
+            object_or_skip(scanner, |scanner, key| {
+                if key == "type" {
+                    kind = scanner.string_or_skip()?;
+                    return Ok(());
+                }
+                scanner.skip().map(drop)
+            })?;
+            let json = kind.is_some_and(|kind| kind.raw(body) != "text");
+            once(&mut structured, scanner, json)
+        }
+        "stream_options" => {
+            let mut usage = false;
+            object_or_skip(scanner, |scanner, key| {
+                let span = scanner.skip()?;
+                usage |= key == "include_usage" && &body[span] == "true";
+                Ok(())
+            })?;
+            once(&mut stream_usage, scanner, usage)
+        }
+        "messages" => {
+            let found = read_messages(scanner)?;
+            once(&mut messages, scanner, found)
+        }
+        _ => scanner.skip().map(drop),
+    })?;
+    scanner.end()?;
+    let (messages, messages_span) = messages.ok_or(ScanError::Shape("`messages` is missing"))?;
+    Ok(Conversation {
+        root,
+        model: model.flatten(),
+        stream: stream.unwrap_or(false),
+        system: Vec::new(),
+        tools_unreadable: matches!(tools, Some(None)),
+        tools: tools.flatten(),
+        tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
+        thinking: None,
+        several_answers: answers.unwrap_or(false),
+        structured: structured.unwrap_or(false),
+        stream_usage: stream_usage.unwrap_or(false),
+        messages,
+        messages_span,
+    })
+}
+
+fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
+    let mut items = Vec::new();
+    let span = array_or_skip(scanner, |scanner| {
+        let (mut name, mut description) = (None, None);
+        object_or_skip(scanner, |scanner, key| {
+            if key != "function" {
+                return scanner.skip().map(drop);
+            }
+            object_or_skip(scanner, |scanner, key| {
+                match key {
+                    "name" => name = scanner.string_or_skip()?,
+                    "description" => description = scanner.string_or_skip()?,
+                    _ => drop(scanner.skip()?),
+                }
+                Ok(())
+            })
+            .map(drop)
+        })?;
+        items.push(Tool { name, description });
+        Ok(())
+    })?;
+    Ok(span.map(|span| Tools { span, items }))
+}
+
+fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
+    let mut messages = Vec::new();
+    let span = scanner.array(|scanner| {
+        messages.push(read_message(scanner)?);
+        Ok(())
+    })?;
+    Ok((messages, span))
+}
+
+fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
+    let (mut role, mut content, mut calls, mut call) = (None, None, None, None);
+    let span = scanner.object(|scanner, key| match key {
+        "role" => {
+            let found = scanner.string_or_skip()?;
+            let name = found.and_then(|found| found.decode(scanner.body()));
+            once(&mut role, scanner, Role::parse(name.as_deref()))
+        }
+        "content" => {
+            let found = read_content(scanner)?;
+            once(&mut content, scanner, found)
+        }
+        "tool_calls" => {
+            let found = read_calls(scanner)?;
+            once(&mut calls, scanner, found)
+        }
+        "tool_call_id" => {
+            let found = scanner.string_or_skip()?;
+            once(&mut call, scanner, found)
+        }
+        _ => scanner.skip().map(drop),
+    })?;
+    let role = role.unwrap_or(Role::Other);
+    let (content, mut blocks) = content.unwrap_or((Content::None, Vec::new()));
+    if role == Role::Tool {
+        let texts = blocks
+            .into_iter()
+            .filter_map(|block| match block.kind {
+                BlockKind::Text(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        let kind = BlockKind::Result { call: call.flatten(), is_error: false, texts };
+        blocks = vec![Block { span: span.clone(), kind }];
+    }
+    blocks.extend(calls.unwrap_or_default());
+    Ok(Message { span, role, content, blocks })
+}
+
+fn read_content(scanner: &mut Scanner<'_>) -> Result<(Content, Vec<Block>)> {
+    if scanner.peek() == b'"' {
+        let text = scanner.string()?;
+        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text.clone()) };
+        return Ok((Content::Text(text), vec![block]));
+    }
+    let mut blocks = Vec::new();
+    let span = array_or_skip(scanner, |scanner| {
+        let (mut kind, mut text): (Option<Option<Str>>, Option<Option<Str>>) = (None, None);
+        let mut ambiguous = false;
+        let span = object_or_skip(scanner, |scanner, key| {
+            match key {
+                "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
+                "text" => ambiguous |= text.replace(scanner.string_or_skip()?).is_some(),
+                _ => drop(scanner.skip()?),
+            }
+            Ok(())
+        })?;
+        let is_text = !ambiguous && kind.flatten().is_some_and(|kind| kind.raw(scanner.body()) == "text");
+        let kind = text.flatten().filter(|_| is_text).map_or(BlockKind::Other, BlockKind::Text);
+        blocks.push(Block { span, kind });
+        Ok(())
+    })?;
+    Ok((span.map_or(Content::None, Content::Array), blocks))
+}
+
+fn read_calls(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
+    let mut blocks = Vec::new();
+    array_or_skip(scanner, |scanner| {
+        let (mut id, mut name, mut arguments) = (None, None, Arguments::None);
+        let span = object_or_skip(scanner, |scanner, key| {
+            match key {
+                "id" => id = scanner.string_or_skip()?,
+                "function" => drop(object_or_skip(scanner, |scanner, key| {
+                    match key {
+                        "name" => name = scanner.string_or_skip()?,
+                        "arguments" => {
+                            arguments = scanner.string_or_skip()?.map_or(Arguments::None, Arguments::Text);
+                        }
+                        _ => drop(scanner.skip()?),
+                    }
+                    Ok(())
+                })?),
+                "custom" => drop(object_or_skip(scanner, |scanner, key| {
+                    match key {
+                        "name" => name = scanner.string_or_skip()?,
+                        "input" => {
+                            arguments = scanner.string_or_skip()?.map_or(Arguments::None, Arguments::Text);
+                        }
+                        _ => drop(scanner.skip()?),
+                    }
+                    Ok(())
+                })?),
+                _ => drop(scanner.skip()?),
+            }
+            Ok(())
+        })?;
+        blocks.push(Block { span, kind: BlockKind::Call { id, name, arguments } });
+        Ok(())
+    })?;
+    Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_of_tool_results() {
+        let body = r#"{"model":"gpt","n":2,"stream_options":{"include_usage":true},"messages":[
+            {"role":"developer","content":"sys"},
+            {"role":"user","content":[{"type":"text","text":"hi"},{"type":"image_url","image_url":{}}]},
+            {"role":"assistant","content":null,"tool_calls":[
+                {"id":"c1","type":"function","function":{"name":"run","arguments":"{\"a\":1}"}},
+                {"id":"c2","type":"custom","custom":{"name":"raw","input":"text"}}]},
+            {"role":"tool","tool_call_id":"c1","content":"one"},
+            {"tool_call_id":"c2","content":[{"type":"text","text":"two"}],"role":"tool"}],
+            "tools":[{"type":"function","function":{"name":"run","description":"d","parameters":{}}}],
+            "tool_choice":{"type":"function"},"response_format":{"type":"json_schema"}}"#;
+        let read = read(body).unwrap();
+        assert!(read.several_answers && read.stream_usage && read.structured && !read.stream);
+        assert_eq!(read.tool_choice, ToolChoice::Forbidden);
+        assert_eq!(read.tools.unwrap().items[0].name.as_ref().unwrap().raw(body), "run");
+        let result = |at: usize| match &read.messages[at].blocks[0].kind {
+            BlockKind::Result { texts, call, .. } => (texts[0].raw(body), call.as_ref().unwrap().raw(body)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((result(3), result(4)), (("one", "c1"), ("two", "c2")));
+        assert_eq!(read.messages[2].blocks.len(), 2);
+        assert_eq!(read.messages[0].role, Role::System);
+    }
+}
