@@ -12,12 +12,15 @@
 
 mod cache;
 mod corpus;
+mod generate;
 mod laws;
 mod oracle;
+mod overhead;
 mod quality;
 mod sessions;
 mod specialists;
 mod table;
+mod transport;
 mod treat;
 mod visible;
 mod wire;
@@ -34,12 +37,15 @@ enum Command {
     Quality(quality::Arguments),
     /// Recorded sessions, turn by turn: laws, tokens and cache-priced cost
     Sessions(sessions::Arguments),
+    /// What the layer adds to a request, with and without sockets
+    Overhead(overhead::Arguments),
 }
 
 fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let done = match Command::parse() {
         Command::Quality(arguments) => quality::run(&arguments, &mut out),
+        Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
     };
     match done {
