@@ -21,8 +21,10 @@ impl Dice {
     }
 }
 
-const WORDS: [&str; 12] =
-    ["cache", "router", "session", "worker", "index", "token", "upload", "parser", "shard", "lease", "quota", "probe"];
+const WORDS: [&str; 12] = [
+    "cache", "router", "session", "worker", "index", "token", "upload", "parser", "shard", "lease", "quota",
+    "probe",
+];
 
 /// The output of a tool, about `bytes` long.
 pub(crate) fn output(dice: &mut Dice, bytes: usize) -> String {
@@ -38,7 +40,8 @@ fn log(dice: &mut Dice, bytes: usize) -> String {
     let mut millis = dice.roll(86_000_000);
     while out.len() < bytes {
         millis += dice.roll(900);
-        let (level, word, other) = (dice.of(&["INFO", "INFO", "INFO", "DEBUG", "WARN"]), dice.of(&WORDS), dice.of(&WORDS));
+        let (level, word, other) =
+            (dice.of(&["INFO", "INFO", "INFO", "DEBUG", "WARN"]), dice.of(&WORDS), dice.of(&WORDS));
         let (minutes, seconds) = (millis / 60_000 % 60, millis / 1000 % 60);
         out += &format!(
             "2026-11-22T{:02}:{minutes:02}:{seconds:02}.{:03}Z {level} {word}::{other} request {} took {} ms\n",
@@ -102,7 +105,8 @@ pub(crate) fn turn(number: usize, result: &str) -> [Value; 2] {
 /// An Anthropic body of about `bytes`.
 pub(crate) fn conversation(bytes: usize) -> String {
     let mut dice = Dice::new(bytes as u64);
-    let mut messages = vec![json!({"role": "user", "content": "Find out why uploads are slow since this morning."})];
+    let mut messages =
+        vec![json!({"role": "user", "content": "Find out why uploads are slow since this morning."})];
     let mut size = 600;
     for number in 0.. {
         if size + 300 > bytes {

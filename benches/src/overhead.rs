@@ -26,7 +26,7 @@ use crate::{
     corpus, generate,
     generate::Dice,
     table::{Progress, Table, rounded},
-    transport::{Idle, InProcess, Loopback, Transport, Streamed, other, streamed},
+    transport::{Idle, InProcess, Loopback, Streamed, Transport, other, streamed},
     wire::{self, Body},
 };
 
@@ -93,20 +93,25 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
 /// One conversation for each size.
 fn bodies(wire: Option<&Path>) -> io::Result<Vec<String>> {
     let files = wire.map(corpus::files).transpose()?.unwrap_or_default();
-    let mut largest: Vec<(String, Body)> = files
-        .into_iter()
-        .filter(|(_, text)| !text.contains("\"tool_calls\"") && !text.contains("\"role\":\"tool\""))
-        .filter_map(|(_, text)| Body::read(&text, wire::Dialect::Anthropic).map(|body| (text, body)))
-        .collect();
-    largest.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-    let cut = |bytes: usize| {
-        let (text, body) = largest.first().filter(|(text, _)| text.len() * 10 >= bytes * 9)?;
-        let requests = wire::cuts(body);
-        let fits = |upto: &&usize| body.messages[**upto - 1].span.end >= bytes;
-        let upto = requests.iter().find(fits).or(requests.last())?;
-        Some(wire::cut(text, body, *upto))
+    let read = |text: String| Body::read(&text, wire::Dialect::Anthropic).map(|body| (text, body));
+    let anthropic = |text: &String| !text.contains("\"tool_calls\"") && !text.contains("\"role\":\"tool\"");
+    let read: Vec<(String, Body)> =
+        files.into_iter().map(|(_, text)| text).filter(anthropic).filter_map(read).collect();
+    // The request nearest in size that a few results stand in.
+    let nearest = |bytes: usize| {
+        let size = |text: &str, body: &Body, upto: usize| {
+            let tail = body.messages.last().map_or(0, |last| text.len() - last.span.end);
+            body.messages[upto - 1].span.end + tail
+        };
+        let cuts = read
+            .iter()
+            .flat_map(|(text, body)| wire::cuts(body).into_iter().map(move |upto| (text, body, upto)));
+        let grown = cuts.filter(|(_, _, upto)| *upto > 8);
+        let best = grown.min_by_key(|(text, body, upto)| size(text, body, *upto).abs_diff(bytes))?;
+        let (text, body, upto) = best;
+        (size(text, body, upto).abs_diff(bytes) * 10 <= bytes).then(|| wire::cut(text, body, upto))
     };
-    Ok(SIZES.iter().map(|kb| cut(kb << 10).unwrap_or_else(|| generate::conversation(kb << 10))).collect())
+    Ok(SIZES.iter().map(|kb| nearest(kb << 10).unwrap_or_else(|| generate::conversation(kb << 10))).collect())
 }
 
 async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, samples: usize) -> Vec<Row> {
@@ -126,7 +131,13 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
         allocations.push(pair.allocations);
     }
     let floor = floor(&first);
-    rows.push(Row { kb, transport: name, turn: "first", new_kb: body.len() as f64 / 1024.0, ..row(differences, &direct, allocations, floor) });
+    rows.push(Row {
+        kb,
+        transport: name,
+        turn: "first",
+        new_kb: body.len() as f64 / 1024.0,
+        ..row(differences, &direct, allocations, floor)
+    });
 
     let layered = transport.layered(&HeadroomLayer::new());
     transport.send(&layered, first.clone()).await;
@@ -145,7 +156,13 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
         allocations.push(pair.allocations);
     }
     let new_kb = new as f64 / samples.max(1) as f64 / 1024.0;
-    rows.push(Row { kb, transport: name, turn: "later", new_kb, ..row(differences, &direct, allocations, self::floor(&last)) });
+    rows.push(Row {
+        kb,
+        transport: name,
+        turn: "later",
+        new_kb,
+        ..row(differences, &direct, allocations, self::floor(&last))
+    });
     rows
 }
 
@@ -252,7 +269,11 @@ async fn stream() -> Stream {
     frames.sort_by(f64::total_cmp);
     first.sort_by(f64::total_cmp);
     held.sort_unstable();
-    Stream { frame: quantile(&frames, 0.5), first_token: quantile(&first, 0.5), held: held.last().copied().unwrap_or(0) }
+    Stream {
+        frame: quantile(&frames, 0.5),
+        first_token: quantile(&first, 0.5),
+        held: held.last().copied().unwrap_or(0),
+    }
 }
 
 /// What a request that is not ours costs more: the median of batches.
@@ -290,7 +311,16 @@ fn peak_mb() -> Option<f64> {
 
 fn print(rows: &[Row], stream: &Stream, not_ours: f64, out: &mut impl Write) -> io::Result<()> {
     let mut table = Table::new(&[
-        "body", "transport", "turn", "new KB", "added p50 µs", "p99 µs", "direct p50 µs", "floor µs", "allowed p50 µs", "allocations",
+        "body",
+        "transport",
+        "turn",
+        "new KB",
+        "added p50 µs",
+        "p99 µs",
+        "direct p50 µs",
+        "floor µs",
+        "allowed p50 µs",
+        "allocations",
     ]);
     for row in rows {
         table.row([

@@ -177,7 +177,9 @@ async fn serve(listener: std::net::TcpListener) {
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
             let service = service_fn(|request| InProcess.oneshot(request));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -209,8 +211,14 @@ impl Streaming {
     fn new(deltas: usize) -> Self {
         let event = |name: &str, data: &str| Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
         let mut frames = vec![
-            event("message_start", r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}}"#),
-            event("content_block_start", r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#),
+            event(
+                "message_start",
+                r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}}"#,
+            ),
+            event(
+                "content_block_start",
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+            ),
         ];
         frames.extend((0..deltas).map(|at| {
             let text = format!("token {at} of the answer");
@@ -235,7 +243,11 @@ impl<B: Body + Send + 'static> tower::Service<Request<B>> for Streaming {
     }
 
     fn call(&mut self, _: Request<B>) -> Self::Future {
-        let mut response = Response::new(Frames { frames: Arc::clone(&self.frames), given: Arc::clone(&self.given), next: 0 });
+        let mut response = Response::new(Frames {
+            frames: Arc::clone(&self.frames),
+            given: Arc::clone(&self.given),
+            next: 0,
+        });
         response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
         ready(Ok(response))
     }
@@ -253,7 +265,10 @@ impl Body for Frames {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = self.frames.get(self.next).cloned();
         self.next += 1;
         self.given.store(self.next, Ordering::Relaxed);
@@ -283,7 +298,10 @@ pub(crate) async fn streamed(layer: Option<&HeadroomLayer>, body: Bytes, deltas:
     }
 }
 
-async fn read<R: Body<Data = Bytes>>(response: Result<Response<R>, Infallible>, given: &AtomicUsize) -> Streamed {
+async fn read<R: Body<Data = Bytes>>(
+    response: Result<Response<R>, Infallible>,
+    given: &AtomicUsize,
+) -> Streamed {
     let Ok(response) = response;
     let mut body = pin!(response.into_body());
     let start = Instant::now();
