@@ -20,6 +20,8 @@ pub(crate) mod record;
 mod report;
 mod round;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc};
 

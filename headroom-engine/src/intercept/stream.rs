@@ -60,7 +60,7 @@ impl StreamExchange {
         Self::with_cap(parts, EVENT_CAP)
     }
 
-    fn with_cap(parts: Parts, cap: usize) -> Self {
+    pub(super) fn with_cap(parts: Parts, cap: usize) -> Self {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
         let (splicer, texts): (Box<dyn Splicer>, _) = match parts.dialect {

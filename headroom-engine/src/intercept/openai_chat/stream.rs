@@ -305,7 +305,8 @@ impl Splicer for Stream {
             return;
         }
         let Some(data) = Raw::parse(text).and_then(Raw::object) else {
-            if event.is_whole() || (!self.touched && is_foreign(&event.raw(), &self.tool)) {
+            // A piece of an event could be a piece of our call; no reader takes it anyway.
+            if event.is_whole() {
                 out.push_back(event.raw());
             }
             return;
