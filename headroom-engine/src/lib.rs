@@ -1,14 +1,32 @@
-//! The pure, sans-I/O engine of Headroom.
+//! The pure, sans-I/O engine of Headroom: bytes in, edits and actions out.
+//!
+//! No async, no sockets, no clock, no environment, no globals.
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
 pub mod ccr;
 pub mod compress;
+mod eligible;
+mod engine;
+mod history;
 pub mod intercept;
 mod ledger;
+mod library;
+mod memo;
+mod originals;
+mod policy;
 pub mod rank;
+mod recall;
 pub mod reduce;
+mod report;
 pub mod tokens;
 mod wire;
 
+pub use engine::{Engine, EngineBuilder, Rewrite, Scanned};
+pub use intercept::RetrievalReport;
 pub use ledger::{LedgerKey, Record};
-pub use wire::Dialect;
+pub use library::{Compressed, Retrievable, compress, compress_with};
+pub use originals::Originals;
+pub use policy::{Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};
+pub use report::{BlockReport, Reason, Report};
+pub use wire::{Dialect, scan::ScanError};

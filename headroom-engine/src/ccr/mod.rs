@@ -3,6 +3,7 @@
 pub mod answer;
 mod handle;
 pub mod marker;
+pub(crate) mod plan;
 pub mod presence;
 pub mod tool;
 

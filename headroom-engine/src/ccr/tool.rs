@@ -238,7 +238,9 @@ fn range_of(text: &str) -> Option<(usize, usize)> {
 }
 
 fn unit_of(text: &str) -> Option<Unit> {
-    [Unit::Lines, Unit::Items, Unit::Bytes].into_iter().find(|unit| text.contains(unit.word()))
+    [Unit::Lines, Unit::Items, Unit::Bytes]
+        .into_iter()
+        .find(|unit| text.contains(unit.word().trim_end_matches('s')))
 }
 
 #[cfg(test)]
@@ -360,6 +362,8 @@ mod tests {
         let arguments =
             Arguments::parse(&format!("{{\"handle\":\"{marker}\",\"query\":\"failed\"}}")).unwrap();
         assert_eq!((arguments.range(), arguments.query()), (None, Some("failed")));
+        let arguments = Arguments::parse(r#"{"handle":"12345678","range":"line 7"}"#).unwrap();
+        assert_eq!((arguments.range(), arguments.unit()), (Some((7, 7)), Some(Unit::Lines)));
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(crate) struct Conversation {
     /// Texts of a top-level system prompt.
     pub(crate) system: Vec<Str>,
     pub(crate) tools: Option<Tools>,
+    /// `tools` is there, but is no array.
+    pub(crate) tools_unreadable: bool,
     pub(crate) tool_choice: ToolChoice,
     /// Thinking is switched on or off; `None` where the request does not say.
     pub(crate) thinking: Option<bool>,

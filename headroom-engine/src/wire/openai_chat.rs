@@ -68,6 +68,7 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
         model: model.flatten(),
         stream: stream.unwrap_or(false),
         system: Vec::new(),
+        tools_unreadable: matches!(tools, Some(None)),
         tools: tools.flatten(),
         tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
         thinking: None,

@@ -4,107 +4,12 @@ use std::collections::HashMap;
 
 use memchr::memmem;
 
-use super::units::Piece;
-use crate::rank::{Bm25, Query, terms};
-
-/// Words that say nothing about what is looked for.
-const STOP: &[&str] = &[
-    "a", "about", "all", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "did", "do",
-    "does", "find", "for", "from", "give", "had", "has", "have", "how", "i", "in", "into", "is", "it", "its",
-    "list", "me", "of", "on", "or", "please", "s", "seen", "show", "tell", "that", "the", "there", "this",
-    "those", "to", "up", "was", "were", "what", "when", "where", "which", "who", "why", "will", "with",
-    "you",
-];
-
-/// What a query may be after besides its own words.
-#[derive(Clone, Copy, PartialEq)]
-enum Cue {
-    Trouble,
-    Odd,
-    Start,
-    End,
-    Files,
-    Added,
-    Removed,
-    Definition,
-}
-
-/// Stems of query words, and what they hint at.
-const CUES: &[(&str, Cue)] = &[
-    ("error", Cue::Trouble),
-    ("wrong", Cue::Trouble),
-    ("fail", Cue::Trouble),
-    ("problem", Cue::Trouble),
-    ("exception", Cue::Trouble),
-    ("assert", Cue::Trouble),
-    ("crash", Cue::Trouble),
-    ("warn", Cue::Trouble),
-    ("fatal", Cue::Trouble),
-    ("panic", Cue::Trouble),
-    ("traceback", Cue::Trouble),
-    ("broke", Cue::Trouble),
-    ("issue", Cue::Trouble),
-    ("unusual", Cue::Odd),
-    ("odd", Cue::Odd),
-    ("outlier", Cue::Odd),
-    ("anomal", Cue::Odd),
-    ("rare", Cue::Odd),
-    ("once", Cue::Odd),
-    ("range", Cue::Odd),
-    ("unexpected", Cue::Odd),
-    ("first", Cue::Start),
-    ("begin", Cue::Start),
-    ("start", Cue::Start),
-    ("document", Cue::Start),
-    ("title", Cue::Start),
-    ("created", Cue::Start),
-    ("overview", Cue::Start),
-    ("summar", Cue::Start),
-    ("summar", Cue::End),
-    ("end", Cue::End),
-    ("last", Cue::End),
-    ("result", Cue::End),
-    ("final", Cue::End),
-    ("finish", Cue::End),
-    ("total", Cue::End),
-    ("touch", Cue::Files),
-    ("file", Cue::Files),
-    ("rename", Cue::Files),
-    ("binary", Cue::Files),
-    ("changed", Cue::Files),
-    ("added", Cue::Added),
-    ("insert", Cue::Added),
-    ("new", Cue::Added),
-    ("removed", Cue::Removed),
-    ("delete", Cue::Removed),
-    ("signature", Cue::Definition),
-    ("defin", Cue::Definition),
-    ("declar", Cue::Definition),
-    ("implement", Cue::Definition),
-];
-
-/// What lines about trouble hold, lower case, and how much that says.
-const TROUBLE: &[(&str, f32)] = &[
-    ("error", 3.0),
-    ("fail", 3.0),
-    ("exception", 3.0),
-    ("fatal", 3.0),
-    ("panic", 3.0),
-    ("traceback", 2.0),
-    ("critical", 3.0),
-    ("severe", 2.0),
-    ("abort", 2.0),
-    ("cannot", 1.5),
-    ("can't", 1.5),
-    ("unable", 1.5),
-    ("not found", 1.5),
-    ("denied", 1.5),
-    ("refused", 1.5),
-    ("timed out", 1.5),
-    ("warn", 1.5),
-    ("reject", 1.5),
-    ("invalid", 1.0),
-];
+use super::{
+    cues::{Cue, TROUBLE, cues, words},
+    json::{odd_values, path_target},
+    units::Piece,
+};
+use crate::rank::{Bm25, Query};
 
 const DEFINITIONS: &[&str] = &[
     "def",
@@ -134,18 +39,8 @@ const DEFINITIONS: &[&str] = &[
 
 /// A score for every piece; 0 for those that do not answer `query`.
 pub(super) fn scores(text: &str, pieces: &[Piece], query: &str) -> Vec<f32> {
+    let cues = cues(query);
     let words = words(query);
-    let cues: Vec<Cue> = {
-        let mut cues = Vec::new();
-        for word in &words {
-            for (stem, cue) in CUES {
-                if word.starts_with(stem) && !cues.contains(cue) {
-                    cues.push(*cue);
-                }
-            }
-        }
-        cues
-    };
     let has = |cue| cues.contains(&cue);
     let bm25 = Bm25::new(
         &Query::new([words.join(" ").as_str()]),
@@ -157,28 +52,33 @@ pub(super) fn scores(text: &str, pieces: &[Piece], query: &str) -> Vec<f32> {
     let templates = has(Cue::Trouble) || has(Cue::Odd);
     let counts = if templates { template_counts(text, pieces) } else { HashMap::new() };
     let total = pieces.len() as f32;
+    let count = |at: usize| {
+        let piece = &text[pieces[at].span.clone()];
+        counts.get(&template(piece)).copied().unwrap_or(1) as f32
+    };
     let mut first_trouble = 0usize;
     for (at, piece) in pieces.iter().enumerate() {
         let line = &lower[piece.span.clone()];
         let score = &mut scores[at];
-        let rarity = || {
-            let count = counts.get(&template(&text[piece.span.clone()])).copied().unwrap_or(1);
-            (1.0 + total / count as f32).ln() / (1.0 + total).ln().max(1.0)
-        };
         if has(Cue::Trouble) || has(Cue::Odd) {
             let trouble = TROUBLE
                 .iter()
                 .filter(|(stem, _)| line.contains(stem))
                 .map(|(_, weight)| *weight)
                 .fold(0.0, f32::max);
-            if trouble > 0.0 {
-                *score += trouble * (0.5 + 2.0 * rarity());
-                if has(Cue::Start) && trouble > 1.0 {
-                    *score += 8.0 / (1.0 + first_trouble as f32 / 4.0);
-                    first_trouble += 1;
-                }
-            } else if has(Cue::Odd) {
-                *score += rarity();
+            let source = &text[piece.span.clone()];
+            let level = ["FATAL", "ERROR", "CRITICAL", "SEVERE"].iter().any(|level| source.contains(level));
+            let trouble = if level { trouble * 1.5 } else { trouble };
+            if has(Cue::Odd) {
+                // Short ones first: more of them fit.
+                *score += 2.0 * (1.0 + trouble) / count(at) / (1.0 + line.len() as f32 / 200.0);
+            } else if trouble > 0.0 {
+                let rarity = (1.0 + total / count(at)).ln() / (1.0 + total).ln().max(1.0);
+                *score += trouble * (0.5 + 2.0 * rarity);
+            }
+            if has(Cue::Start) && trouble > 1.0 {
+                *score += 8.0 / (1.0 + first_trouble as f32 / 4.0);
+                first_trouble += 1;
             }
         }
         if has(Cue::Start) && at < 12 {
@@ -199,24 +99,44 @@ pub(super) fn scores(text: &str, pieces: &[Piece], query: &str) -> Vec<f32> {
             }
         }
     }
+    sections(&lower, pieces, &cues, &mut scores);
+    if text.trim_start().starts_with(['[', '{']) {
+        if has(Cue::Odd) {
+            odd_values(&lower, pieces, &words, &mut scores);
+        }
+        if let Some(path) = query.split_whitespace().find(|word| word.starts_with('$')) {
+            path_target(text, pieces, path, &mut scores);
+        }
+    }
     scores
 }
 
-/// The query's words that say something; all of them if none does.
-fn words(query: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    terms(query, &mut |term| all.push(term.to_owned()));
-    let telling: Vec<String> =
-        all.iter().filter(|word| STOP.binary_search(&word.as_str()).is_err()).cloned().collect();
-    let mut words = if telling.is_empty() { all } else { telling };
-    words.truncate(64);
-    // A plural also asks for the singular.
-    for at in 0..words.len() {
-        if let Some(one) = words[at].strip_suffix('s').filter(|one| one.len() > 3) {
-            words.push(one.to_owned());
+/// Lines of a file's part of a diff inherit from its header, lines below a heading from the heading.
+fn sections(lower: &str, pieces: &[Piece], cues: &[Cue], scores: &mut [f32]) {
+    let (mut header, mut heading, mut since) = (0.0f32, 0.0f32, usize::MAX);
+    let mut in_diff = false;
+    for (piece, score) in pieces.iter().zip(scores) {
+        let line = &lower[piece.span.clone()];
+        since = since.saturating_add(1);
+        if ["diff --git ", "--- ", "+++ ", "index: "].iter().any(|start| line.starts_with(start)) {
+            // Several header lines stand together; any of them may hold the name.
+            header = if since <= 6 { header.max(*score) } else { *score };
+            *score *= 4.0; // what says which file it is comes before what changed there
+            (since, in_diff) = (0, true);
+        } else if in_diff {
+            let added = line.starts_with('+') && cues.contains(&Cue::Added);
+            let removed = line.starts_with('-') && cues.contains(&Cue::Removed);
+            if added || removed {
+                *score += header * 2.0;
+            } else if line.starts_with("@@") {
+                *score += header * 0.5;
+            }
+        } else if line.starts_with('#') {
+            (heading, since) = (*score, 0);
+        } else if since <= 40 {
+            *score += heading * 0.3;
         }
     }
-    words
 }
 
 /// Adds what stands inside of words: the query as a whole, parts of identifiers, pairs of
@@ -257,19 +177,24 @@ fn substrings(lower: &str, pieces: &[Piece], query: &str, words: &[String], scor
     }
 }
 
-/// A hash of a piece in which all numbers look alike: one value for lines of one template.
+/// A hash of a piece in which all words with digits, and all paths from the root, look alike: one
+/// value for lines of one template.
 pub(super) fn template(text: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut digit = false;
-    for byte in text.bytes().take(160) {
-        let is_digit = byte.is_ascii_digit();
-        if !(is_digit && digit) {
-            let byte = if is_digit { b'0' } else { byte };
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325; // FNV-1a
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    let (mut hash, mut before, mut varies, mut start) = (BASIS, BASIS, false, true);
+    for byte in text.bytes().take(200) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'/') || byte >= 0x80 {
+            varies |= byte.is_ascii_digit() || (start && byte == b'/');
+            start = false;
+            hash = step(hash, byte);
+        } else {
+            before = step(if varies { step(before, b'0') } else { hash }, byte);
+            (hash, varies, start) = (before, false, true);
         }
-        digit = is_digit;
     }
-    hash
+    if varies { step(before, b'0') } else { hash }
 }
 
 fn template_counts(text: &str, pieces: &[Piece]) -> HashMap<u64, u32> {
@@ -283,11 +208,6 @@ fn template_counts(text: &str, pieces: &[Piece]) -> HashMap<u64, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_stop_words_are_sorted() {
-        assert!(STOP.is_sorted());
-    }
 
     #[test]
     fn templates_ignore_numbers() {

@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use super::super::Unit;
 
-/// A piece longer than this many bytes is taken apart.
+/// A piece longer than this many bytes is always taken apart.
 const LONG: usize = 2000;
-/// The length of the parts of a text without structure.
-const CHUNK: usize = 600;
 /// How deep a long JSON item is taken apart.
 const DEPTH: usize = 64;
 
@@ -50,6 +48,14 @@ impl<'a> Units<'a> {
         self.spans.len()
     }
 
+    /// How many there are, in words.
+    pub(super) fn amount(&self) -> String {
+        match self.len() {
+            1 => format!("1 {}", &self.unit.word()[..4]),
+            len => format!("{len} {}", self.unit.word()),
+        }
+    }
+
     /// The source text from unit `first` to unit `last`, both from 0.
     pub(super) fn slice(&self, first: usize, last: usize) -> &'a str {
         &self.text[self.spans[first].start..self.spans[last].end]
@@ -65,14 +71,16 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// The pieces a search ranks: the units among `within` (from 0), long ones in parts.
-    pub(super) fn pieces(&self, within: Range<usize>) -> Vec<Piece> {
+    /// The pieces a search ranks: the units among `within` (from 0), those longer than `long`
+    /// bytes in parts.
+    pub(super) fn pieces(&self, within: Range<usize>, long: usize) -> Vec<Piece> {
+        let long = long.clamp(100, LONG);
         let mut pieces = Vec::with_capacity(within.len());
         let mut stack: Vec<(Range<usize>, usize)> = Vec::new();
         for unit in within {
             stack.push((self.spans[unit].clone(), 0));
             while let Some((span, depth)) = stack.pop() {
-                if span.len() <= LONG {
+                if span.len() <= long {
                     pieces.push(Piece { whole: depth == 0, span, unit });
                     continue;
                 }
@@ -83,7 +91,9 @@ impl<'a> Units<'a> {
                 match inner {
                     Some(inner) => stack.extend(inner.into_iter().rev().map(|child| (child, depth + 1))),
                     None => {
-                        chunks(self.text, span, &mut |span| pieces.push(Piece { span, unit, whole: false }))
+                        chunks(self.text, span, long / 3, &mut |span| {
+                            pieces.push(Piece { span, unit, whole: false });
+                        });
                     }
                 }
             }
@@ -102,14 +112,14 @@ pub(super) struct Piece {
 }
 
 /// The value of a member `"key": value`; anything else as it is.
-fn value_of(text: &str, span: Range<usize>) -> Range<usize> {
+pub(super) fn value_of(text: &str, span: Range<usize>) -> Range<usize> {
     let bytes = text.as_bytes();
-    if bytes.get(span.start) == Some(&b'"') {
-        if let Some(end) = string_end(bytes, span.start, span.end) {
-            let colon = white(bytes, end, span.end);
-            if colon < span.end && bytes[colon] == b':' {
-                return white(bytes, colon + 1, span.end)..span.end;
-            }
+    if bytes.get(span.start) == Some(&b'"')
+        && let Some(end) = string_end(bytes, span.start, span.end)
+    {
+        let colon = white(bytes, end, span.end);
+        if colon < span.end && bytes[colon] == b':' {
+            return white(bytes, colon + 1, span.end)..span.end;
         }
     }
     span
@@ -187,13 +197,13 @@ pub(super) fn children(text: &str, span: Range<usize>) -> Option<Vec<Range<usize
     None
 }
 
-/// Cuts `span` into parts of about [`CHUNK`] bytes, behind a space or comma where one is near.
-fn chunks(text: &str, span: Range<usize>, each: &mut dyn FnMut(Range<usize>)) {
+/// Cuts `span` into parts of at most about `most` bytes, behind a space or comma where one is near.
+fn chunks(text: &str, span: Range<usize>, most: usize, each: &mut dyn FnMut(Range<usize>)) {
     let mut start = span.start;
-    while span.end - start > CHUNK {
-        let limit = floor(text, start + CHUNK);
-        let near = floor(text, start + CHUNK / 2);
-        let end = memchr::memrchr3(b' ', b',', b';', text[near..limit].as_bytes())
+    while span.end - start > most {
+        let limit = floor(text, start + most);
+        let near = floor(text, start + most / 2);
+        let end = memchr::memrchr3(b' ', b',', b';', &text.as_bytes()[near..limit])
             .map_or(limit, |at| near + at + 1);
         each(start..end);
         start = end;
@@ -246,7 +256,7 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
         let units = Units::items(&deep).unwrap();
         assert_eq!(units.len(), 1);
-        assert!(!units.pieces(0..1).is_empty());
+        assert!(!units.pieces(0..1, LONG).is_empty());
     }
 
     proptest! {
@@ -256,7 +266,7 @@ mod tests {
             let text = value.to_string();
             for units in [Units::items(&text).unwrap(), Units::lines(&text)] {
                 let mut end = 0;
-                for piece in units.pieces(0..units.len()) {
+                for piece in units.pieces(0..units.len(), LONG) {
                     prop_assert!(piece.span.start >= end && piece.span.end <= text.len());
                     prop_assert!(piece.span.len() <= LONG);
                     prop_assert!(text.get(piece.span.clone()).is_some());

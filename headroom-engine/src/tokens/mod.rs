@@ -1,6 +1,12 @@
 //! Counting tokens: what every decision is priced in.
 
+#[cfg(feature = "tokenizers")]
+mod hf;
+
 use std::fmt;
+
+#[cfg(feature = "tokenizers")]
+pub use hf::{HfCounter, HfError};
 
 /// Counts the tokens of a text for one model family.
 ///

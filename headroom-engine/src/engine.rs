@@ -1,0 +1,486 @@
+//! The pipeline, from top to bottom.
+//!
+//! ```text
+//! scan      where things stand, and what the ledger may know of this conversation
+//! rewrite   plan      how this request is treated
+//!           compress  each eligible block: its specialist, the gate, the memo
+//!           restore   what the ledger knows
+//!           list      the retrieval tool, last
+//!           splice    the only write
+//! ```
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    ccr::{
+        self, HandleKey, ToolShape,
+        plan::{self, Treatment},
+    },
+    compress::{LogCompressor, SmartCrusher},
+    eligible::{self, Candidate},
+    history::Chain,
+    intercept::{Continuation, Parts, Recall},
+    ledger::{LedgerKey, Record},
+    memo::{Key, Memo, Outcome},
+    originals::Originals,
+    policy::{Policy, RequestContext, Route, ToolPolicy},
+    recall::{recall, restore},
+    reduce::{Context, Gate, Reducer, Refusal},
+    report::{BlockReport, Reason, Report},
+    tokens::{O200k, TokenCounter},
+    wire::{
+        self, Conversation, Dialect, ToolChoice,
+        scan::{ScanError, quote},
+        splice::{Edit, Splice},
+    },
+};
+
+/// Texts shorter than this, in bytes, cannot save the least that counts.
+const SMALL: usize = 64;
+
+/// Shrinks requests. Cheap to clone; every clone shares one memo.
+///
+/// ```
+/// use headroom_engine::{Dialect, Engine, Policy, RequestContext};
+/// let body = br#"{"model":"claude-opus-5-5","messages":[{"role":"user","content":"hi"}]}"#;
+/// let context = RequestContext::new(Dialect::AnthropicMessages);
+/// let scanned = Engine::new().scan(body.to_vec().into(), &context)?;
+/// let rewrite = scanned.rewrite(&Policy::default(), &[]);
+/// assert_eq!(&rewrite.body[..], body);
+/// # Ok::<(), headroom_engine::ScanError>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    key: HandleKey,
+    counter: Arc<dyn TokenCounter>,
+    reducers: Vec<Arc<dyn Reducer>>,
+    memo: Memo,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("counter", &self.0.counter)
+            .field("reducers", &self.0.reducers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+/// Builds an [`Engine`].
+#[derive(Debug)]
+#[must_use]
+pub struct EngineBuilder {
+    key: HandleKey,
+    counter: Arc<dyn TokenCounter>,
+    reducers: Vec<Arc<dyn Reducer>>,
+    memo_bytes: u64,
+}
+
+impl EngineBuilder {
+    /// The key that handles are hashed under; the same for all replicas of a deployment.
+    pub fn handle_key(mut self, key: HandleKey) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// What counts tokens; [`O200k`] by default.
+    pub fn counter(mut self, counter: Arc<dyn TokenCounter>) -> Self {
+        self.counter = counter;
+        self
+    }
+
+    /// One more specialist, asked before the built-in ones.
+    pub fn reducer(mut self, reducer: Arc<dyn Reducer>) -> Self {
+        self.reducers.insert(0, reducer);
+        self
+    }
+
+    /// The most bytes that the memo of known blocks may take; 64 MiB by default.
+    pub fn memo_bytes(mut self, bytes: u64) -> Self {
+        self.memo_bytes = bytes;
+        self
+    }
+
+    /// The engine. Loads the counter's tables, so that the first request need not.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        self.counter.count("ready");
+        Engine(Arc::new(Inner {
+            key: self.key,
+            counter: self.counter,
+            reducers: self.reducers,
+            memo: Memo::new(self.memo_bytes),
+        }))
+    }
+}
+
+impl Engine {
+    /// An engine with the built-in specialists and the embedded counter.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts building one.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder {
+            key: HandleKey::default(),
+            counter: Arc::new(O200k),
+            reducers: vec![Arc::new(SmartCrusher), Arc::new(LogCompressor)],
+            memo_bytes: 64 << 20,
+        }
+    }
+
+    /// Finds where things stand in `body`. Copies nothing of it.
+    ///
+    /// # Errors
+    /// If `body` is not a request of the dialect that every reader would read alike. Send it as it
+    /// is.
+    pub fn scan(&self, body: Bytes, context: &RequestContext) -> Result<Scanned, ScanError> {
+        let text = std::str::from_utf8(&body).map_err(|_| ScanError::NotUtf8)?;
+        let conversation = wire::read(context.dialect, text)?;
+        let recall = recall(text, &conversation, context);
+        let (candidates, chain, keys) = eligible::walk(text, &conversation, &self.0.key);
+        let keys = if recall == Recall::Forget { Vec::new() } else { keys };
+        Ok(Scanned {
+            engine: self.clone(),
+            context: context.clone(),
+            conversation,
+            candidates,
+            chain,
+            keys,
+            recall,
+            body,
+        })
+    }
+
+    /// Forgets every block seen so far. Only the time of the next requests changes.
+    pub fn clear_memo(&self) {
+        self.0.memo.clear();
+    }
+
+    /// What counts tokens.
+    #[must_use]
+    pub fn counter(&self) -> &dyn TokenCounter {
+        &*self.0.counter
+    }
+
+    /// The specialists, in the order in which they are asked.
+    pub fn reducers(&self) -> impl Iterator<Item = &dyn Reducer> {
+        self.0.reducers.iter().map(|reducer| &**reducer)
+    }
+
+    fn epoch(&self, policy: &Policy) -> [u8; 32] {
+        let kinds: Vec<&str> = self.reducers().map(Reducer::kind).collect();
+        policy.epoch(self.0.counter.family(), &kinds)
+    }
+}
+
+/// A request whose parts are found.
+#[derive(Debug)]
+pub struct Scanned {
+    engine: Engine,
+    context: RequestContext,
+    body: Bytes,
+    conversation: Conversation,
+    candidates: Vec<Candidate>,
+    chain: Chain,
+    keys: Vec<LedgerKey>,
+    recall: Recall,
+}
+
+/// A request as it goes out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Rewrite {
+    /// The body; the very same `Bytes` if nothing changed.
+    pub body: Bytes,
+    /// What was hidden.
+    pub originals: Originals,
+    /// How to go on when the model asks for an original; `None` if it cannot.
+    pub continuation: Option<Continuation>,
+    /// What was done, and why.
+    pub report: Report,
+}
+
+impl Scanned {
+    /// Where the ledger may know more than the client; empty if it need not be asked.
+    #[must_use]
+    pub fn ledger_keys(&self) -> &[LedgerKey] {
+        &self.keys
+    }
+
+    /// Whether the request asks for a stream.
+    #[must_use]
+    pub fn stream(&self) -> bool {
+        self.conversation.stream
+    }
+
+    /// Bytes of the blocks that were not seen before under `policy`: what rewriting will cost.
+    #[must_use]
+    pub fn new_bytes(&self, policy: &Policy) -> usize {
+        let Ok(text) = std::str::from_utf8(&self.body) else { return 0 };
+        let (treatment, _) = plan::decide(text, &self.conversation, policy, self.context.route);
+        let epoch = self.engine.epoch(policy);
+        let unseen = |candidate: &&Candidate| {
+            candidate.text.range.len() > SMALL
+                && !self.engine.0.memo.contains(&self.memo_key(candidate, treatment, policy, &epoch))
+        };
+        self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
+    }
+
+    /// Writes the request anew. Never fails: what cannot be handled stays as it was.
+    #[must_use]
+    pub fn rewrite(self, policy: &Policy, records: &[Record]) -> Rewrite {
+        let body = self.body.clone();
+        catch_unwind(AssertUnwindSafe(|| self.run(policy, records, None)))
+            .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
+    }
+
+    /// [`Scanned::rewrite`] for the library, whose caller decides the treatment.
+    pub(crate) fn rewrite_as(self, policy: &Policy, treatment: Treatment) -> Rewrite {
+        let body = self.body.clone();
+        catch_unwind(AssertUnwindSafe(|| self.run(policy, &[], Some(treatment))))
+            .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
+    }
+
+    fn run(self, policy: &Policy, records: &[Record], treatment: Option<Treatment>) -> Rewrite {
+        let mut report = Report { mode: policy.mode(), ..Report::default() };
+        let Ok(text) = std::str::from_utf8(&self.body) else { return untouched(self.body, report) };
+
+        let (treatment, limited) = match treatment {
+            Some(treatment) => (treatment, None),
+            None => plan::decide(text, &self.conversation, policy, self.context.route),
+        };
+        report.limited = limited;
+        if treatment == Treatment::Off {
+            return untouched(self.body, report);
+        }
+
+        let mut originals = Originals::new(self.body.clone());
+        let mut edits = self.compress(text, treatment, policy, &mut originals, &mut report);
+        edits.extend(restore(
+            text,
+            &self.conversation,
+            self.context.dialect,
+            &self.keys,
+            records,
+            &mut report,
+        ));
+        if matches!(treatment, Treatment::Transparent(_)) {
+            edits.push(self.list_tool(text, policy));
+            report.tool_listed = true;
+            report.tool_forbidden = self.conversation.tool_choice == ToolChoice::Forbidden;
+        }
+        let Some(splice) = Splice::new(edits, self.body.len()) else {
+            return untouched(self.body, Report { failed_open: true, ..report });
+        };
+        let body = splice.apply(&self.body);
+        let intercepted = matches!(self.context.route, Route::Intercepted { .. });
+        let continuation = (report.tool_listed && intercepted).then(|| {
+            let messages_end = splice.moved(self.conversation.messages_span.end - 1);
+            self.continuation(body.clone(), messages_end, policy, originals.clone())
+        });
+        Rewrite { body, originals, continuation, report }
+    }
+
+    /// Every eligible block through its specialist, the gate and the memo.
+    fn compress(
+        &self,
+        body: &str,
+        treatment: Treatment,
+        policy: &Policy,
+        originals: &mut Originals,
+        report: &mut Report,
+    ) -> Vec<Edit> {
+        let epoch = self.engine.epoch(policy);
+        let mut edits = Vec::new();
+        for candidate in &self.candidates {
+            let outcome = self.outcome(body, candidate, treatment, policy, &epoch);
+            if outcome.reason.replaced() {
+                edits.push(Edit { span: candidate.text.range.clone(), text: outcome.literal.to_string() });
+                originals.add(outcome.kind.unwrap_or_default(), &candidate.text, &outcome.hidden);
+            }
+            report.blocks.push(BlockReport {
+                message: candidate.message,
+                block: candidate.block,
+                part: candidate.part,
+                kind: outcome.kind,
+                reason: outcome.reason,
+                tokens_in: outcome.tokens_in,
+                tokens_out: outcome.tokens_out,
+                tokens_exact: outcome.tokens_exact,
+                hidden: outcome.hidden.to_vec(),
+            });
+        }
+        edits
+    }
+
+    fn outcome(
+        &self,
+        body: &str,
+        candidate: &Candidate,
+        treatment: Treatment,
+        policy: &Policy,
+        epoch: &[u8; 32],
+    ) -> Arc<Outcome> {
+        let kept = |reason| Arc::new(Outcome::kept(None, reason));
+        if candidate.text.range.len() <= SMALL {
+            return kept(Reason::Small);
+        }
+        if ccr::is_retrieval_name(&candidate.tool, policy.retrieval_tool()) {
+            return kept(Reason::Retrieved);
+        }
+        if policy.for_tool(&candidate.tool) == ToolPolicy::Off {
+            return kept(Reason::ToolPolicy);
+        }
+        let key = self.memo_key(candidate, treatment, policy, epoch);
+        if let Some(known) = self.engine.0.memo.get(&key) {
+            return known;
+        }
+        let work = AssertUnwindSafe(|| self.reduce(body, candidate, treatment, policy));
+        let outcome = Arc::new(catch_unwind(work).unwrap_or_else(|_| Outcome::kept(None, Reason::Panicked)));
+        self.engine.0.memo.insert(key, Arc::clone(&outcome));
+        outcome
+    }
+
+    /// Everything that decides what becomes of a block.
+    fn memo_key(
+        &self,
+        candidate: &Candidate,
+        treatment: Treatment,
+        policy: &Policy,
+        epoch: &[u8; 32],
+    ) -> Key {
+        let elide = treatment.retrievable().is_some();
+        let mut hasher = blake3::Hasher::new_keyed(self.engine.0.key.bytes());
+        hasher.update(epoch);
+        hasher.update(&candidate.digest);
+        hasher.update(&candidate.query);
+        hasher.update(&[
+            u8::from(elide),
+            u8::from(candidate.is_error),
+            policy.for_tool(&candidate.tool) as u8,
+        ]);
+        *hasher.finalize().as_bytes()
+    }
+
+    /// One block, for the first time.
+    fn reduce(&self, body: &str, candidate: &Candidate, treatment: Treatment, policy: &Policy) -> Outcome {
+        let Some(source) = candidate.text.decode(body) else { return Outcome::kept(None, Reason::NotText) };
+        let inner = &*self.engine.0;
+        let Some(reducer) = inner.reducers.iter().find(|reducer| reducer.recognises(&source)) else {
+            return Outcome::kept(None, Reason::NoSpecialist);
+        };
+        let kind = reducer.kind();
+        let query = candidate.causal_query(body, &self.conversation);
+        let context = Context {
+            query: &query,
+            tool: &candidate.tool,
+            is_error: candidate.is_error,
+            counter: &*inner.counter,
+        };
+        let gate = Gate { counter: &*inner.counter, key: &inner.key };
+        let tokens_in = inner.counter.count(&source);
+        let mut refused = Reason::NothingToGain;
+        let mut pass = |reduction| match gate.pass(&source, Some(tokens_in), kind, &reduction) {
+            Ok(accepted) => Some(accepted),
+            Err(refusal) => {
+                refused = match refusal {
+                    Refusal::NotSmaller => Reason::NotSmaller,
+                    Refusal::Untiled | Refusal::Undecodable => Reason::Undecodable,
+                };
+                None
+            }
+        };
+        let exact = reducer.exact(&source, &context).and_then(&mut pass);
+        let tokens_exact = exact.as_ref().map_or(tokens_in, |accepted| accepted.tokens_out);
+        let may_elide = treatment.retrievable().is_some()
+            && policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
+            && tokens_exact > policy.hidden_limit()
+            && !(candidate.is_error && tokens_in <= policy.error_limit());
+        let elided = may_elide
+            .then(|| reducer.elide(&source, &context).and_then(&mut pass))
+            .flatten()
+            .filter(|accepted| accepted.tokens_out + policy.hidden_limit() <= tokens_exact);
+        let (accepted, reason) = match (elided, exact) {
+            (Some(elided), _) if !elided.rendered.hidden.is_empty() => (elided, Reason::Elided),
+            (Some(better), _) | (None, Some(better)) => (better, Reason::Exact),
+            (None, None) => {
+                return Outcome { tokens_in, tokens_out: tokens_in, ..Outcome::kept(Some(kind), refused) };
+            }
+        };
+        let mut literal = String::new();
+        quote(&accepted.rendered.text, &mut literal);
+        Outcome {
+            kind: Some(kind),
+            reason,
+            literal: literal.into(),
+            tokens_in,
+            tokens_out: accepted.tokens_out,
+            tokens_exact,
+            hidden: accepted.rendered.hidden.into(),
+        }
+    }
+
+    /// Our tool, always last.
+    fn list_tool(&self, body: &str, policy: &Policy) -> Edit {
+        let shape = match self.context.dialect {
+            Dialect::AnthropicMessages => ToolShape::Anthropic,
+            Dialect::OpenAiChat => ToolShape::OpenAiChat,
+        };
+        let definition = ccr::definition(shape, policy.retrieval_tool());
+        match &self.conversation.tools {
+            Some(tools) => {
+                let at = tools.span.end - 1;
+                let comma = if tools.items.is_empty() { "" } else { "," };
+                Edit { span: at..at, text: format!("{comma}{definition}") }
+            }
+            None => {
+                let at = self.conversation.root.end - 1;
+                debug_assert_eq!(&body[at..=at], "}");
+                Edit { span: at..at, text: format!(",\"tools\":[{definition}]") }
+            }
+        }
+    }
+
+    fn continuation(
+        &self,
+        request: Bytes,
+        messages_end: usize,
+        policy: &Policy,
+        originals: Originals,
+    ) -> Continuation {
+        Continuation::new(Parts {
+            dialect: self.context.dialect,
+            request,
+            messages_end,
+            tool: policy.retrieval_tool().to_owned(),
+            client_tools: self.conversation.tools.as_ref().is_some_and(|tools| !tools.items.is_empty()),
+            max_rounds: policy.round_limit(),
+            recall: self.recall,
+            originals: Arc::new(originals),
+            counter: Arc::clone(&self.engine.0.counter),
+            answer_budget: policy.answer_limit(),
+            history: Arc::new(self.chain.clone()),
+        })
+    }
+}
+
+fn untouched(body: Bytes, report: Report) -> Rewrite {
+    Rewrite { body, originals: Originals::default(), continuation: None, report }
+}

@@ -1,0 +1,72 @@
+//! What a request hides, still in the request: the first store.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::{ccr::Handle, reduce::Hidden, wire::scan::Str};
+
+/// The originals of one request. They are decoded from its body when asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Originals {
+    body: Bytes,
+    order: Vec<Handle>,
+    places: HashMap<Handle, Place>,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    kind: &'static str,
+    text: Str,
+    range: std::ops::Range<usize>,
+}
+
+impl Originals {
+    pub(crate) fn new(body: Bytes) -> Self {
+        Self { body, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, kind: &'static str, text: &Str, hidden: &[Hidden]) {
+        for Hidden { original, handle, .. } in hidden {
+            self.places.entry(*handle).or_insert_with(|| {
+                self.order.push(*handle);
+                Place { kind, text: text.clone(), range: original.clone() }
+            });
+        }
+    }
+
+    /// Whether nothing is hidden.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The handles and kinds, in the order of the request.
+    pub fn iter(&self) -> impl Iterator<Item = (Handle, &'static str)> + '_ {
+        self.order.iter().filter_map(|handle| Some((*handle, self.places.get(handle)?.kind)))
+    }
+
+    /// The handles, in the order of the request.
+    #[must_use]
+    pub fn handles(&self) -> &[Handle] {
+        &self.order
+    }
+
+    /// The original that `handle` names, if this request hides it.
+    #[must_use]
+    pub fn get(&self, handle: Handle) -> Option<String> {
+        let place = self.places.get(&handle)?;
+        let body = std::str::from_utf8(&self.body).ok()?;
+        place.text.decode(body)?.get(place.range.clone()).map(str::to_owned)
+    }
+}
+
+impl crate::intercept::Source for Originals {
+    fn handles(&self) -> Vec<(Handle, &'static str)> {
+        self.iter().collect()
+    }
+
+    fn get(&self, handle: Handle) -> Option<String> {
+        Self::get(self, handle)
+    }
+}

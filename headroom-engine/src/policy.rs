@@ -1,0 +1,232 @@
+//! What may be done: a conversation's policy, and what is known of its request.
+
+use std::collections::BTreeMap;
+
+use crate::{ccr::ToolPresence, wire::Dialect};
+
+/// The version of what the engine writes. Any change of output bytes raises it.
+pub(crate) const OUTPUT_VERSION: u32 = 1;
+
+/// The default name of the retrieval tool.
+pub const TOOL_NAME: &str = "retrieve_original_content";
+
+/// How far the engine may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Requests pass untouched.
+    Off,
+    /// Only what a decoder undoes from the request itself; no tool is listed.
+    Exact,
+    /// Exact rewrites, and elisions that the model can have back.
+    #[default]
+    Retrievable,
+}
+
+/// How far the engine may go with the results of one tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ToolPolicy {
+    /// Untouched.
+    Off,
+    /// Exact rewrites only.
+    Exact,
+    /// As the conversation's policy allows.
+    #[default]
+    Retrievable,
+}
+
+/// A conversation's policy. Changing it midway changes what was already sent, so do not.
+///
+/// ```
+/// use headroom_engine::{Policy, ToolPolicy};
+/// let policy = Policy::default().tool("Read", ToolPolicy::Exact);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    mode: Mode,
+    presence: ToolPresence,
+    tool_name: String,
+    tools: BTreeMap<String, ToolPolicy>,
+    error_tokens: usize,
+    least_hidden: usize,
+    answer_tokens: usize,
+    rounds: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Retrievable,
+            presence: ToolPresence::Auto,
+            tool_name: TOOL_NAME.into(),
+            tools: BTreeMap::new(),
+            error_tokens: 2000,
+            least_hidden: 300,
+            answer_tokens: 4000,
+            rounds: 3,
+        }
+    }
+}
+
+impl Policy {
+    /// Nothing is touched.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { mode: Mode::Off, ..Self::default() }
+    }
+
+    /// Exact rewrites only; no tool is listed.
+    #[must_use]
+    pub fn exact() -> Self {
+        Self { mode: Mode::Exact, ..Self::default() }
+    }
+
+    /// How far the engine may go.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// When the retrieval tool is listed; [`ToolPresence::Auto`] by default.
+    #[must_use]
+    pub fn presence(mut self, presence: ToolPresence) -> Self {
+        self.presence = presence;
+        self
+    }
+
+    /// The retrieval tool's name; `retrieve_original_content` by default.
+    #[must_use]
+    pub fn tool_name(mut self, name: impl Into<String>) -> Self {
+        self.tool_name = name.into();
+        self
+    }
+
+    /// What may be done with the results of the tool called `name`.
+    #[must_use]
+    pub fn tool(mut self, name: impl Into<String>, policy: ToolPolicy) -> Self {
+        self.tools.insert(name.into(), policy);
+        self
+    }
+
+    /// Results flagged as errors are never elided up to this many tokens; 2,000 by default.
+    #[must_use]
+    pub fn error_tokens(mut self, tokens: usize) -> Self {
+        self.error_tokens = tokens;
+        self
+    }
+
+    /// A block is elided only where that hides at least this many tokens more than exact rewriting
+    /// saves; 300 by default.
+    ///
+    /// At a cached prefix of 100,000 tokens, read at a tenth of the price for each of 20 turns, 300
+    /// hidden tokens pay for a retrieval at a chance of 9 %, 1,000 at 28 %.
+    #[must_use]
+    pub fn least_hidden(mut self, tokens: usize) -> Self {
+        self.least_hidden = tokens;
+        self
+    }
+
+    /// The most tokens that one retrieval returns; 4,000 by default.
+    #[must_use]
+    pub fn answer_tokens(mut self, tokens: usize) -> Self {
+        self.answer_tokens = tokens;
+        self
+    }
+
+    /// The most rounds of retrieval within one answer; 3 by default.
+    #[must_use]
+    pub fn rounds(mut self, rounds: u32) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    pub(crate) fn tool_presence(&self) -> ToolPresence {
+        self.presence
+    }
+
+    pub(crate) fn retrieval_tool(&self) -> &str {
+        &self.tool_name
+    }
+
+    pub(crate) fn for_tool(&self, name: &str) -> ToolPolicy {
+        self.tools.get(name).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn error_limit(&self) -> usize {
+        self.error_tokens
+    }
+
+    pub(crate) fn hidden_limit(&self) -> usize {
+        self.least_hidden
+    }
+
+    pub(crate) fn answer_limit(&self) -> usize {
+        self.answer_tokens
+    }
+
+    pub(crate) fn round_limit(&self) -> u32 {
+        self.rounds
+    }
+
+    /// The epoch: a digest of everything but the conversation that decides output bytes.
+    pub(crate) fn epoch(&self, family: &str, reducers: &[&str]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&OUTPUT_VERSION.to_le_bytes());
+        hasher.update(format!("{self:?}|{family}|{reducers:?}").as_bytes());
+        crate::catalogue::digest(&mut hasher);
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// What the caller can do with the answers on this route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// Answers pass through a [`Continuation`](crate::intercept::Continuation).
+    Intercepted {
+        /// What the ledger acknowledges survives restarts and reaches every replica.
+        durable_ledger: bool,
+    },
+    /// The request is only counted: it becomes what the real one will, nothing is intercepted.
+    Mirror {
+        /// As for the real request.
+        durable_ledger: bool,
+    },
+    /// Nobody intercepts the answer: exact rewrites only.
+    ExactOnly,
+}
+
+/// What is known of a request besides its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestContext {
+    /// The body's format.
+    pub dialect: Dialect,
+    /// The model, where the body does not name it.
+    pub model: Option<String>,
+    /// What can be done with the answer.
+    pub route: Route,
+}
+
+impl RequestContext {
+    /// A request whose body names its model and whose answer is intercepted, without a durable
+    /// ledger.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, model: None, route: Route::Intercepted { durable_ledger: false } }
+    }
+
+    /// The same on another route.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
+    /// The same with a model that the body does not name.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+}
