@@ -8,7 +8,6 @@ use super::{
     Parts, RetrievalReport, Step, anthropic,
     exchange::{Ending, Exchange, Next, Texts},
     frame::{EVENT_CAP, Event, Frame, Framer},
-    json::asks_for_structure,
     openai_chat,
     round::Round,
 };
@@ -67,7 +66,7 @@ impl StreamExchange {
             Dialect::AnthropicMessages => (Box::new(anthropic::Stream::new(tool, forgets)), Texts::Blocks),
             Dialect::OpenAiChat => {
                 // Text that was streamed cannot be taken back; at least nothing is put between.
-                let joint = if asks_for_structure(&parts.request) { "" } else { openai_chat::JOINT };
+                let joint = if parts.structured { "" } else { openai_chat::JOINT };
                 (Box::new(openai_chat::Stream::new(tool, joint)), Texts::Joined(joint))
             }
         };

@@ -38,6 +38,8 @@ struct Waiting {
     event: Event,
     /// The slot of each of its `tool_calls`.
     calls: Vec<usize>,
+    /// It comes with the `finish_reason` or behind it.
+    last: bool,
 }
 
 /// How a chunk that may hold a `finish_reason` is written.
@@ -117,14 +119,12 @@ impl Stream {
                 calls.push(item.object().map_or(usize::MAX, |item| self.call(&item)));
             }
         }
-        let held = self.stop.is_some();
         if let Some(reason) = choice.and_then(|choice| choice.string("finish_reason")) {
             self.stop = Some(stop(&reason));
             self.decide_all(true);
         }
-        let waiting = Waiting { event: event.clone(), calls };
-        self.waiting.push_back(waiting);
-        self.drain(held, out);
+        self.waiting.push_back(Waiting { event: event.clone(), calls, last: self.stop.is_some() });
+        self.drain(out);
     }
 
     /// Notes a piece of a call and tells whose it is as soon as that is certain.
@@ -176,11 +176,10 @@ impl Stream {
         waiting.calls.iter().any(|at| self.slots.get(*at).is_some_and(|slot| slot.fate == Fate::Open))
     }
 
-    fn drain(&mut self, mut held: bool, out: &mut VecDeque<Bytes>) {
+    fn drain(&mut self, out: &mut VecDeque<Bytes>) {
         while self.waiting.front().is_some_and(|front| !self.is_open(front)) {
             let Some(front) = self.waiting.pop_front() else { break };
-            held |= has_finish(&front.event);
-            if held && self.touched {
+            if front.last && self.touched {
                 self.held.push(front);
             } else {
                 out.extend(self.write(&front, Write::Plain));
@@ -296,7 +295,7 @@ impl Splicer for Stream {
         if text.trim() == "[DONE]" && !done {
             self.state = State::Complete;
             self.decide_all(self.stop.is_some());
-            self.drain(self.stop.is_some(), out);
+            self.drain(out);
             if self.touched {
                 self.end = Some(event);
             } else {
@@ -337,7 +336,7 @@ impl Splicer for Stream {
     fn close(&mut self, out: &mut VecDeque<Bytes>) {
         if self.state == State::Open {
             self.decide_all(self.stop.is_some());
-            self.drain(self.stop.is_some(), out);
+            self.drain(out);
             if self.stop.is_some() {
                 // Some servers send no `[DONE]`.
                 self.state = State::Complete;
@@ -394,9 +393,4 @@ impl Splicer for Stream {
 /// The one choice of a chunk.
 fn choice<'a>(data: &Object<'a>) -> Option<Object<'a>> {
     data.get("choices")?.array()?.first()?.object()
-}
-
-fn has_finish(event: &Event) -> bool {
-    let data = event.data().and_then(Raw::parse).and_then(Raw::object);
-    data.as_ref().and_then(choice).and_then(|choice| choice.string("finish_reason")).is_some()
 }

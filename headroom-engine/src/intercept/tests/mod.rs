@@ -69,6 +69,7 @@ pub(super) struct Script {
     pub(super) acknowledges: bool,
     pub(super) max_rounds: u32,
     pub(super) cap: usize,
+    pub(super) structured: bool,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -104,6 +105,7 @@ impl Script {
             acknowledges: true,
             max_rounds: 3,
             cap: super::frame::EVENT_CAP,
+            structured: false,
         }
     }
 
@@ -120,7 +122,7 @@ impl Script {
             request: request.into(),
             messages_end,
             tool: TOOL.to_owned(),
-            client_tools: true,
+            structured: self.structured,
             max_rounds: self.max_rounds,
             recall: self.recall,
             originals: Arc::new(Fixed(vec![(ORIGINAL.to_owned(), "text")])),
