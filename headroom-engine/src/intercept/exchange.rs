@@ -178,7 +178,6 @@ impl Exchange {
         self.report.cache_write += usage.cache_write;
     }
 
-    #[expect(clippy::type_complexity, reason = "two failures that are told apart once")]
     fn resolve(&self, call: &Call) -> Result<(Arguments, Result<Handle, Unresolved>), ccr::BadArguments> {
         let arguments = Arguments::parse(&call.arguments)?;
         let known: Vec<Handle> = self

@@ -178,14 +178,19 @@ impl Event {
         }
     }
 
-    /// The event with edits made to its data; all other bytes as they came.
-    pub(super) fn edited(&self, edits: Vec<Edit>) -> Bytes {
-        if edits.is_empty() {
+    /// The event with edits made to its data, all other bytes as they came, so that another may
+    /// follow.
+    pub(super) fn edited(&self, mut edits: Vec<Edit>) -> Bytes {
+        if edits.is_empty() && self.whole {
             return self.raw();
         }
         let Ok(raw) = std::str::from_utf8(&self.raw) else {
             return self.raw();
         };
+        let end = self.data().map_or(0, str::len);
+        if !self.whole {
+            edits.push((end..end, "\n\n".to_owned()));
+        }
         let moved = edits
             .into_iter()
             .map(|(range, new)| {
@@ -300,7 +305,7 @@ mod tests {
             let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
             let whole = frames(&[bytes], cap);
             prop_assert_eq!(&whole.1, &bytes);
-            prop_assert_eq!(frames(&chunks, cap), whole.clone());
+            prop_assert_eq!(&frames(&chunks, cap), &whole);
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             prop_assert_eq!(frames(&single, cap), whole);
         }

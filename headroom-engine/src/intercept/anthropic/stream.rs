@@ -85,7 +85,8 @@ impl Stream {
     fn within_block(&mut self, event: &Event, data: &Object<'_>, out: &mut VecDeque<Bytes>) {
         let upstream = data.number("index");
         let Some(slot) = self.slots.iter_mut().rev().find(|slot| Some(slot.upstream) == upstream) else {
-            if !self.touched {
+            let known = data.string("type").is_some_and(|kind| kind.starts_with("content_block"));
+            if !(self.touched && known) {
                 out.push_back(event.raw());
             }
             return;
@@ -174,7 +175,6 @@ impl Splicer for Stream {
                 }
             }
             Some("content_block_start") => self.start_block(&event, &data, out),
-            Some("content_block_delta" | "content_block_stop") => self.within_block(&event, &data, out),
             Some("message_delta") => {
                 let held = event.clone();
                 self.message_delta(held, &data, out);
@@ -191,6 +191,7 @@ impl Splicer for Stream {
                 self.state = State::Failed;
                 out.push_back(event.raw());
             }
+            _ if data.get("index").is_some() => self.within_block(&event, &data, out),
             _ => out.push_back(event.raw()),
         }
     }

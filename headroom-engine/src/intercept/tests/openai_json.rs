@@ -1,10 +1,16 @@
 use super::*;
 
 /// One answer: id, text, calls as (id, name, arguments), finish reason.
-struct C(&'static str, Option<&'static str>, Vec<(&'static str, &'static str, String)>, &'static str);
+#[derive(Debug)]
+pub(super) struct C(
+    pub(super) &'static str,
+    pub(super) Option<&'static str>,
+    pub(super) Vec<(&'static str, &'static str, String)>,
+    pub(super) &'static str,
+);
 
 impl C {
-    fn json(&self) -> Option<String> {
+    pub(super) fn json(&self) -> Option<String> {
         let calls: Vec<Value> = self
             .2
             .iter()

@@ -1,6 +1,6 @@
 use super::*;
 
-fn chunk(id: &str, delta: Value, finish: Option<&str>) -> String {
+pub(super) fn chunk(id: &str, delta: &Value, finish: Option<&str>) -> String {
     let chunk = json!({
         "id": id, "object": "chat.completion.chunk", "created": 1, "model": "m", "system_fingerprint": format!("fp {id}"),
         "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}], "usage": null,
@@ -9,13 +9,13 @@ fn chunk(id: &str, delta: Value, finish: Option<&str>) -> String {
     format!("data: {chunk}\n\n")
 }
 
-fn usage(id: &str) -> String {
+pub(super) fn usage(id: &str) -> String {
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17});
     format!("data: {}\n\n", json!({"id": id, "created": 1, "model": "m", "choices": [], "usage": usage}))
 }
 
 /// The pieces in which calls come: the first brings the role along.
-fn calls(id: &str, calls: &[(&str, &str, String)]) -> String {
+pub(super) fn calls(id: &str, calls: &[(&str, &str, String)]) -> String {
     let mut out = String::new();
     for (index, (call, name, arguments)) in calls.iter().enumerate() {
         let mut delta = json!({"tool_calls": [{"index": index, "id": call, "type": "function",
@@ -24,24 +24,24 @@ fn calls(id: &str, calls: &[(&str, &str, String)]) -> String {
             delta["role"] = "assistant".into();
             delta["content"] = Value::Null;
         }
-        out.push_str(&chunk(id, delta, None));
+        out.push_str(&chunk(id, &delta, None));
         let (a, b) = arguments.split_at(arguments.len() / 2);
         for part in [a, b] {
             let delta = json!({"tool_calls": [{"index": index, "function": {"arguments": part}}]});
-            out.push_str(&chunk(id, delta, None));
+            out.push_str(&chunk(id, &delta, None));
         }
     }
     out
 }
 
-fn text(id: &str, parts: &[&str]) -> String {
-    let first = chunk(id, json!({"role": "assistant", "content": "", "refusal": null}), None);
-    let parts: String = parts.iter().map(|part| chunk(id, json!({"content": part}), None)).collect();
+pub(super) fn text(id: &str, parts: &[&str]) -> String {
+    let first = chunk(id, &json!({"role": "assistant", "content": "", "refusal": null}), None);
+    let parts: String = parts.iter().map(|part| chunk(id, &json!({"content": part}), None)).collect();
     first + &parts
 }
 
-fn end(id: &str, reason: &str) -> String {
-    format!("{}{}data: [DONE]\n\n", chunk(id, json!({}), Some(reason)), usage(id))
+pub(super) fn end(id: &str, reason: &str) -> String {
+    format!("{}{}data: [DONE]\n\n", chunk(id, &json!({}), Some(reason)), usage(id))
 }
 
 fn ours(id: &'static str) -> (&'static str, &'static str, String) {
@@ -154,7 +154,7 @@ fn edge_57_names_and_ids_may_come_in_pieces_and_late() {
     let piece = |index: u32, call: Value| {
         let mut call = call;
         call["index"] = index.into();
-        chunk("a", json!({"tool_calls": [call]}), None)
+        chunk("a", &json!({"tool_calls": [call]}), None)
     };
     let (head, tail) = TOOL.split_at(9);
     let stream = piece(0, json!({"id": "ours_1", "type": "function"}))
@@ -185,7 +185,7 @@ fn edge_57_calls_in_one_chunk_are_told_apart() {
     let both = json!({"role": "assistant", "content": "x", "tool_calls": [
         {"index": 0, "id": "ours_1", "type": "function", "function": {"name": TOOL, "arguments": wanted()}},
         {"index": 1, "id": "c1", "type": "function", "function": {"name": "run", "arguments": "{}"}}]});
-    let (_, whole) = run(&[chunk("a", both, None) + &end("a", "tool_calls")]);
+    let (_, whole) = run(&[chunk("a", &both, None) + &end("a", "tool_calls")]);
     assert_eq!((&whole["content"], &whole["tool_calls"][0]["id"]), (&json!("x"), &json!("c1")));
 }
 
@@ -193,11 +193,11 @@ fn edge_57_calls_in_one_chunk_are_told_apart() {
 fn edge_57_text_beside_the_finish_reason_is_not_lost() {
     let first = chunk(
         "a",
-        json!({"role": "assistant", "content": "look", "tool_calls": [
+        &json!({"role": "assistant", "content": "look", "tool_calls": [
             {"index": 0, "id": "ours_1", "type": "function", "function": {"name": TOOL, "arguments": wanted()}}]}),
         Some("tool_calls"),
     ) + "data: [DONE]\n\ndata: junk\n\n";
-    let last = chunk("b", json!({"role": "assistant", "content": "42"}), Some("stop")) + "data: [DONE]\n\n";
+    let last = chunk("b", &json!({"role": "assistant", "content": "42"}), Some("stop")) + "data: [DONE]\n\n";
     let (_, whole) = run(&[first, last]);
     assert_eq!((&whole["content"], &whole["finish"]), (&json!("look\n\n42"), &json!("stop")));
     assert_eq!(whole["done"], true);
@@ -207,8 +207,8 @@ fn edge_57_text_beside_the_finish_reason_is_not_lost() {
 fn servers_without_done_and_without_index() {
     let call = json!({"role": "assistant", "tool_calls": [
         {"id": "ours_1", "type": "function", "function": {"name": TOOL, "arguments": wanted()}}]});
-    let first = chunk("a", call, None) + &chunk("a", json!({}), Some("stop"));
-    let last = text("b", &["42"]) + &chunk("b", json!({}), Some("stop"));
+    let first = chunk("a", &call, None) + &chunk("a", &json!({}), Some("stop"));
+    let last = text("b", &["42"]) + &chunk("b", &json!({}), Some("stop"));
     let (_, whole) = run(&[first, last]);
     assert_eq!((&whole["content"], &whole["done"]), (&json!("42"), &json!(false)));
 }
@@ -252,7 +252,7 @@ fn edge_52_comments_pass_where_they_stand() {
 
 #[test]
 fn edge_46_reasoning_is_echoed_and_passes() {
-    let think = |id, text| chunk(id, json!({"reasoning_content": text}), None);
+    let think = |id, text| chunk(id, &json!({"reasoning_content": text}), None);
     let (outcome, _) =
         run(&[think("a", "r1") + &think("a", "r2") + &asks(), think("b", "r3") + &says(&["x"])]);
     assert_eq!(outcome.sent(0)["messages"][1]["reasoning_content"], "r1r2");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{openai_json::C, *};
 
 fn any_block(last: bool) -> impl Strategy<Value = B> {
     let ours = (0..3u8).prop_map(|which| match which {
@@ -58,6 +58,92 @@ fn json_of(messages: &str) -> Value {
     serde_json::from_str(messages).unwrap()
 }
 
+type Calls = Vec<(&'static str, &'static str, String)>;
+
+fn openai_calls(last: bool) -> impl Strategy<Value = Calls> {
+    let ours = prop_oneof![Just(wanted()), Just(String::new()), Just("{\"handle\":\"é".to_owned())];
+    let call = prop_oneof![
+        2 => ours.prop_map(|arguments| ("ours_1", TOOL, arguments)),
+        u32::from(last) => Just(("c1", "retrieve", "{}".to_owned())),
+        u32::from(last) => Just(("c2", "run", String::new())),
+    ];
+    proptest::collection::vec(call, usize::from(!last)..4)
+}
+
+/// Rounds of Chat Completions: all but the last call ours only.
+fn openai_conversation() -> impl Strategy<Value = Vec<C>> {
+    let text = || proptest::option::of(prop_oneof![Just("look"), Just(" é 🙂\n"), Just("\n")]);
+    let rounds = proptest::collection::vec((text(), openai_calls(false)), 0..3);
+    (rounds, text(), openai_calls(true), any::<bool>()).prop_map(|(rounds, text, mut calls, cut)| {
+        let mut answers: Vec<C> = ["a", "b"]
+            .into_iter()
+            .zip(rounds)
+            .map(|(id, (text, calls))| C(id, text, calls, "tool_calls"))
+            .collect();
+        let client = calls.iter().any(|call| call.1 != TOOL);
+        if !client && !cut {
+            calls.clear();
+        }
+        answers.push(C(
+            "z",
+            text,
+            calls,
+            if cut {
+                "length"
+            } else if client {
+                "tool_calls"
+            } else {
+                "stop"
+            },
+        ));
+        answers
+    })
+}
+
+fn sse(answer: &C) -> String {
+    let C(id, text, calls, finish) = answer;
+    let role = openai_stream::chunk(id, &json!({"role": "assistant", "content": ""}), None);
+    let text = text.map(|text| openai_stream::chunk(id, &json!({"content": text}), None)).unwrap_or_default();
+    role + &text + &openai_stream::calls(id, calls) + &openai_stream::end(id, finish)
+}
+
+proptest! {
+    #[test]
+    fn openai_streams_and_documents_agree(answers in openai_conversation(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8)) {
+        let script = Script::openai();
+        let document = script.json(&answers.iter().map(C::json).collect::<Vec<_>>());
+        let streams: Vec<Option<String>> = answers.iter().map(|answer| Some(sse(answer))).collect();
+        let stream = script.stream_cut(&streams, |_, bytes| {
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).chain([0, bytes.len()]).collect();
+            at.sort_unstable();
+            at.windows(2).map(|pair| bytes.slice(pair[0]..pair[1])).collect()
+        });
+        document.assert_nothing_leaks();
+        stream.assert_nothing_leaks();
+        prop_assert_eq!(&script.stream(&streams).body, &stream.body);
+        let whole = accumulate_openai(stream.text());
+        prop_assert_eq!((&whole["done"], &whole["roles"]), (&json!(true), &json!(if answers[0].2.is_empty() { 1 } else { 2 })));
+        let value = document.value();
+        let choice = &value["choices"][0];
+        let text = choice["message"]["content"].as_str().unwrap_or_default();
+        prop_assert_eq!(whole["content"].as_str().unwrap().trim(), text.trim());
+        let calls = choice["message"].get("tool_calls").and_then(Value::as_array).cloned().unwrap_or_default();
+        let calls: Vec<Value> = calls.iter().map(|call| json!({"id": call["id"], "name": call["function"]["name"],
+            "arguments": call["function"]["arguments"]})).collect();
+        prop_assert_eq!(&whole["tool_calls"], &json!(calls));
+        prop_assert_eq!(&whole["finish"], &choice["finish_reason"]);
+        prop_assert_eq!(&whole["usage"]["completion_tokens"], &value["usage"]["completion_tokens"]);
+        let keys = |outcome: &Outcome| {
+            let mut chain = crate::history::Chain::new(&HandleKey::default(), &[]);
+            chain.push(crate::wire::Role::User, &[]);
+            chain.turn(&outcome.visible)
+        };
+        prop_assert_eq!(keys(&stream), keys(&document));
+        prop_assert_eq!(stream.records.len(), document.records.len());
+        prop_assert_eq!(&stream.report.calls, &document.report.calls);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -105,6 +191,9 @@ proptest! {
     #[test]
     fn broken_events_do_not_make_it_panic(answers in conversation(), at in any::<prop::sample::Index>(), byte: u8, openai: bool) {
         let mut bytes = answers[0].sse().unwrap().into_bytes();
+        if openai {
+            bytes = sse(&C("a", Some("x"), vec![("ours_1", TOOL, wanted()), ("c1", "run", wanted())], "tool_calls")).into_bytes();
+        }
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let script = if openai { Script::openai() } else { Script::anthropic() };

@@ -6,6 +6,7 @@ use super::{
     record::{TurnView, restore},
     *,
 };
+use crate::history::Chain;
 
 fn spans(body: &str) -> Vec<std::ops::Range<usize>> {
     let root = super::super::raw::Raw::parse(body).unwrap().object().unwrap();
@@ -160,7 +161,7 @@ fn edge_36_75_a_mixed_turn_gets_our_call_and_our_result_back() {
     for (then, rest) in [
         (
             json!([result, {"type": "text", "text": "and"}]),
-            vec![result.clone(), json!({"type": "text", "text": "and"})],
+            vec![json!(result), json!({"type": "text", "text": "and"})],
         ),
         (json!("stop that"), vec![json!({"type": "text", "text": "stop that"})]),
         (json!([]), vec![]),
@@ -224,7 +225,8 @@ fn an_exchange_and_then_a_mixed_turn() {
 }
 
 fn openai_answer(content: Value, calls: Value, finish: &str) -> Option<String> {
-    let mut message = json!({"role": "assistant", "content": content});
+    let mut message = json!({"role": "assistant"});
+    message["content"] = content;
     if !calls.is_null() {
         message["tool_calls"] = calls;
     }
@@ -277,6 +279,40 @@ fn edge_75_openai_mixed_turns_get_our_call_and_our_result_back() {
         seen[3]["tool_calls"].as_array().unwrap().iter().map(|call| call["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["c1", "ours_2", "c2"]);
     assert_eq!((&seen[4]["tool_call_id"], &seen[5]["tool_call_id"]), (&json!("ours_2"), &json!("c1")));
+}
+
+/// The ledger key that a body's second message leads to.
+fn key_of(dialect: Dialect, body: &str) -> LedgerKey {
+    let conversation = crate::wire::read(dialect, body).unwrap();
+    let mut chain = Chain::new(&HandleKey::default(), &[]);
+    for message in &conversation.messages[..2] {
+        chain.push_message(body, message, &mut |_| [0; 32]);
+    }
+    chain.key()
+}
+
+#[test]
+fn edge_72_73_the_key_of_a_turn_is_the_same_however_a_client_returns_it() {
+    let (script, outcome) = anthropic_exchange();
+    let mut chain = Chain::new(&HandleKey::default(), &[]);
+    let first = script.request();
+    chain.push_message(&first, &crate::wire::read(script.dialect, &first).unwrap().messages[0], &mut |_| {
+        [0; 32]
+    });
+    let key = chain.turn(&outcome.visible);
+    let content = outcome.value()["content"].clone();
+    let server = block(&B::Server);
+    let text = |text: &str| json!({"type": "text", "text": text});
+    for turn in [
+        content,
+        json!([text(" let me look\n"), server, text("it is 42\n\nreally")]),
+        json!([text("let me look"), text(" "), server, text("it is 42 "), text("really")]),
+    ] {
+        let body = next_request(&script, json!({"role": "assistant", "content": turn}), user("thanks"));
+        assert_eq!(key_of(script.dialect, &body), key);
+    }
+    let other = json!({"role": "assistant", "content": [text("let me look"), server, text("it is 43"), text("really")]});
+    assert_ne!(key_of(script.dialect, &next_request(&script, other, user("thanks"))), key);
 }
 
 /// How a client sends a text back.
