@@ -46,7 +46,8 @@ pub(super) trait Splicer: Send {
 /// Answers the retrievals of a request whose answer is a stream of events.
 ///
 /// Every event passes as soon as it is whole and as it came; only our own call and the terminal
-/// events behind one are held.
+/// events behind one are held. Text in front of a call is therefore with the client before the call
+/// is seen, also where the request asks for one JSON document.
 pub struct StreamExchange {
     exchange: Exchange,
     framer: Framer,

@@ -201,7 +201,7 @@ impl Stream {
         if !self.touched {
             return Some(event.raw());
         }
-        let data = event.data().and_then(Raw::parse)?.object()?;
+        let data = event.data().and_then(Object::parse)?;
         let mut edits = Vec::new();
         if self.later {
             let value =
@@ -303,7 +303,7 @@ impl Splicer for Stream {
             }
             return;
         }
-        let Some(data) = Raw::parse(text).and_then(Raw::object) else {
+        let Some(data) = Object::parse(text) else {
             // A piece of an event could be a piece of our call; no reader takes it anyway.
             if event.is_whole() {
                 out.push_back(event.raw());

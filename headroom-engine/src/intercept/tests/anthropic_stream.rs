@@ -283,6 +283,19 @@ fn only_the_number_of_an_index_is_rewritten() {
 }
 
 #[test]
+fn usage_that_a_follow_ups_end_leaves_out_is_taken_from_its_start() {
+    let second = A("b", vec![B::Text("x")], "end_turn").sse().unwrap();
+    let second = second.replace("\"input_tokens\":10", "\"input_tokens\":50");
+    for (usage, output) in [("{\"output_tokens\":7}", json!(14)), ("{}", json!(1))] {
+        let second = second.replace("{\"output_tokens\":7}", usage);
+        let first = A("a", vec![ours("ours_1")], "tool_use").sse();
+        let outcome = Script::anthropic().stream(&[first, Some(second)]);
+        let seen = accumulate_anthropic(outcome.text());
+        assert_eq!((&seen["usage"]["input_tokens"], &seen["usage"]["output_tokens"]), (&json!(50), &output));
+    }
+}
+
+#[test]
 fn odd_events_pass() {
     let text = A("a", vec![B::Text("t"), ours("ours_1")], "tool_use").sse().unwrap();
     let odd = ": note\n\nevent: new\ndata: {\"type\":\"new_event\"}\n\ndata: no json\n\nid: 7\nretry: 9\n\n";
