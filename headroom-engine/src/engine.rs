@@ -470,7 +470,6 @@ impl Scanned {
             request,
             messages_end,
             tool: policy.retrieval_tool().to_owned(),
-            structured: self.conversation.structured,
             max_rounds: policy.round_limit(),
             recall: self.recall,
             originals: Arc::new(originals),

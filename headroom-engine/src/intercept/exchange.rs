@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::{
     Item, Parts, Recall, RetrievalReport, anthropic, openai_chat,
+    raw::Object,
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
 };
@@ -64,7 +65,9 @@ struct Asked {
 pub(super) struct Exchange {
     parts: Parts,
     round: u32,
-    texts: Texts,
+    stream: bool,
+    /// Known once it matters.
+    texts: Option<Texts>,
     handles: Vec<(Handle, &'static str)>,
     redeemed: Vec<(Handle, Option<String>)>,
     answered: Vec<Asked>,
@@ -77,12 +80,13 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(parts: Parts, texts: Texts) -> Self {
+    pub(super) fn new(parts: Parts, stream: bool) -> Self {
         let handles = parts.originals.handles();
         Self {
             parts,
             round: 0,
-            texts,
+            stream,
+            texts: None,
             handles,
             redeemed: Vec::new(),
             answered: Vec::new(),
@@ -103,7 +107,17 @@ impl Exchange {
     }
 
     pub(super) fn texts(&self) -> Texts {
-        self.texts
+        self.texts.unwrap_or(Texts::Blocks)
+    }
+
+    fn texts_of_rounds(&self) -> Texts {
+        let structured = asks_for_structure(&self.parts.request);
+        match self.parts.dialect {
+            _ if structured && !self.stream => Texts::Last,
+            Dialect::AnthropicMessages => Texts::Blocks,
+            // Text that was streamed cannot be taken back; at least nothing is put between.
+            Dialect::OpenAiChat => Texts::Joined(if structured { "" } else { openai_chat::JOINT }),
+        }
     }
 
     /// The current round; 0 answers the client's own request.
@@ -129,6 +143,9 @@ impl Exchange {
         let ours = round.ours().count();
         self.report.calls += u32::try_from(ours).unwrap_or(u32::MAX);
         self.report.limit_hit |= ours > 0 && self.round >= self.parts.max_rounds;
+        if ours > 0 && self.texts.is_none() {
+            self.texts = Some(self.texts_of_rounds());
+        }
         let forgotten = round.calls_client() && self.forgets();
         let unanswerable = !round.calls_client() && (!round.rebuilt || self.round > self.parts.max_rounds);
         if ours == 0 || round.stop == Stop::Cut || forgotten || unanswerable {
@@ -264,7 +281,7 @@ impl Exchange {
         };
         let insert = format!("{},{results}", round.message);
         for block in &round.blocks {
-            if self.texts == Texts::Last && matches!(block.kind, Kind::Text(_)) {
+            if self.texts() == Texts::Last && matches!(block.kind, Kind::Text(_)) {
                 continue;
             }
             self.see(block);
@@ -346,7 +363,7 @@ impl Exchange {
             return;
         }
         let item = match &block.kind {
-            Kind::Text(text) => match self.texts {
+            Kind::Text(text) => match self.texts() {
                 Texts::Joined(joint) if self.visible.iter().any(|item| matches!(item, Item::Text(_))) => {
                     Item::Text(format!("{joint}{}", text.trim_start()))
                 }
@@ -359,4 +376,15 @@ impl Exchange {
         };
         self.visible.push(item);
     }
+}
+
+/// Whether the answer's text must be one JSON document.
+fn asks_for_structure(request: &[u8]) -> bool {
+    let Some(request) = std::str::from_utf8(request).ok().and_then(Object::parse) else {
+        return false;
+    };
+    let openai = request.object("response_format").and_then(|format| format.string("type"));
+    openai.is_some_and(|kind| kind.starts_with("json"))
+        || request.object("output_config").and_then(|config| config.object("format")).is_some()
+        || request.object("output_format").is_some()
 }

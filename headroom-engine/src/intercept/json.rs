@@ -30,13 +30,8 @@ pub struct JsonExchange {
 
 impl JsonExchange {
     pub(super) fn new(parts: Parts) -> Self {
-        let texts = match parts.dialect {
-            _ if parts.structured => Texts::Last,
-            Dialect::AnthropicMessages => Texts::Blocks,
-            Dialect::OpenAiChat => Texts::Joined(openai_chat::JOINT),
-        };
         Self {
-            exchange: Exchange::new(parts, texts),
+            exchange: Exchange::new(parts, false),
             first: None,
             last: None,
             blocks: Vec::new(),

@@ -70,8 +70,6 @@ pub(crate) struct Parts {
     pub(crate) messages_end: usize,
     /// The name under which our tool is listed.
     pub(crate) tool: String,
-    /// The answer's text must be one document.
-    pub(crate) structured: bool,
     /// After this many rounds, calls are told to do without.
     pub(crate) max_rounds: u32,
     pub(crate) recall: Recall,

@@ -11,7 +11,7 @@ mod restore;
 use bytes::Bytes;
 
 use super::{
-    raw::Raw,
+    raw::Object,
     round::{Block, Kind},
 };
 

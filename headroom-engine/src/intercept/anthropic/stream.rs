@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::{capture::Capture, event, message, stop, usage};
 use crate::intercept::{
-    exchange::{Ending, FILLER},
+    exchange::{Ending, FILLER, Texts},
     frame::Event,
-    raw::{Object, Raw, quoted},
+    raw::{Object, quoted},
     round::{Block, Round, Stop, Usage},
     stream::{Splicer, State, is_foreign},
 };
@@ -231,7 +231,7 @@ impl Splicer for Stream {
         }
     }
 
-    fn next_round(&mut self, _: &mut VecDeque<Bytes>) {
+    fn next_round(&mut self, _: Texts, _: &mut VecDeque<Bytes>) {
         self.later = true;
         self.state = State::Open;
         self.slots.clear();

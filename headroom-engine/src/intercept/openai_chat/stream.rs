@@ -10,7 +10,7 @@ use super::{
     counts, finish, identity, stop, trimmed, usage,
 };
 use crate::intercept::{
-    exchange::{Ending, FILLER},
+    exchange::{Ending, FILLER, Texts},
     frame::Event,
     raw::{Object, Raw, keep_elements, quoted},
     round::{Round, Stop, Usage},
@@ -55,6 +55,7 @@ enum Write<'a> {
 /// The splicer of this dialect.
 pub(in crate::intercept) struct Stream {
     tool: String,
+    /// Stands between the texts of two rounds.
     joint: &'static str,
     later: bool,
     touched: bool,
@@ -80,10 +81,10 @@ pub(in crate::intercept) struct Stream {
 }
 
 impl Stream {
-    pub(in crate::intercept) fn new(tool: String, joint: &'static str) -> Self {
+    pub(in crate::intercept) fn new(tool: String) -> Self {
         Self {
             tool,
-            joint,
+            joint: "",
             later: false,
             touched: false,
             state: State::Open,
@@ -363,9 +364,12 @@ impl Splicer for Stream {
         }
     }
 
-    fn next_round(&mut self, out: &mut VecDeque<Bytes>) {
+    fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>) {
         for waiting in std::mem::take(&mut self.held) {
             out.extend(self.write(&waiting, Write::Mid));
+        }
+        if let Texts::Joined(joint) = texts {
+            self.joint = joint;
         }
         self.text_before |= self.capture.has_text();
         self.text = false;

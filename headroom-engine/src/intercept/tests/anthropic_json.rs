@@ -137,7 +137,9 @@ fn edge_44_blocks_of_other_kinds_pass_and_are_echoed() {
 
 #[test]
 fn edge_47_of_structured_output_only_the_last_text_is_kept() {
-    let outcome = Script { structured: true, ..Script::anthropic() }.json(&[
+    let mut script = Script::anthropic();
+    script.request["output_config"] = json!({"format": {"type": "json_schema"}});
+    let outcome = script.json(&[
         A("a", vec![B::Think("hm"), B::Text("{\"a\":"), ours("ours_1")], "tool_use").json(),
         A("b", vec![B::Text("{\"a\":1}")], "end_turn").json(),
     ]);

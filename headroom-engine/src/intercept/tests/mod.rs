@@ -69,7 +69,6 @@ pub(super) struct Script {
     pub(super) acknowledges: bool,
     pub(super) max_rounds: u32,
     pub(super) cap: usize,
-    pub(super) structured: bool,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -105,7 +104,6 @@ impl Script {
             acknowledges: true,
             max_rounds: 3,
             cap: super::frame::EVENT_CAP,
-            structured: false,
         }
     }
 
@@ -122,7 +120,6 @@ impl Script {
             request: request.into(),
             messages_end,
             tool: TOOL.to_owned(),
-            structured: self.structured,
             max_rounds: self.max_rounds,
             recall: self.recall,
             originals: Arc::new(Fixed(vec![(ORIGINAL.to_owned(), "text")])),

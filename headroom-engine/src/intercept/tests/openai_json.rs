@@ -146,7 +146,9 @@ fn edge_46_fields_we_do_not_know_are_echoed_and_those_of_the_last_pass() {
 
 #[test]
 fn edge_47_of_structured_output_only_the_last_text_is_kept() {
-    let outcome = Script { structured: true, ..Script::openai() }.json(&[
+    let mut script = Script::openai();
+    script.request["response_format"] = json!({"type": "json_object"});
+    let outcome = script.json(&[
         C("a", Some("{"), vec![ours("ours_1")], "tool_calls").json(),
         C("b", Some("{\"a\":1}"), vec![], "stop").json(),
     ]);
