@@ -50,9 +50,10 @@ pub(crate) struct Target {
 
 impl Args {
     pub(crate) fn conversations(&self) -> Vec<Conversation> {
-        let dialect = self.upstream.as_ref().map(|_| {
-            if self.model.starts_with("claude") { Dialect::Anthropic } else { Dialect::OpenAi }
-        });
+        let dialect = self
+            .upstream
+            .as_ref()
+            .map(|_| if self.model.starts_with("claude") { Dialect::Anthropic } else { Dialect::OpenAi });
         fixtures::all()
             .into_iter()
             .filter(|one| dialect.is_none_or(|dialect| one.dialect() == dialect))

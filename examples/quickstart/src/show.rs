@@ -113,13 +113,26 @@ impl Screen {
         writeln!(
             out,
             "\n{BOLD}{:<24}{:>9}{:>13}{:>11}{:>8}{:>11}{:>11}{:>8}{:>8}{:>8}{:>7}{:>10}{BOLD:#}",
-            "conversation", "requests", "tokens", "after", "saved", "cost", "after", "saved", "exact", "elided", "asked", "added"
+            "conversation",
+            "requests",
+            "tokens",
+            "after",
+            "saved",
+            "cost",
+            "after",
+            "saved",
+            "exact",
+            "elided",
+            "asked",
+            "added"
         )?;
         for row in rows {
             line(&mut out, row.name, row.before.as_ref(), &row.after, Style::new())?;
         }
-        let before: Option<Tally> =
-            rows.iter().all(|row| row.before.is_some()).then(|| rows.iter().filter_map(|row| row.before.as_ref()).sum());
+        let before: Option<Tally> = rows
+            .iter()
+            .all(|row| row.before.is_some())
+            .then(|| rows.iter().filter_map(|row| row.before.as_ref()).sum());
         let after: Tally = rows.iter().map(|row| &row.after).sum();
         line(&mut out, "all", before.as_ref(), &after, BOLD)?;
         writeln!(
@@ -132,7 +145,11 @@ impl Screen {
 
     /// What the doubles saw.
     pub(crate) fn verdict(&self, direct: &Provider, layered: &Provider, asker: &Asker) -> io::Result<()> {
-        let refused = [direct, layered].iter().flat_map(|double| double.received()).filter(|request| request.rejection().is_some()).count();
+        let refused = [direct, layered]
+            .iter()
+            .flat_map(|double| double.received())
+            .filter(|request| request.rejection().is_some())
+            .count();
         let mut out = anstream::stdout();
         let (asked, brought) = (asker.asked(), asker.brought());
         writeln!(
@@ -158,8 +175,11 @@ fn line(
     // Without a direct run, what the layer reports stands for it.
     let tokens = before.map_or(after.tokens + saved as u64, |before| before.tokens);
     let cost = before.map_or_else(|| "-".to_owned(), |before| format!("${:.4}", before.cost));
-    let cost_saved = before.map_or_else(|| "-".to_owned(), |before| percent(before.cost - after.cost, before.cost));
-    let added = after.added_median().map_or_else(|| "-".to_owned(), |added| format!("{:.2} ms", added.as_secs_f64() * 1e3));
+    let cost_saved =
+        before.map_or_else(|| "-".to_owned(), |before| percent(before.cost - after.cost, before.cost));
+    let added = after
+        .added_median()
+        .map_or_else(|| "-".to_owned(), |added| format!("{:.2} ms", added.as_secs_f64() * 1e3));
     writeln!(
         out,
         "{style}{name:<24}{:>9}{tokens:>13}{:>11}{:>8}{cost:>11}{:>11}{cost_saved:>8}{:>8}{:>8}{:>7}{added:>10}{style:#}",

@@ -11,6 +11,5 @@ pub struct Record {
     pub value: Bytes,
 }
 
-/// How to go on.
-#[derive(Clone, Debug)]
-pub struct Continuation;
+mod stub;
+pub use stub::*;
