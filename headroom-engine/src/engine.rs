@@ -24,12 +24,13 @@ use crate::{
     },
     compress::{LogCompressor, SmartCrusher},
     eligible::{self, Candidate},
-    history::{Chain, LedgerKey},
-    intercept::{Continuation, Record},
+    history::Chain,
+    intercept::{Continuation, Parts, Recall},
+    ledger::{LedgerKey, Record},
     memo::{Key, Memo, Outcome},
     originals::Originals,
     policy::{Policy, RequestContext, Route, ToolPolicy},
-    recall::{Recall, restore},
+    recall::{recall, restore},
     reduce::{Context, Gate, Reducer, Refusal},
     report::{BlockReport, Reason, Report},
     tokens::{O200k, TokenCounter},
@@ -152,7 +153,7 @@ impl Engine {
     pub fn scan(&self, body: Bytes, context: &RequestContext) -> Result<Scanned, ScanError> {
         let text = std::str::from_utf8(&body).map_err(|_| ScanError::NotUtf8)?;
         let conversation = wire::read(context.dialect, text)?;
-        let recall = Recall::new(text, &conversation, context);
+        let recall = recall(text, &conversation, context);
         let (candidates, chain, keys) = eligible::walk(text, &conversation, &self.0.key);
         let keys = if recall == Recall::Forget { Vec::new() } else { keys };
         Ok(Scanned {
@@ -464,8 +465,19 @@ impl Scanned {
         policy: &Policy,
         originals: Originals,
     ) -> Continuation {
-        let _ = (request, messages_end, policy, originals, &self.chain, self.recall);
-        Continuation
+        Continuation::new(Parts {
+            dialect: self.context.dialect,
+            request,
+            messages_end,
+            tool: policy.retrieval_tool().to_owned(),
+            client_tools: self.conversation.tools.as_ref().is_some_and(|tools| !tools.items.is_empty()),
+            max_rounds: policy.round_limit(),
+            recall: self.recall,
+            originals: Arc::new(originals),
+            counter: Arc::clone(&self.engine.0.counter),
+            answer_budget: policy.answer_limit(),
+            history: Arc::new(self.chain.clone()),
+        })
     }
 }
 

@@ -54,7 +54,6 @@ impl HeadroomLayer {
     }
 
     /// Configures a layer.
-    #[must_use]
     pub fn builder() -> HeadroomBuilder {
         HeadroomBuilder::default()
     }
