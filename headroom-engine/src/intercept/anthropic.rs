@@ -103,7 +103,7 @@ pub(super) fn results_message(answers: &[Answer]) -> String {
 /// One answer out of several: identity of the first, content of all, the rest of the last.
 pub(super) fn merge(first: &str, last: &str, blocks: &[&Block], ending: &Ending) -> String {
     let (Some(first), Some(answer)) =
-        (Raw::parse(first).and_then(Raw::object), Raw::parse(last).and_then(Raw::object))
+        (Object::parse(first), Object::parse(last))
     else {
         return String::new();
     };

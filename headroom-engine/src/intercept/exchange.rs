@@ -52,13 +52,22 @@ pub(super) enum Texts {
     Last,
 }
 
+/// What a call came down to.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    handle: Handle,
+    query: Option<String>,
+    range: Option<(usize, usize)>,
+    unit: Option<Unit>,
+}
+
 pub(super) struct Exchange {
     parts: Parts,
     round: u32,
     texts: Texts,
     handles: Vec<(Handle, &'static str)>,
     redeemed: Vec<(Handle, Option<String>)>,
-    answered: Vec<(Handle, Option<String>, Option<(usize, usize)>, Option<Unit>)>,
+    answered: Vec<Asked>,
     pending: Option<Round>,
     visible: Vec<Item>,
     /// Thinking was written behind a hidden exchange.
@@ -137,7 +146,7 @@ impl Exchange {
             }
         }
         if absent.is_empty() {
-            return self.answer(round);
+            return self.answer(&round);
         }
         self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
         self.pending = Some(round);
@@ -153,7 +162,7 @@ impl Exchange {
                 None => self.redeemed.push((handle, Some(original))),
             }
         }
-        Some(self.answer(round))
+        Some(self.answer(&round))
     }
 
     /// What the ledger is to keep of this answer.
@@ -169,7 +178,6 @@ impl Exchange {
         self.report.cache_write += usage.cache_write;
     }
 
-    #[expect(clippy::type_complexity, reason = "two failures that are told apart once")]
     fn resolve(&self, call: &Call) -> Result<(Arguments, Result<Handle, Unresolved>), ccr::BadArguments> {
         let arguments = Arguments::parse(&call.arguments)?;
         let known: Vec<Handle> = self
@@ -191,7 +199,7 @@ impl Exchange {
         })
     }
 
-    fn answer(&mut self, round: Round) -> Next {
+    fn answer(&mut self, round: &Round) -> Next {
         let mut budget = self.parts.answer_budget;
         let mut left = round.ours().count();
         let mut answers = Vec::with_capacity(left);
@@ -207,7 +215,7 @@ impl Exchange {
             left -= 1;
             answers.push(Answer { id: call.id.clone(), text, is_error });
         }
-        if round.calls_client() { self.mix(&round, &answers) } else { self.hide(&round, &answers) }
+        if round.calls_client() { self.mix(round, &answers) } else { self.hide(round, &answers) }
     }
 
     fn answer_call(&mut self, call: &Call, budget: usize) -> (String, bool) {
@@ -229,7 +237,12 @@ impl Exchange {
             self.report.unknown += 1;
             return (missing(handle), true);
         };
-        let asked = (handle, arguments.query().map(str::to_owned), arguments.range(), arguments.unit());
+        let asked = Asked {
+            handle,
+            query: arguments.query().map(str::to_owned),
+            range: arguments.range(),
+            unit: arguments.unit(),
+        };
         if self.answered.contains(&asked) {
             return (REPEATED.to_owned(), false);
         }

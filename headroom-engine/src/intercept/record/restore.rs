@@ -88,6 +88,9 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
             true
         } else {
             // The client has put several texts into one.
+            if !prefix.left() {
+                return None;
+            }
             let text = item.object()?.get("text")?;
             let inner = text.inner()?;
             let end = prefix.consume(inner)?;
