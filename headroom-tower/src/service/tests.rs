@@ -347,17 +347,37 @@ async fn a_store_gives_to_its_scope_what_the_request_no_longer_holds() {
 
 #[tokio::test]
 async fn the_next_turn_holds_what_the_model_fetched() {
-    let answers = [ask(false, "r1", "20-25"), say(false, "first answer"), say(false, "second answer")];
-    let probe = Probe::new(answers.map(Ok));
+    // Without a durable ledger, only where nothing is bound to it.
+    for (model, restored) in [("claude-opus-5", 1), ("claude-opus-5-5", 0)] {
+        let first = bulk(false).replace("claude-opus-5-5", model);
+        let answers = [ask(false, "r1", "20-25"), say(false, "first answer"), say(false, "second answer")];
+        let probe = Probe::new(answers.map(Ok));
+        let mut service = eliding().layer(probe.clone());
+        send(&mut service, post(Script::text(&[first.clone().leak()]))).await.unwrap();
+        let mut next: serde_json::Value = serde_json::from_str(&first).unwrap();
+        next["messages"].as_array_mut().unwrap().extend([
+            serde_json::json!({"role": "assistant", "content": [{"type": "text", "text": "first answer"}]}),
+            serde_json::json!({"role": "user", "content": "and then?"}),
+        ]);
+        let response = send(&mut service, post(Script::text(&[next.to_string().leak()]))).await.unwrap();
+        let report = response.extensions().get::<Report>().unwrap();
+        assert_eq!(
+            (report.memory().recorded, report.rewrite().unwrap().restored),
+            (restored, restored as u32)
+        );
+        assert_eq!(std::str::from_utf8(&probe.bodies()[2]).unwrap().contains("row 20 of"), restored == 1);
+    }
+}
+
+#[tokio::test]
+async fn counting_sees_the_bytes_that_are_sent() {
+    let probe = answered();
     let mut service = eliding().layer(probe.clone());
     send(&mut service, post(Script::text(&[bulk(false).leak()]))).await.unwrap();
-    let mut next: serde_json::Value = serde_json::from_str(&bulk(false)).unwrap();
-    next["messages"].as_array_mut().unwrap().extend([
-        serde_json::json!({"role": "assistant", "content": [{"type": "text", "text": "first answer"}]}),
-        serde_json::json!({"role": "user", "content": "and then?"}),
-    ]);
-    let response = send(&mut service, post(Script::text(&[next.to_string().leak()]))).await.unwrap();
+    let mut count = post(Script::text(&[bulk(false).leak()]));
+    *count.uri_mut() = http::Uri::from_static("/v1/messages/count_tokens");
+    let response = send(&mut eliding().layer(probe.clone()), count).await.unwrap();
     let report = response.extensions().get::<Report>().unwrap();
-    assert_eq!((report.memory().recorded, report.rewrite().unwrap().restored), (1, 1));
-    assert!(std::str::from_utf8(&probe.bodies()[2]).unwrap().contains("row 20 of"));
+    assert_eq!((report.memory().stored, report.retrieval().is_none()), (0, true));
+    assert_eq!(probe.bodies()[0], probe.bodies()[1]);
 }
