@@ -121,6 +121,8 @@ fn maps_matrices_and_lines_are_tables_too() {
     assert!(text(&matrix, "", false).starts_with("$matrix ,@0+3,=c\n0\n1\n"));
     let lines: Vec<String> = (0..30).map(|n| format!(r#"{{"id": {n}, "v": "x{n}"}}"#)).collect();
     assert!(text(&lines.join("\n"), "", false).starts_with("$lines id,v\n0,x0\n"));
+    round_trip(&rows(9, |_| r#"{"a":1}"#.to_owned()));
+    round_trip(&rows(9, |_| "[[1,2],[1,2]]".to_owned()));
     let inner = format!("{{\"total\":30,\"map\":{map}}}");
     assert!(text(&inner, "", false).starts_with(r#"{"total":30,"map":{"$map":["name,age","user_0,n0,0","#));
 }
@@ -143,10 +145,23 @@ fn deep_nesting_and_odd_roots_are_harmless() {
         let object = format!("{}1{}", "{ \"a\" : ".repeat(depth), "} ".repeat(depth));
         round_trip(&object);
     }
-    for bad in ["", "[", "nothing", "{\"a\":1}x", "[1] [2]", "\u{feff}[1]", "1"] {
+    for bad in ["", "[", "nothing", "{\"a\":1}x", "[1] [2]", "\u{feff} 1", "1"] {
         assert!(reduce(bad, "", true).is_none() && !SmartCrusher.recognises(bad), "{bad}");
     }
     assert!(reduce("[1,2,3]", "", true).is_none(), "nothing to gain");
+}
+
+#[test]
+fn what_is_not_json_stays_between_what_is() {
+    let line = |n: usize| format!(r#"{{"id":{n},"event":"tick","note":"nothing {n} to see"}}"#);
+    let lines: Vec<String> =
+        (0..200).map(|n| if n == 120 { "{broken [~items 3]".to_owned() } else { line(n) }).collect();
+    let source = lines.join("\n");
+    assert!(text(&source, "", false).contains("\n119,nothing 119 to see\n{broken [~~items 3]\n$lines id,"));
+    let shortened = text(&source, "", true);
+    assert!(shortened.contains("[~lines") && shortened.contains("\n{broken [~~items 3]\n"), "{shortened}");
+    let banner = format!("Found 300 rows:\n{}", plain(300));
+    assert!(text(&banner, "", true).starts_with("Found 300 rows:\n$table id,"));
 }
 
 #[test]
