@@ -1,9 +1,9 @@
 //! SmartCrusher: JSON, written so that it costs few tokens and comes back token by token.
 //!
-//! A source is parsed once into an [offset tape](tape); nothing is interpreted, so number literals,
+//! A source is parsed once into an offset tape; nothing is interpreted, so number literals,
 //! duplicate keys and unpaired surrogates come back as they were. What stays JSON loses its white
 //! space. Like objects become tables, and a long value that occurs again is named where it stands
-//! first and referred to afterwards. On top of that [selection](select) leaves items out behind
+//! first and referred to afterwards. On top of that selection leaves items out behind
 //! markers: of a list what says nothing new, of a single object runs of links and opaque strings.
 //!
 //! # Grammar
@@ -71,6 +71,17 @@ use self::{
 use crate::reduce::{Context, Op, Reducer, Reduction, Segment, Verbatim};
 
 /// JSON: documents and lines of documents.
+///
+/// ```
+/// use headroom_engine::{compress::SmartCrusher, rank::Query, reduce::{Context, Reducer, render}};
+/// # use headroom_engine::{ccr::HandleKey, tokens::O200k};
+/// let source = r#"[{"id": 1, "ok": true}, {"id": 2, "ok": true}, {"id": 4, "ok": true}]"#;
+/// let query = Query::default();
+/// let context = Context { query: &query, tool: "", is_error: false, counter: &O200k };
+/// let reduction = SmartCrusher.exact(source, &context).expect("it gets shorter");
+/// let text = render(source, &reduction, SmartCrusher.kind(), &HandleKey::default()).text;
+/// assert_eq!(text, "$table id,ok=true\n1\n2\n4");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmartCrusher;
 
