@@ -75,12 +75,13 @@ use crate::reduce::{Context, Op, Reducer, Reduction, Segment, Verbatim};
 /// ```
 /// use headroom_engine::{compress::SmartCrusher, rank::Query, reduce::{Context, Reducer, render}};
 /// # use headroom_engine::{ccr::HandleKey, tokens::O200k};
-/// let source = r#"[{"id": 1, "ok": true}, {"id": 2, "ok": true}, {"id": 4, "ok": true}]"#;
+/// let row = |n| format!(r#"{{"id": {n}, "name": "user {n}", "ok": true}}"#);
+/// let source = format!("[{}, {}, {}, {}, {}]", row(1), row(2), row(4), row(8), row(9));
 /// let query = Query::default();
 /// let context = Context { query: &query, tool: "", is_error: false, counter: &O200k };
-/// let reduction = SmartCrusher.exact(source, &context).expect("it gets shorter");
-/// let text = render(source, &reduction, SmartCrusher.kind(), &HandleKey::default()).text;
-/// assert_eq!(text, "$table id,ok=true\n1\n2\n4");
+/// let reduction = SmartCrusher.exact(&source, &context).expect("it gets shorter");
+/// let text = render(&source, &reduction, SmartCrusher.kind(), &HandleKey::default()).text;
+/// assert_eq!(text, "$table id,name,ok=true\n1,user 1\n2,user 2\n4,user 4\n8,user 8\n9,user 9");
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmartCrusher;
