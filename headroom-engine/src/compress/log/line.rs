@@ -388,7 +388,9 @@ impl<'l> Scan<'l> {
         if words::is_code(text, self.line.get(end).copied()) {
             self.codes = mix(self.codes, hash_bytes(text));
         }
-        if before < 4 && !self.marks.has(Marks::TIMED) && words::is_time(self.line, at, end) {
+        // A field of a table is followed by its separator.
+        let field = matches!(self.line.get(end), Some(b',' | b';' | b'\t'));
+        if before < 4 && at < 80 && !field && !self.marks.has(Marks::TIMED) && words::is_time(text, at == 0) {
             self.marks.add(Marks::TIMED);
         }
     }

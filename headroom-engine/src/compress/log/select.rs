@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    blocks::{continuations, thin, tracebacks},
+    blocks::{continuations, kept, tracebacks},
     line::{Line, Log, Marks, mix},
     template::{ByHash, Count, count},
 };
@@ -156,7 +156,7 @@ impl<'l, 'a> Selection<'l, 'a> {
     /// Keeps line `at` and what continues it, thinned; returns where that ends.
     fn unit(&mut self, at: usize) -> usize {
         let end = self.ends[at + 1] as usize;
-        for line in thin(at..end.max(at + 1)) {
+        for line in kept(self.log, at..end.max(at + 1)) {
             self.keep[line] = true;
         }
         end.max(at + 1)
