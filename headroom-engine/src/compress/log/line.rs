@@ -37,6 +37,8 @@ impl Marks {
     pub(super) const PASSED: Self = Self(1 << 12);
     /// The title of what follows, as `____ test_x ____`.
     pub(super) const HEADING: Self = Self(1 << 13);
+    /// A word of trouble within a name: `DecodeError.cpp`, `error_handler`.
+    pub(super) const MENTION: Self = Self(1 << 14);
     /// A place in a file: `path:12:` or `path:12:5:`, or its like.
     pub(super) const PLACE: Self = Self(1 << 11);
 

@@ -219,6 +219,17 @@ impl<'l, 'a> Selection<'l, 'a> {
         if rare.len() * 4 <= self.log.len() {
             self.within(&rare, self.total / 24);
         }
+        // Lines that only mention trouble, in a name, where that is rare.
+        let mentions: Vec<usize> = (0..self.log.len())
+            .filter(|at| {
+                let line = self.log.line(*at);
+                let few = self.literals.get(&key(line)).is_some_and(|count| count.count <= 2);
+                few && line.marks.has(Marks::MENTION) && !line.marks.has(Marks::PASSED) && !self.traced[*at]
+            })
+            .collect();
+        if mentions.len() * 20 <= self.log.len() {
+            self.within(&mentions, self.total / 50);
+        }
     }
 
     /// Keeps lines, in order, until they cost more than `budget`; returns which.

@@ -88,6 +88,7 @@ pub(super) fn word(line: &[u8], at: usize, end: usize, after: Before) -> Word {
                 Marks::ERROR
             }
         }
+        Sense::Trouble if !denied && is_part(left, right, next) => Marks::MENTION,
         Sense::Warning if !denied && !is_part(left, right, next) => {
             if is_level(text[0], left, right) {
                 Marks::WARN.and(Marks::LEVELLED)
@@ -169,17 +170,17 @@ fn camel(text: &[u8], right: Option<u8>, next: Option<u8>) -> Word {
     // Only where the name ends: `x.errors.IOError.new` is code.
     let goes_on = matches!(right, Some(b'_' | b'/' | b'\\'))
         || right == Some(b'.') && next.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    if goes_on {
-        return Word::Plain;
-    }
+    let trouble = if goes_on { Marks::MENTION } else { Marks::ERROR };
     match text.last() {
-        Some(b'r') if text.ends_with(b"Error") => Word::Marked(Marks::ERROR),
-        Some(b'n') if text.ends_with(b"Exception") => Word::Marked(Marks::ERROR),
-        Some(b'e') if text.ends_with(b"Failure") => Word::Marked(Marks::ERROR),
-        Some(b't') if text.ends_with(b"Fault") => Word::Marked(Marks::ERROR),
-        Some(b'd') if text.ends_with(b"Failed") || text.ends_with(b"Killed") => Word::Marked(Marks::ERROR),
-        Some(b'f') if text.ends_with(b"BackOff") => Word::Marked(Marks::ERROR),
-        Some(b'g') if text.ends_with(b"Warning") => Word::Marked(Marks::WARN.and(Marks::LEVELLED)),
+        Some(b'r') if text.ends_with(b"Error") => Word::Marked(trouble),
+        Some(b'n') if text.ends_with(b"Exception") => Word::Marked(trouble),
+        Some(b'e') if text.ends_with(b"Failure") => Word::Marked(trouble),
+        Some(b't') if text.ends_with(b"Fault") => Word::Marked(trouble),
+        Some(b'd') if text.ends_with(b"Failed") || text.ends_with(b"Killed") => Word::Marked(trouble),
+        Some(b'f') if text.ends_with(b"BackOff") => Word::Marked(trouble),
+        Some(b'g') if text.ends_with(b"Warning") && !goes_on => {
+            Word::Marked(Marks::WARN.and(Marks::LEVELLED))
+        }
         _ => Word::Plain,
     }
 }
