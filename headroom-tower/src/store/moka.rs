@@ -105,14 +105,13 @@ impl OriginalStore for MemoryStore {
 #[async_trait]
 impl LedgerStore for MemoryStore {
     async fn get_many(&self, scope: Scope, keys: &[LedgerKey]) -> Result<Vec<Record>, StoreError> {
-        let record =
-            |key: &LedgerKey| self.records.get(&(scope, *key)).map(|value| Record { key: *key, value });
+        let record = |key: &LedgerKey| self.records.get(&(scope, *key)).map(|value| Record::new(*key, value));
         Ok(keys.iter().filter_map(record).collect())
     }
 
     async fn put_many(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError> {
-        for Record { key, value } in records {
-            self.records.insert((scope, key), own(&value));
+        for record in records {
+            self.records.insert((scope, record.key), own(&record.value));
         }
         Ok(())
     }
@@ -156,7 +155,7 @@ mod tests {
         assert_eq!(store.touch_many(one, &[handle("a"), handle("x")]).await.unwrap(), [handle("x")]);
         assert_eq!(store.touch_many(two, &[handle("a")]).await.unwrap(), [handle("a")]);
 
-        let record = Record { key: LedgerKey::from_bytes([7; 32]), value: "r".into() };
+        let record = Record::new(LedgerKey::from_bytes([7; 32]), "r".into());
         LedgerStore::put_many(&store, one, vec![record.clone()]).await.unwrap();
         assert_eq!(store.get_many(one, &[record.key]).await.unwrap()[0].value, "r");
         assert!(store.get_many(two, &[record.key]).await.unwrap().is_empty());
