@@ -167,7 +167,9 @@ where
 
     fn tail(&mut self, live: Live<R>, frame: Option<Result<Frame<Bytes>, BoxError>>) {
         match frame.map(|frame| frame.map(Frame::into_data)) {
-            Some(Ok(Ok(data))) => self.out.push_back(data),
+            // In the first round, as it came. Behind a later one there is nothing for the client.
+            Some(Ok(Ok(data))) if !self.follow_up => self.out.push_back(data),
+            Some(Ok(Ok(_))) => {}
             Some(Ok(Err(frame))) => self.end.trailers = frame.into_trailers().ok(),
             Some(Err(error)) if !self.follow_up => return self.end.error = Some(error),
             Some(Err(_)) | None => return,

@@ -254,9 +254,13 @@ async fn stream_rounds_are_spliced() {
     ]);
     let report = report();
     let body = drive_stream(&probe, Script::text(&["a\n\n", "call\n\n", "stop\n\n"]), &report).await;
-    assert_eq!(read(body).await, ("a\n\nb\n\nc\n\nstop\n\n:\n\n".into(), true, None));
+    assert_eq!(read(body).await, ("a\n\nb\n\nc\n\nstop\n\n".into(), true, None));
     assert_eq!(probe.bodies(), ["round 1 with original true", "round 2 with original true"]);
     assert_eq!(report.retrieval().unwrap().rounds, 2);
+
+    let first = Script::text(&["a\n\n", "stop\n\n", ": behind it\n\n"]);
+    let body = drive_stream(&Probe::new([]), first, &self::report()).await;
+    assert_eq!(read(body).await.0, "a\n\nstop\n\n: behind it\n\n");
 }
 
 #[tokio::test]
