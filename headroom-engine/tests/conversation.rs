@@ -1,5 +1,7 @@
 //! A conversation through the engine: what the upstream sees of the next turn begins with what it saw.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
+
 use bytes::Bytes;
 use headroom_engine::{Dialect, Engine, Policy, Record, RequestContext, Rewrite, Route, intercept::Step};
 use serde_json::{Value, json};
