@@ -381,3 +381,30 @@ async fn counting_sees_the_bytes_that_are_sent() {
     assert_eq!((report.memory().stored, report.retrieval().is_none()), (0, true));
     assert_eq!(probe.bodies()[0], probe.bodies()[1]);
 }
+
+#[tokio::test]
+async fn admission_outside_never_waits_for_itself() {
+    // The permit is held until a JSON answer is whole, so rounds of the two do not mix.
+    let rounds = (0..2).flat_map(|_| [ask(false, "r1", "20-25"), say(false, "done")]);
+    let probe = Probe::new(rounds.map(Ok));
+    let service = tower::limit::ConcurrencyLimitLayer::new(1).layer(eliding().layer(probe));
+    let (mut one, mut two) = (service.clone(), service);
+    let request = || post(Script::text(&[bulk(false).leak()]));
+    let one = async { read(send(&mut one, request()).await.unwrap().into_body()).await };
+    let two = async { read(send(&mut two, request()).await.unwrap().into_body()).await };
+    let (one, two) = tokio::join!(one, two);
+    assert!(one.0.contains("done") && two.0.contains("done"));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_passes_and_is_counted() {
+    let mut coded = json(Script::text(&["not to be read"]));
+    coded.headers_mut().insert("content-encoding", "br".parse().unwrap());
+    let before = coded.headers().clone();
+    let request = post(Script::text(&[bulk(false).leak()]));
+    let response = send(&mut eliding().layer(Probe::new([Ok(coded)])), request).await.unwrap();
+    let why = response.extensions().get::<Report>().unwrap().unintercepted();
+    assert_eq!(why, Some(crate::Unintercepted::Encoded));
+    assert_eq!(response.headers(), &before);
+    assert_eq!(read(response.into_body()).await.0, "not to be read");
+}
