@@ -237,7 +237,7 @@ impl Scanned {
         let (treatment, _) = plan::decide(text, &self.conversation, policy, self.context.route);
         let epoch = self.engine.epoch(policy);
         let unseen = |candidate: &&Candidate| {
-            candidate.text.range.len() > SMALL
+            candidate.text.longer_than(SMALL, text)
                 && !self.engine.0.memo.contains(&self.memo_key(candidate, treatment, policy, &epoch))
         };
         self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
@@ -339,7 +339,7 @@ impl Scanned {
         epoch: &[u8; 32],
     ) -> Arc<Outcome> {
         let kept = |reason| Arc::new(Outcome::kept(None, reason));
-        if candidate.text.range.len() <= SMALL {
+        if !candidate.text.longer_than(SMALL, body) {
             return kept(Reason::Small);
         }
         if ccr::is_retrieval_name(&candidate.tool, policy.retrieval_tool()) {
@@ -397,8 +397,12 @@ impl Scanned {
         let gate = Gate { counter: &*inner.counter, key: &inner.key };
         let tokens_in = inner.counter.count(&source);
         let mut refused = Reason::NothingToGain;
-        let mut pass = |reduction| match gate.pass(&source, Some(tokens_in), kind, &reduction) {
-            Ok(accepted) => Some(accepted),
+        let mut pass = |reduction, may_hide| match gate.pass(&source, Some(tokens_in), kind, &reduction) {
+            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => Some(accepted),
+            Ok(_) => {
+                refused = Reason::Undecodable;
+                None
+            }
             Err(refusal) => {
                 refused = match refusal {
                     Refusal::NotSmaller => Reason::NotSmaller,
@@ -407,14 +411,14 @@ impl Scanned {
                 None
             }
         };
-        let exact = reducer.exact(&source, &context).and_then(&mut pass);
+        let exact = reducer.exact(&source, &context).and_then(|reduction| pass(reduction, false));
         let tokens_exact = exact.as_ref().map_or(tokens_in, |accepted| accepted.tokens_out);
         let may_elide = treatment.retrievable().is_some()
             && policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
             && tokens_exact > policy.hidden_limit()
             && !(candidate.is_error && tokens_in <= policy.error_limit());
         let elided = may_elide
-            .then(|| reducer.elide(&source, &context).and_then(&mut pass))
+            .then(|| reducer.elide(&source, &context).and_then(|reduction| pass(reduction, true)))
             .flatten()
             .filter(|accepted| accepted.tokens_out + policy.hidden_limit() <= tokens_exact);
         let (accepted, reason) = match (elided, exact) {
@@ -470,7 +474,6 @@ impl Scanned {
             request,
             messages_end,
             tool: policy.retrieval_tool().to_owned(),
-            client_tools: self.conversation.tools.as_ref().is_some_and(|tools| !tools.items.is_empty()),
             max_rounds: policy.round_limit(),
             recall: self.recall,
             originals: Arc::new(originals),

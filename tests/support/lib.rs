@@ -5,6 +5,9 @@
 //! [`fixtures`] are conversations of agents, and [`client`] is the part of a client that keeps one
 //! going: it reads answers, streamed or whole, and writes the next request.
 //!
+//! [`json`] and [`places`] read bodies independently of the engine, [`generate`] makes conversations
+//! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them.
+//!
 //! Everything here is for tests: a mistake of the caller panics.
 #![forbid(unsafe_code)]
 #![allow(
@@ -15,7 +18,11 @@
 )]
 
 pub mod client;
+pub mod clients;
 pub mod fixtures;
+pub mod generate;
+pub mod json;
+pub mod places;
 pub mod provider;
 
 /// The wire formats that the double speaks.

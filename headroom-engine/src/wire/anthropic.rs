@@ -113,19 +113,23 @@ fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
 fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
     let mut messages = Vec::new();
     let span = scanner.array(|scanner| {
-        let (mut role, mut content) = (None, None);
-        let span = scanner.object(|scanner, key| match key {
-            "role" => {
-                let found = scanner.string_or_skip()?;
-                let name = found.and_then(|found| found.decode(scanner.body()));
-                once(&mut role, scanner, Role::parse(name.as_deref()))
+        let (mut role, mut content, mut ambiguous) = (None, None, false);
+        let span = scanner.object(|scanner, key| {
+            match key {
+                "role" => {
+                    let found = scanner.string_or_skip()?;
+                    let name = found.and_then(|found| found.decode(scanner.body()));
+                    ambiguous |= role.replace(Role::parse(name.as_deref())).is_some();
+                }
+                "content" => ambiguous |= content.replace(read_content(scanner)?).is_some(),
+                _ => scanner.skip().map(|_| ())?,
             }
-            "content" => {
-                let found = read_content(scanner)?;
-                once(&mut content, scanner, found)
-            }
-            _ => scanner.skip().map(drop),
+            Ok(())
         })?;
+        if ambiguous {
+            messages.push(Message::opaque(span));
+            return Ok(());
+        }
         messages.push(Message {
             span,
             role: role.unwrap_or(Role::Other),

@@ -99,6 +99,15 @@ pub(crate) struct Message {
     pub(crate) blocks: Vec<Block>,
 }
 
+impl Message {
+    /// A message that gives a field twice, so that readers may disagree about it: nobody looks
+    /// inside.
+    fn opaque(span: Range<usize>) -> Self {
+        let blocks = vec![Block { span: span.clone(), kind: BlockKind::Other }];
+        Self { span, role: Role::Other, blocks }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) span: Range<usize>,

@@ -92,26 +92,24 @@ fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::R
 
 fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
     let (mut role, mut content, mut calls, mut call) = (None, None, None, None);
-    let span = scanner.object(|scanner, key| match key {
-        "role" => {
-            let found = scanner.string_or_skip()?;
-            let name = found.and_then(|found| found.decode(scanner.body()));
-            once(&mut role, scanner, Role::parse(name.as_deref()))
+    let mut ambiguous = false;
+    let span = scanner.object(|scanner, key| {
+        match key {
+            "role" => {
+                let found = scanner.string_or_skip()?;
+                let name = found.and_then(|found| found.decode(scanner.body()));
+                ambiguous |= role.replace(Role::parse(name.as_deref())).is_some();
+            }
+            "content" => ambiguous |= content.replace(read_content(scanner)?).is_some(),
+            "tool_calls" => ambiguous |= calls.replace(read_calls(scanner)?).is_some(),
+            "tool_call_id" => ambiguous |= call.replace(scanner.string_or_skip()?).is_some(),
+            _ => scanner.skip().map(|_| ())?,
         }
-        "content" => {
-            let found = read_content(scanner)?;
-            once(&mut content, scanner, found)
-        }
-        "tool_calls" => {
-            let found = read_calls(scanner)?;
-            once(&mut calls, scanner, found)
-        }
-        "tool_call_id" => {
-            let found = scanner.string_or_skip()?;
-            once(&mut call, scanner, found)
-        }
-        _ => scanner.skip().map(drop),
+        Ok(())
     })?;
+    if ambiguous {
+        return Ok(Message::opaque(span));
+    }
     let role = role.unwrap_or(Role::Other);
     let mut blocks: Vec<Block> = content.unwrap_or_default();
     if role == Role::Tool {

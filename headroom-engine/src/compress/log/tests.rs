@@ -343,6 +343,8 @@ fn other_kinds_are_not_taken() {
         "def main():\n    raise ValueError('failed')\n\nclass Error(Exception):\n    pass\n",
         "It was a bright day. The error was found at once, and nobody\nfailed to see it. A warning had been given.\n",
         "<html><body>12:00 error</body></html>\n",
+        "-rw-r--r-- 1 user user 84 May  2 12:03 error.txt\n-rw-r--r-- 1 user user 84 May  2 12:04 b.txt\n",
+        "time,level,value\n2024-01-01T00:00:00,INFO,1\n2024-01-01T00:00:01,ERROR,2\n",
         "",
     ] {
         assert!(!LogCompressor.recognises(other), "{other}");

@@ -115,9 +115,7 @@ impl Reader<'_, '_> {
                     self.json(odd, 0)?;
                 }
             } else {
-                cells.clear();
-                cell::split(line, &mut cells)?;
-                table.row(self, of_cells(&cells))?;
+                table.cells(self, line, &mut cells)?;
             }
         }
         table.close(self);
@@ -218,9 +216,7 @@ impl Reader<'_, '_> {
             }
             match tape.kind(row) {
                 Kind::String => {
-                    cells.clear();
-                    cell::split(tape.inner(row), &mut cells)?;
-                    table.row(self, of_cells(&cells))?;
+                    table.cells(self, tape.inner(row), &mut cells)?;
                 }
                 Kind::Array => {
                     let missing = |id| tape.kind(id) == Kind::String && tape.inner(id) == MISSING;
@@ -339,6 +335,22 @@ impl<'h> Rows<'h> {
         reader.hidden(marker);
     }
 
+    /// Writes a row from a line of cells.
+    fn cells<'c>(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        line: &'c str,
+        cells: &mut Vec<Cell<'c>>,
+    ) -> Result<(), DecodeError> {
+        let own = |heading: &Heading<'_>| matches!(heading.rule, Rule::Each { .. } | Rule::Default(_));
+        let cellless = self.shape != Shape::Map && !self.headings.iter().any(own);
+        cells.clear();
+        if !(cellless && line.is_empty()) {
+            cell::split(line, cells)?;
+        }
+        self.row(reader, cells.iter().map(|cell| (*cell != Cell::Empty).then_some(Value::Cell(*cell))))
+    }
+
     /// Writes a row from the values that it has of its own, `None` for an empty cell.
     fn row<'c>(
         &mut self,
@@ -443,9 +455,4 @@ impl Reader<'_, '_> {
             },
         }
     }
-}
-
-/// The values of a line; an empty line is no cell where the row has none.
-fn of_cells<'c>(cells: &[Cell<'c>]) -> impl Iterator<Item = Option<Value<'c>>> {
-    cells.iter().map(|cell| (*cell != Cell::Empty).then_some(Value::Cell(*cell)))
 }
