@@ -32,14 +32,13 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     // This is all it takes: a client that speaks HTTP, and the layer around it.
     let https =
         HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().enable_http2();
-    let client = Client::builder(TokioExecutor::new()).build(https.build());
+    let https = https.build();
+    let client = Client::builder(TokioExecutor::new()).build(https.clone());
     let mut smaller =
         ServiceBuilder::new().layer(HeadroomLayer::new()).map_request(play::stamp).service(client);
 
     // The same client without the layer, to compare with.
-    let https =
-        HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().enable_http2();
-    let mut direct = Client::builder(TokioExecutor::new()).build(https.build());
+    let mut direct = Client::builder(TokioExecutor::new()).build(https);
 
     // Who answers. The double's model asks for what was left out in its third turn.
     let conversations = args.conversations();

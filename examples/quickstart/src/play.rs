@@ -55,7 +55,7 @@ where
     let (model, mut dialogue) = open(conversation, target);
     let mut tally = Tally::default();
     while let Some(body) = dialogue.request() {
-        screen.turn(dialogue.turn(), conversation.turns().len());
+        screen.turn(conversation, dialogue.turn())?;
         let stamp = Stamp { came: Instant::now(), went: Arc::default() };
         let mut request = post(&format!("{}{}", target.base, dialect.path()), body);
         sign(&mut request, dialect, target)?;

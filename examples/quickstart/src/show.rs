@@ -52,21 +52,26 @@ impl Screen {
         }
     }
 
-    /// The progress line.
-    pub(crate) fn turn(&mut self, turn: usize, of: usize) {
-        if self.loud || !self.terminal {
-            return;
-        }
-        let filled = 24 * (turn + 1) / of.max(1);
+    /// What the client says in this turn, or how far the conversation is.
+    pub(crate) fn turn(&mut self, conversation: &Conversation, turn: usize) -> io::Result<()> {
         let mut out = anstream::stdout();
-        let _ = write!(
-            out,
-            "\r\x1b[30G{GREEN}{}{GREEN:#}{DIM}{}{DIM:#} {}/{of}\x1b[K",
-            "━".repeat(filled),
-            "━".repeat(24 - filled),
-            turn + 1
-        );
-        let _ = out.flush();
+        let turns = conversation.turns();
+        if self.loud {
+            let (words, results) = (turns[turn].words(), turns[turn].result_bytes());
+            if !words.is_empty() {
+                let first = words.lines().next().unwrap_or_default();
+                writeln!(out, "{CYAN}> {}{CYAN:#}\n", first.chars().take(100).collect::<String>())?;
+            }
+            if results > 0 {
+                writeln!(out, "{CYAN}< {results} bytes{CYAN:#}\n")?;
+            }
+        } else if self.terminal {
+            let (filled, of) = (24 * (turn + 1) / turns.len(), turns.len());
+            let (done, rest) = ("━".repeat(filled), "━".repeat(24 - filled));
+            write!(out, "\r\x1b[30G{GREEN}{done}{GREEN:#}{DIM}{rest}{DIM:#} {}/{of}\x1b[K", turn + 1)?;
+            out.flush()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn say(&mut self, said: &Said) -> io::Result<()> {
@@ -112,9 +117,9 @@ impl Screen {
         }
         writeln!(
             out,
-            "\n{BOLD}{:<24}{:>9}{:>13}{:>11}{:>8}{:>11}{:>11}{:>8}{:>8}{:>8}{:>7}{:>10}{BOLD:#}",
+            "\n{BOLD}{:<24}{:>5}{:>9}{:>9}{:>7}{:>10}{:>9}{:>7}{:>8}{:>8}{:>7}{:>10}{BOLD:#}",
             "conversation",
-            "requests",
+            "sent",
             "tokens",
             "after",
             "saved",
@@ -137,9 +142,9 @@ impl Screen {
         line(&mut out, "all", before.as_ref(), &after, BOLD)?;
         writeln!(
             out,
-            "\n{DIM}tokens: all prompts, counted by who answers. cost: US dollars with the prompt cache, output and\n\
-             retrievals included. exact, elided: how the tokens were saved. asked: originals the model asked for.\n\
-             added: median time from a request's coming to its going out.{DIM:#}"
+            "\n{DIM}sent: requests of the client. tokens: of all prompts, as the provider counts them, follow-ups included.\n\
+             cost: US dollars with the prompt cache, output included. exact, elided: how the tokens were saved.\n\
+             asked: originals that the model asked for. added: median time from a request's coming to its going out.{DIM:#}"
         )
     }
 
@@ -182,15 +187,20 @@ fn line(
         .map_or_else(|| "-".to_owned(), |added| format!("{:.2} ms", added.as_secs_f64() * 1e3));
     writeln!(
         out,
-        "{style}{name:<24}{:>9}{tokens:>13}{:>11}{:>8}{cost:>11}{:>11}{cost_saved:>8}{:>8}{:>8}{:>7}{added:>10}{style:#}",
+        "{style}{name:<24}{:>5}{:>9}{:>9}{:>7}{cost:>10}{:>9}{cost_saved:>7}{:>8}{:>8}{:>7}{added:>10}{style:#}",
         after.requests,
-        after.tokens,
+        thousands(tokens),
+        thousands(after.tokens),
         percent(tokens as f64 - after.tokens as f64, tokens as f64),
         format!("${:.4}", after.cost),
         percent(after.exact as f64, saved as f64),
         percent(after.elided as f64, saved as f64),
         after.retrievals,
     )
+}
+
+fn thousands(tokens: u64) -> String {
+    format!("{:.1}k", tokens as f64 / 1e3)
 }
 
 fn percent(part: f64, whole: f64) -> String {
