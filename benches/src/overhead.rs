@@ -138,7 +138,7 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
         transport: name,
         turn: "first",
         new_kb: body.len() as f64 / 1024.0,
-        engine: self::engine(&[first.clone()], true),
+        engine: self::engine(std::slice::from_ref(&first), true),
         ..row(differences, &direct, allocations, floor)
     });
 

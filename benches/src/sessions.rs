@@ -225,8 +225,7 @@ impl Replay {
                 totals.tool_listed = 1;
             }
 
-            let sides =
-                Sides { request: &request, read: &read, out: &out, read_out: &read_out, rewrite };
+            let sides = Sides { request: &request, read: &read, out: &out, read_out: &read_out, rewrite };
             self.laws(&sides, &mut totals);
             let asked = oracle(body, upto, probes, &sides, &mut totals);
             if !asked.is_empty() {
