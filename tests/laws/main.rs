@@ -3,7 +3,7 @@
 //! Everything is checked from outside: bodies are read by [`headroom_tests::json`], which shares
 //! nothing with the engine, and decoders are run here again, not by the engine's own gate.
 //!
-//! The laws of the ledger and of interception join as modules of their own.
+//! [`ledger`] is the prefix law for answers that were intercepted.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@ mod byte;
 mod fail_open;
 mod golden;
 mod harness;
+mod ledger;
 mod never_worse;
 mod prefix;
 mod redeem;
