@@ -1,6 +1,8 @@
 //! The double is itself under test: what it refuses, how it speaks, what it counts.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "provider/asker.rs"]
+mod asker;
 #[path = "provider/refusals.rs"]
 mod refusals;
 #[path = "provider/speech.rs"]

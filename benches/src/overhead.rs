@@ -3,7 +3,7 @@
 //! Both sides run in one process, in turns, on the same bytes: `service` around a service without
 //! sockets, `loopback` around a hyper client that talks to a hyper server on another thread. A *first*
 //! turn meets an empty memo; a *later* turn adds one block of about 4 KB to a conversation the layer
-//! has seen. `floor_us` is scanning and hashing alone. Allocations are counted by `stats_alloc`, which
+//! has seen. `floor_us` is scanning and hashing alone, `engine_us` the engine without the service. Allocations are counted by `stats_alloc`, which
 //! needs no unsafe code here.
 
 use std::{
@@ -12,11 +12,12 @@ use std::{
     hint::black_box,
     io::{self, Write},
     path::{Path, PathBuf},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use headroom_engine::{Dialect, Engine, RequestContext};
+use headroom_engine::{Dialect, Engine, Policy, RequestContext};
 use headroom_tower::HeadroomLayer;
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -62,6 +63,7 @@ struct Row {
     p99: f64,
     direct: f64,
     floor: f64,
+    engine: f64,
     allocations: i64,
 }
 
@@ -136,6 +138,7 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
         transport: name,
         turn: "first",
         new_kb: body.len() as f64 / 1024.0,
+        engine: self::engine(std::slice::from_ref(&first), true),
         ..row(differences, &direct, allocations, floor)
     });
 
@@ -144,13 +147,14 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
     let mut dice = Dice::new(kb as u64);
     let (mut differences, mut direct, mut allocations) = (Vec::new(), Vec::new(), Vec::new());
     let mut new = 0;
-    let mut last = first;
+    let mut turns = vec![first];
     for at in 0..samples {
         let block = generate::output(&mut dice, NEW);
         new += block.len();
         let Some(longer) = generate::extended(body, 100_000 + at, &block) else { continue };
-        last = Bytes::from(longer);
-        let pair = pair(transport, &layered, &last, at % 2 == 0).await;
+        let longer = Bytes::from(longer);
+        let pair = pair(transport, &layered, &longer, at % 2 == 0).await;
+        turns.push(longer);
         differences.push(pair.layered - pair.direct);
         direct.push(pair.direct);
         allocations.push(pair.allocations);
@@ -161,7 +165,8 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
         transport: name,
         turn: "later",
         new_kb,
-        ..row(differences, &direct, allocations, self::floor(&last))
+        engine: engine(&turns[..turns.len().min(102)], false),
+        ..row(differences, &direct, allocations, self::floor(&turns[turns.len() - 1]))
     });
     rows
 }
@@ -178,6 +183,8 @@ async fn pair<T: Transport>(transport: &T, layered: &T::Layered, body: &Bytes, d
     let mut pair = Pair { direct: 0.0, layered: 0.0, allocations: 0 };
     for direct in [direct_first, !direct_first] {
         let body = body.clone();
+        // A fresh time slice, so that other processes interrupt neither side sooner than the other.
+        thread::sleep(Duration::from_micros(200));
         let before = ALLOCATOR.stats().allocations as i64;
         let start = Instant::now();
         if direct {
@@ -207,6 +214,7 @@ fn row(mut differences: Vec<f64>, direct: &[f64], mut allocations: Vec<i64>, flo
         p99: quantile(&differences, 0.99),
         direct: quantile(&direct, 0.5),
         floor,
+        engine: 0.0,
         allocations: allocations.get(allocations.len() / 2).copied().unwrap_or(0),
     }
 }
@@ -222,6 +230,30 @@ fn floor(body: &Bytes) -> f64 {
             micros(start)
         })
         .collect();
+    times.sort_by(f64::total_cmp);
+    quantile(&times, 0.5)
+}
+
+/// The engine alone, scanning and rewriting: the median over `turns`, each of a new engine (`cold`) or,
+/// behind the first, of one that has seen the others.
+fn engine(turns: &[Bytes], cold: bool) -> f64 {
+    let context = RequestContext::new(Dialect::AnthropicMessages);
+    let mut engine = Engine::new();
+    let policy = Policy::default();
+    let mut times = Vec::new();
+    for at in 0..turns.len().max(if cold { 7 } else { 0 }) {
+        if cold {
+            engine = Engine::new();
+        }
+        let turn = turns[at.min(turns.len() - 1)].clone();
+        let start = Instant::now();
+        if let Ok(scanned) = engine.scan(turn, &context) {
+            black_box(scanned.rewrite(&policy, &[]));
+        }
+        if cold || at > 0 {
+            times.push(micros(start));
+        }
+    }
     times.sort_by(f64::total_cmp);
     quantile(&times, 0.5)
 }
@@ -319,6 +351,7 @@ fn print(rows: &[Row], stream: &Stream, not_ours: f64, out: &mut impl Write) -> 
         "p99 µs",
         "direct p50 µs",
         "floor µs",
+        "engine µs",
         "allowed p50 µs",
         "allocations",
     ]);
@@ -332,6 +365,7 @@ fn print(rows: &[Row], stream: &Stream, not_ours: f64, out: &mut impl Write) -> 
             format!("{:.0}", row.p99),
             format!("{:.0}", row.direct),
             format!("{:.0}", row.floor),
+            format!("{:.0}", row.engine),
             format!("{:.0}", 2.0 * row.floor + 60.0 * row.new_kb),
             row.allocations.to_string(),
         ]);
@@ -361,6 +395,7 @@ fn report(rows: &[Row], stream: &Stream, not_ours: f64) -> Value {
                 "p99_us": rounded(row.p99, 1),
                 "direct_p50_us": rounded(row.direct, 1),
                 "floor_us": rounded(row.floor, 1),
+                "engine_us": rounded(row.engine, 1),
                 "allocations": row.allocations,
             })
         })

@@ -6,7 +6,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use headroom_engine::{
@@ -82,18 +82,19 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         }
         let files = corpus::files(&dir)?;
         let progress = Progress::new();
-        let mut totals = Totals::default();
+        let mut run = Run {
+            recorded: &recorded,
+            kind,
+            runs: arguments.runs,
+            totals: Totals::default(),
+            notes: &mut notes,
+        };
         for (done, (path, text)) in files.iter().enumerate() {
             progress.show(kind, done, files.len());
             let name = path.strip_prefix(&arguments.corpus).unwrap_or(path);
-            let before = totals.clone();
-            file(&recorded, text, name, kind, probes.of(path), arguments.runs, &mut totals, &mut notes);
-            let (tokens_in, tokens_out) =
-                (totals.tokens_in - before.tokens_in, totals.tokens_out - before.tokens_out);
-            let exact = totals.tokens_exact - before.tokens_exact;
-            notes.push(format!("{}: {tokens_in} -> {exact} exact, {tokens_out} out", name.display()));
+            run.file(text, &name.to_string_lossy(), probes.of(path));
         }
-        kinds.push((kind, totals));
+        kinds.push((kind, run.totals));
     }
     if arguments.verbose {
         for note in notes {
@@ -108,93 +109,89 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     Ok(())
 }
 
-fn file(
-    recorded: &Recorded,
-    text: &str,
-    name: &Path,
-    kind: &str,
-    probes: &[Probe],
+/// What is measured of one kind.
+#[derive(Debug)]
+struct Run<'a> {
+    recorded: &'a Recorded,
+    kind: &'a str,
     runs: usize,
-    totals: &mut Totals,
-    notes: &mut Vec<String>,
-) {
-    let path = name.to_string_lossy();
-    let mut queries: Vec<&str> = Vec::new();
-    for probe in probes {
-        if !queries.contains(&probe.query.as_str()) {
-            queries.push(&probe.query);
-        }
-    }
-    if queries.is_empty() {
-        queries.push(NEUTRAL);
-    }
-    for (at, query) in queries.iter().enumerate() {
-        let exact = treat(&recorded.engine, text, &path, query, &Policy::exact());
-        let lossy =
-            treat(&recorded.engine, text, &path, query, &Policy::default().answer_tokens(ANSWER_TOKENS));
-        for treated in [&exact, &lossy] {
-            let audit = recorded.audit(text, &treated.output, &treated.hidden);
-            totals.undecodable += usize::from(audit.undecodable);
-            totals.unmarked += audit.unmarked;
-            totals.unredeemable += treated.unredeemable(text);
-            if audit != Audit::default() {
-                notes.push(format!("{path}: {audit:?}"));
-            }
-        }
-        if at == 0 {
-            totals.files += 1;
-            totals.tokens_in += O200k.count(text);
-            totals.tokens_exact += O200k.count(&exact.output);
-            totals.tokens_out += O200k.count(&lossy.output);
-            totals.touched += usize::from(lossy.output != text);
-            if let Some(times) =
-                specialists::times(&recorded.engine, text, &terms(&path, query), kind == "json", runs)
-            {
-                totals.reduce += times.reduce;
-                totals.gate += times.gate;
-                totals.yardstick += times.yardstick;
-            }
-        }
-        for probe in probes.iter().filter(|probe| probe.query == *query) {
-            judge(probe, text, &path, &exact, &lossy, totals, notes);
-        }
-    }
+    totals: Totals,
+    notes: &'a mut Vec<String>,
 }
 
-fn terms(path: &str, query: &str) -> Query {
-    Query::new([TOOL, path, query])
-}
-
-fn judge(
-    probe: &Probe,
-    text: &str,
-    path: &str,
-    exact: &Treated,
-    lossy: &Treated,
-    totals: &mut Totals,
-    notes: &mut Vec<String>,
-) {
-    let worst = |treated: &Treated| {
-        let ranges: Vec<_> = treated.redeemable(text).into_iter().map(|(_, range)| range).collect();
-        let fates = probe.must_keep.iter().map(|string| fate(string, text, &treated.output, &ranges));
-        fates.max().unwrap_or(Fate::Visible)
-    };
-    totals.probes += 1;
-    totals.exact_visible += usize::from(worst(exact) == Fate::Visible);
-    let fate = worst(lossy);
-    match fate {
-        Fate::Visible => totals.visible += 1,
-        Fate::Redeemable => totals.redeemable += 1,
-        Fate::Lost => totals.lost += 1,
+impl Run<'_> {
+    fn file(&mut self, text: &str, path: &str, probes: &[Probe]) {
+        let mut queries: Vec<&str> = Vec::new();
+        for probe in probes {
+            if !queries.contains(&probe.query.as_str()) {
+                queries.push(&probe.query);
+            }
+        }
+        if queries.is_empty() {
+            queries.push(NEUTRAL);
+        }
+        let retrievable = Policy::default().answer_tokens(ANSWER_TOKENS);
+        for (at, query) in queries.iter().enumerate() {
+            let exact = treat(&self.recorded.engine, text, path, query, &Policy::exact());
+            let lossy = treat(&self.recorded.engine, text, path, query, &retrievable);
+            for treated in [&exact, &lossy] {
+                let audit = self.recorded.audit(text, &treated.output, &treated.hidden);
+                self.totals.undecodable += usize::from(audit.undecodable);
+                self.totals.unmarked += audit.unmarked;
+                self.totals.unredeemable += treated.unredeemable(text);
+                if audit != Audit::default() {
+                    self.notes.push(format!("{path}: {audit:?}"));
+                }
+            }
+            if at == 0 {
+                self.count(text, path, query, &exact, &lossy);
+            }
+            for probe in probes.iter().filter(|probe| probe.query == *query) {
+                self.judge(probe, text, path, &exact, &lossy);
+            }
+        }
     }
-    let answered = fate == Fate::Visible || (fate == Fate::Redeemable && answerable(probe, text, lossy));
-    totals.answerable += usize::from(answered);
-    if fate != Fate::Visible {
-        let answer = if answered { "answerable" } else { "NOT ANSWERABLE" };
-        notes.push(format!(
-            "{path}: {fate:?}, {answer}: {} {:?} for {:?}",
-            probe.family, probe.must_keep, probe.query
-        ));
+
+    /// Tokens and times.
+    fn count(&mut self, text: &str, path: &str, query: &str, exact: &Treated, lossy: &Treated) {
+        let [before, exact, after] = [text, &exact.output, &lossy.output].map(|text| O200k.count(text));
+        self.notes.push(format!("{path}: {before} -> {exact} exact, {after} out"));
+        self.totals.files += 1;
+        self.totals.tokens_in += before;
+        self.totals.tokens_exact += exact;
+        self.totals.tokens_out += after;
+        self.totals.touched += usize::from(lossy.output != text);
+        let query = Query::new([TOOL, path, query]);
+        if let Some(times) =
+            specialists::times(&self.recorded.engine, text, &query, self.kind == "json", self.runs)
+        {
+            self.totals.reduce += times.reduce;
+            self.totals.gate += times.gate;
+            self.totals.yardstick += times.yardstick;
+        }
+    }
+
+    fn judge(&mut self, probe: &Probe, text: &str, path: &str, exact: &Treated, lossy: &Treated) {
+        let worst = |treated: &Treated| {
+            let ranges: Vec<_> = treated.redeemable(text).into_iter().map(|(_, range)| range).collect();
+            let fates = probe.must_keep.iter().map(|string| fate(string, text, &treated.output, &ranges));
+            fates.max().unwrap_or(Fate::Visible)
+        };
+        let fate = worst(lossy);
+        let answered = fate == Fate::Visible || (fate == Fate::Redeemable && answerable(probe, text, lossy));
+        self.totals.probes += 1;
+        self.totals.exact_visible += usize::from(worst(exact) == Fate::Visible);
+        match fate {
+            Fate::Visible => self.totals.visible += 1,
+            Fate::Redeemable => self.totals.redeemable += 1,
+            Fate::Lost => self.totals.lost += 1,
+        }
+        self.totals.answerable += usize::from(answered);
+        if fate != Fate::Visible {
+            let answer = if answered { "answerable" } else { "NOT ANSWERABLE" };
+            let Probe { family, must_keep, query, .. } = probe;
+            self.notes.push(format!("{path}: {fate:?}, {answer}: {family} {must_keep:?} for {query:?}"));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use headroom_engine::{
     Engine, Policy, Report, RequestContext, Rewrite,
-    ccr::{Handle, answer},
+    ccr::{Handle, Marker, Unit, answer},
     reduce::Hidden,
     tokens::{O200k, TokenCounter},
 };
@@ -194,39 +194,42 @@ impl Replay {
             totals.requests += 1;
             totals.turns += usize::from(upto < body.messages.len());
 
-            let Some(rewrite) = rewrite(&self.recorded.engine, &request, self.dialect, &self.policy) else {
-                totals.failed_open += 1;
-                self.price(&read, &mut flat_in, &mut cache_in);
-                continue;
-            };
-            let out = String::from_utf8_lossy(&rewrite.body).into_owned();
+            let (tokens_in, direct, catalogue_direct) = self.price(&read, &mut flat_in, &mut cache_in);
+            totals.tokens_in += tokens_in;
+            totals.direct += direct;
+            totals.catalogue_direct += catalogue_direct;
+
+            // What cannot be scanned goes out as it came.
+            let rewrite = rewrite(&self.recorded.engine, &request, self.dialect, &self.policy);
+            let out = rewrite.as_ref().map_or(request.as_bytes(), |rewrite| &rewrite.body);
+            let out = String::from_utf8_lossy(out);
             let Some(read_out) = Body::read(&out, self.dialect) else {
                 totals.byte_violations += 1;
                 continue;
             };
-            totals.failed_open += usize::from(rewrite.report.failed_open);
-            totals.declared_breaks += rewrite.report.declared_breaks as usize;
-            self.laws(&request, &read, &out, &read_out, &rewrite, &mut totals);
             totals.prefix_violations += sent.check(&out, &read_out);
-
-            let (tokens_in, direct, catalogue_direct) = self.price(&read, &mut flat_in, &mut cache_in);
             let (tokens_out, rewritten, catalogue_rewritten) =
                 self.price(&read_out, &mut flat_out, &mut cache_out);
-            totals.tokens_in += tokens_in;
             totals.tokens_out += tokens_out;
-            totals.direct += direct;
             totals.rewritten += rewritten;
-            totals.catalogue_direct += catalogue_direct;
             totals.catalogue_rewritten += catalogue_rewritten;
+            let Some(rewrite) = &rewrite else {
+                totals.failed_open += 1;
+                continue;
+            };
+            totals.failed_open += usize::from(rewrite.report.failed_open);
+            totals.declared_breaks += rewrite.report.declared_breaks as usize;
             if rewrite.report.tool_listed {
                 let tool = read_out.tools.last().map_or(0, |tool| self.tokens(tool));
                 totals.tool += tool as f64 * if turn == 0 { WRITE } else { READ };
                 totals.tool_listed = 1;
             }
 
-            let asked = self.oracle(body, upto, probes, &read, &read_out, &rewrite.report, &mut totals);
+            let sides = Sides { request: &request, read: &read, out: &out, read_out: &read_out, rewrite };
+            self.laws(&sides, &mut totals);
+            let asked = oracle(body, upto, probes, &sides, &mut totals);
             if !asked.is_empty() {
-                let returned = self.retrieve(&asked, &rewrite);
+                let returned = retrieve(&asked, rewrite);
                 totals.rounds += 1;
                 totals.retrieved_tokens += returned as u64;
                 let calls = CALL * asked.len() as f64;
@@ -272,18 +275,17 @@ impl Replay {
     }
 
     /// The byte law and the redeem law, and whether everything can be read back.
-    fn laws(
-        &mut self,
-        request: &str,
-        read: &Body,
-        out: &str,
-        read_out: &Body,
-        rewrite: &Rewrite,
-        totals: &mut Totals,
-    ) {
+    fn laws(&mut self, sides: &Sides<'_>, totals: &mut Totals) {
+        let Sides { request, read, out, read_out, rewrite } = *sides;
         totals.byte_violations += usize::from(!laws::same_outside_edits(request, read, out, read_out));
+        let blocks = &rewrite.report.blocks;
+        if blocks.iter().any(|block| block.reason.replaced()) && read.results().count() != blocks.len() {
+            // The report speaks of other texts than the body holds: nothing can be checked.
+            totals.undecodable += 1;
+            return;
+        }
         let handles: HashSet<Handle> = rewrite.originals.handles().iter().copied().collect();
-        for (before, after, hidden) in blocks(read, read_out, &rewrite.report) {
+        for (before, after, hidden) in sides.blocks() {
             if before.text == after.text && hidden.is_empty() {
                 continue;
             }
@@ -305,69 +307,6 @@ impl Replay {
         }
     }
 
-    /// Counts what this turn needed and used; returns the parts that had to be asked for.
-    fn oracle(
-        &self,
-        body: &Body,
-        upto: usize,
-        probes: &[Probe],
-        read: &Body,
-        read_out: &Body,
-        report: &Report,
-        totals: &mut Totals,
-    ) -> Vec<Asked> {
-        let visible = |string: &str| {
-            let finder = memchr::memmem::Finder::new(string.trim().as_bytes());
-            read_out.pieces().any(|piece| finder.find(piece.text.as_bytes()).is_some())
-        };
-        let mut missing: Vec<String> = Vec::new();
-        for probe in
-            probes.iter().filter(|probe| probe.family == "needed-by-next-call" && probe.upto == Some(upto))
-        {
-            let hidden: Vec<_> = probe.must_keep.iter().filter(|string| !visible(string)).cloned().collect();
-            totals.needed_total += 1;
-            totals.needed_visible += usize::from(hidden.is_empty());
-            missing.extend(hidden);
-        }
-        if upto < body.messages.len() {
-            for line in oracle::used(body, upto) {
-                totals.used_total += 1;
-                if visible(&line) {
-                    totals.used_visible += 1;
-                } else {
-                    missing.push(line);
-                }
-            }
-        }
-        let mut asked: Vec<Asked> = Vec::new();
-        for string in &missing {
-            let place = blocks(read, read_out, report).find_map(|(before, after, hidden)| {
-                let holds = |hidden: &&Hidden| {
-                    fate(string, &before.text, "", std::slice::from_ref(&hidden.range)) == Fate::Redeemable
-                };
-                hidden.iter().find(holds).map(|hidden| Asked::new(&after.text, hidden))
-            });
-            match place {
-                Some(place) if asked.contains(&place) => {}
-                Some(place) => asked.push(place),
-                None => totals.used_rewritten += 1,
-            }
-        }
-        asked
-    }
-
-    /// Tokens that asking for these parts returns.
-    fn retrieve(&mut self, asked: &[Asked], rewrite: &Rewrite) -> usize {
-        let one = |asked: &Asked| {
-            let original = rewrite.originals.get(asked.handle).unwrap_or_default();
-            let mut request = answer::Request::new(asked.handle, ANSWER_TOKENS);
-            request.range = asked.range;
-            request.unit = asked.unit;
-            O200k.count(&answer::answer(&original, &request, &O200k))
-        };
-        asked.iter().map(one).sum()
-    }
-
     fn note_kinds(&mut self, report: &Report) {
         for block in &report.blocks {
             let kind = block.kind.unwrap_or("-").to_owned();
@@ -379,22 +318,96 @@ impl Replay {
     }
 }
 
+/// One request on its way in and on its way out.
+#[derive(Clone, Copy, Debug)]
+struct Sides<'a> {
+    request: &'a str,
+    read: &'a Body,
+    out: &'a str,
+    read_out: &'a Body,
+    rewrite: &'a Rewrite,
+}
+
+impl<'a> Sides<'a> {
+    /// Each tool result before and after, with what it hides.
+    fn blocks(self) -> impl Iterator<Item = (&'a Piece, &'a Piece, &'a [Hidden])> {
+        let texts = self.read.results().zip(self.read_out.results());
+        let hidden = self.rewrite.report.blocks.iter().map(|block| block.hidden.as_slice());
+        texts.zip(hidden).map(|((before, after), hidden)| (before, after, hidden))
+    }
+
+    /// The model reads it, in any text of the request.
+    fn shows(self, string: &str) -> bool {
+        let finder = memchr::memmem::Finder::new(string.trim().as_bytes());
+        self.read_out.pieces().any(|piece| finder.find(piece.text.as_bytes()).is_some())
+    }
+}
+
+/// Counts what a turn needed and used; returns the parts that had to be asked for.
+fn oracle(body: &Body, upto: usize, probes: &[Probe], sides: &Sides<'_>, totals: &mut Totals) -> Vec<Asked> {
+    let mut missing: Vec<String> = Vec::new();
+    for probe in
+        probes.iter().filter(|probe| probe.family == "needed-by-next-call" && probe.upto == Some(upto))
+    {
+        let hidden: Vec<_> = probe.must_keep.iter().filter(|string| !sides.shows(string)).cloned().collect();
+        totals.needed_total += 1;
+        totals.needed_visible += usize::from(hidden.is_empty());
+        missing.extend(hidden);
+    }
+    if upto < body.messages.len() {
+        for line in oracle::used(body, upto) {
+            totals.used_total += 1;
+            if sides.shows(&line) {
+                totals.used_visible += 1;
+            } else {
+                missing.push(line);
+            }
+        }
+    }
+    let mut asked: Vec<Asked> = Vec::new();
+    for string in &missing {
+        let place = sides.blocks().find_map(|(before, after, hidden)| {
+            let holds = |hidden: &&Hidden| {
+                fate(string, &before.text, "", std::slice::from_ref(&hidden.range)) == Fate::Redeemable
+            };
+            hidden.iter().find(holds).map(|hidden| Asked::new(&after.text, hidden))
+        });
+        match place {
+            Some(place) if asked.contains(&place) => {}
+            Some(place) => asked.push(place),
+            None => totals.used_rewritten += 1,
+        }
+    }
+    asked
+}
+
+/// Tokens that asking for these parts returns.
+fn retrieve(asked: &[Asked], rewrite: &Rewrite) -> usize {
+    let one = |asked: &Asked| {
+        let original = rewrite.originals.get(asked.handle).unwrap_or_default();
+        let mut request = answer::Request::new(asked.handle, ANSWER_TOKENS);
+        request.range = asked.range;
+        request.unit = asked.unit;
+        O200k.count(&answer::answer(&original, &request, &O200k))
+    };
+    asked.iter().map(one).sum()
+}
+
 /// A part that the model asks for: what one marker hides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     handle: Handle,
     range: Option<(usize, usize)>,
-    unit: Option<headroom_engine::ccr::Unit>,
+    unit: Option<Unit>,
 }
 
 impl Asked {
     fn new(output: &str, hidden: &Hidden) -> Self {
-        let marker = output.get(hidden.marker.clone()).and_then(|text| text.parse().ok());
-        let marker: Option<headroom_engine::ccr::Marker> = marker;
+        let marker: Option<Marker> = output.get(hidden.marker.clone()).and_then(|text| text.parse().ok());
         Self {
             handle: hidden.handle,
             range: marker.as_ref().map(|marker| (marker.first(), marker.last())),
-            unit: marker.as_ref().map(headroom_engine::ccr::Marker::unit),
+            unit: marker.as_ref().map(Marker::unit),
         }
     }
 }
@@ -406,16 +419,6 @@ fn rewrite(engine: &Engine, request: &str, dialect: Dialect, policy: &Policy) ->
     };
     let scanned = engine.scan(request.to_owned().into(), &RequestContext::new(dialect)).ok()?;
     Some(scanned.rewrite(policy, &[]))
-}
-
-/// Each tool result before and after, with what it hides.
-fn blocks<'a>(
-    read: &'a Body,
-    read_out: &'a Body,
-    report: &'a Report,
-) -> impl Iterator<Item = (&'a Piece, &'a Piece, &'a [Hidden])> {
-    let texts = read.results().zip(read_out.results());
-    texts.zip(&report.blocks).map(|((before, after), block)| (before, after, block.hidden.as_slice()))
 }
 
 fn digest(piece: &Piece) -> u64 {

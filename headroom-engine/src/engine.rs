@@ -474,7 +474,6 @@ impl Scanned {
             request,
             messages_end,
             tool: policy.retrieval_tool().to_owned(),
-            client_tools: self.conversation.tools.as_ref().is_some_and(|tools| !tools.items.is_empty()),
             max_rounds: policy.round_limit(),
             recall: self.recall,
             originals: Arc::new(originals),

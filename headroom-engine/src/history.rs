@@ -59,9 +59,13 @@ impl Chain {
                         whole.to_mut().push_str(more);
                         items.next();
                     }
-                    let trimmed = whole.trim();
-                    if !trimmed.is_empty() {
-                        tagged(&mut hasher, b't', trimmed.as_bytes());
+                    // A turn of several rounds is several texts, and clients trim or join each.
+                    let said: std::borrow::Cow<'_, str> = match role {
+                        Role::Assistant => whole.split_whitespace().collect::<String>().into(),
+                        _ => whole.trim().into(),
+                    };
+                    if !said.is_empty() {
+                        tagged(&mut hasher, b't', said.as_bytes());
                     }
                 }
                 Item::Call { id, name, arguments } => {

@@ -403,4 +403,26 @@ mod tests {
             _ => panic!(),
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_byte_is_lost_whatever_the_frames_and_the_limit(
+            frames in proptest::collection::vec("[a-z]{0,9}", 0..9),
+            limit in 1usize..40,
+            breaks: bool,
+        ) {
+            let items = frames.iter().map(|frame| Item::Data(frame.clone().leak()));
+            let script = Script::new(items.chain(breaks.then_some(Item::Error)));
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (body, within) = runtime.block_on(async {
+                match collect(script, limit).await {
+                    Collected::Whole(data, trailers) => (read(Replay::<Script>::buffered(data, trailers)).await, true),
+                    Collected::Cut(body, why) => (read(body).await, why == Skipped::Unread),
+                }
+            });
+            let text = frames.concat();
+            proptest::prop_assert_eq!(within, text.len() <= limit);
+            proptest::prop_assert_eq!(body, (text, false, breaks.then(|| "the body broke".to_owned())));
+        }
+    }
 }

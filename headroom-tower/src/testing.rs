@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use headroom_engine::{
-    ccr::Unit,
+    ccr::{Handle, HandleKey, Unit},
     reduce::{self, Op, Reducer, Reduction, Segment, Verbatim},
 };
 use http::{HeaderMap, Request, Response, request::Parts};
@@ -23,7 +23,7 @@ use http_body_util::BodyExt;
 use tower_service::Service;
 
 use crate::{
-    HeadroomLayer,
+    HeadroomBuilder, HeadroomLayer,
     body::{BoxError, RequestBody},
 };
 
@@ -251,7 +251,16 @@ impl Reducer for Middle {
 
 /// A layer that elides [`bulk`], whatever the built-in specialists think of it.
 pub(crate) fn eliding() -> HeadroomLayer {
-    HeadroomLayer::builder().reducer(Arc::new(Middle)).build().unwrap()
+    eliding_with(|builder| builder)
+}
+
+pub(crate) fn eliding_with(more: impl FnOnce(HeadroomBuilder) -> HeadroomBuilder) -> HeadroomLayer {
+    more(HeadroomLayer::builder().reducer(Arc::new(Middle))).build().unwrap()
+}
+
+/// The handle of [`bulk_text`].
+pub(crate) fn bulk_handle() -> Handle {
+    Handle::new(&HandleKey::default(), "test", &bulk_text())
 }
 
 /// The text that [`bulk`]'s tool returned.

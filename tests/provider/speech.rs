@@ -4,7 +4,7 @@ use headroom_tests::{
     Dialect::{self, Anthropic, OpenAi},
     client::{Answer, Dialogue, Framer, Reader, http, post, read},
     fixtures,
-    provider::{Asker, Block, Fault, Framing, Gate, Provider, Received, Replay, Reply, Turn},
+    provider::{Block, Fault, Framing, Gate, Provider, Received, Replay, Reply, Turn},
 };
 use http_body_util::BodyExt as _;
 
@@ -185,20 +185,4 @@ async fn the_fixtures_replay() {
     assert!(fixtures::all().iter().any(|fixture| {
         fixture.turns().iter().flat_map(|turn| turn.answer()).any(|block| matches!(block, Block::Thinking(_)))
     }));
-}
-
-/// No tool listed or no marker seen: the model does not ask.
-#[tokio::test]
-async fn the_asker_asks_only_where_something_is_left_out() {
-    let conversation = fixtures::named("browser.anthropic");
-    let asker = std::sync::Arc::new(Asker::new(Replay::new([conversation.clone()]), |_| {
-        Some(headroom_tests::provider::Question::Whole)
-    }));
-    let provider = Provider::start(std::sync::Arc::clone(&asker)).await;
-    let mut dialogue = Dialogue::new(&conversation);
-    while let Some(body) = dialogue.request() {
-        let response = http().request(post(&provider.endpoint(Anthropic), body)).await.unwrap();
-        dialogue.answered(&read(Anthropic, response).await.unwrap());
-    }
-    assert_eq!((asker.asked(), asker.complaints()), (0, Vec::new()));
 }

@@ -26,7 +26,7 @@ async fn tokens_are_those_of_what_was_sent() {
         assert_eq!(large.uncached - small.uncached, difference as u64);
         assert_eq!(large.output, O200k.count("Hello.") as u64);
         let usage = provider.last().usage();
-        assert_eq!((usage.total as u64, usage.output), (large.uncached, 0));
+        assert_eq!((usage.total as u64, usage.output as u64), (large.uncached, large.output));
     }
 }
 

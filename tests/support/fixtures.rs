@@ -82,7 +82,7 @@ impl Conversation {
         let mut results = HashMap::new();
         let mut answered = true;
         for raw in messages {
-            let message: Value = serde_json::from_str(raw.get()).expect("a message");
+            let message = parsed(&raw);
             if message["role"] == "assistant" {
                 turns.last_mut().expect("the client speaks first").answer.extend(blocks(&message));
                 answered = true;
@@ -154,6 +154,21 @@ impl Exchange {
         &self.asked
     }
 
+    /// What the user wrote; empty if the client only returned results.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let messages = self.asked.iter().map(|raw| parsed(raw)).filter(|message| message["role"] == "user");
+        messages.map(|message| text_of(&message["content"])).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The bytes of the tool results that the client returned.
+    #[must_use]
+    pub fn result_bytes(&self) -> usize {
+        let mut results = HashMap::new();
+        self.asked.iter().for_each(|raw| collect_results(&parsed(raw), &mut results));
+        results.values().map(String::len).sum()
+    }
+
     /// The model's answer.
     #[must_use]
     pub fn answer(&self) -> &[Block] {
@@ -195,6 +210,10 @@ impl Exchange {
             }
         }
     }
+}
+
+fn parsed(message: &RawValue) -> Value {
+    serde_json::from_str(message.get()).expect("a message")
 }
 
 /// The text of the first user message.

@@ -102,9 +102,7 @@ pub(super) fn results_message(answers: &[Answer]) -> String {
 
 /// One answer out of several: identity of the first, content of all, the rest of the last.
 pub(super) fn merge(first: &str, last: &str, blocks: &[&Block], ending: &Ending) -> String {
-    let (Some(first), Some(answer)) =
-        (Raw::parse(first).and_then(Raw::object), Raw::parse(last).and_then(Raw::object))
-    else {
+    let (Some(first), Some(answer)) = (Object::parse(first), Object::parse(last)) else {
         return String::new();
     };
     let mut edits = Vec::new();

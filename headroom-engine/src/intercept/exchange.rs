@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::{
     Item, Parts, Recall, RetrievalReport, anthropic, openai_chat,
+    raw::Object,
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
 };
@@ -52,13 +53,24 @@ pub(super) enum Texts {
     Last,
 }
 
+/// What a call came down to.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    handle: Handle,
+    query: Option<String>,
+    range: Option<(usize, usize)>,
+    unit: Option<Unit>,
+}
+
 pub(super) struct Exchange {
     parts: Parts,
     round: u32,
-    texts: Texts,
+    stream: bool,
+    /// Known once it matters.
+    texts: Option<Texts>,
     handles: Vec<(Handle, &'static str)>,
     redeemed: Vec<(Handle, Option<String>)>,
-    answered: Vec<(Handle, Option<String>, Option<(usize, usize)>, Option<Unit>)>,
+    answered: Vec<Asked>,
     pending: Option<Round>,
     visible: Vec<Item>,
     /// Thinking was written behind a hidden exchange.
@@ -68,12 +80,13 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(parts: Parts, texts: Texts) -> Self {
+    pub(super) fn new(parts: Parts, stream: bool) -> Self {
         let handles = parts.originals.handles();
         Self {
             parts,
             round: 0,
-            texts,
+            stream,
+            texts: None,
             handles,
             redeemed: Vec::new(),
             answered: Vec::new(),
@@ -94,7 +107,17 @@ impl Exchange {
     }
 
     pub(super) fn texts(&self) -> Texts {
-        self.texts
+        self.texts.unwrap_or(Texts::Blocks)
+    }
+
+    fn texts_of_rounds(&self) -> Texts {
+        let structured = asks_for_structure(&self.parts.request);
+        match self.parts.dialect {
+            _ if structured && !self.stream => Texts::Last,
+            Dialect::AnthropicMessages => Texts::Blocks,
+            // Text that was streamed cannot be taken back; at least nothing is put between.
+            Dialect::OpenAiChat => Texts::Joined(if structured { "" } else { openai_chat::JOINT }),
+        }
     }
 
     /// The current round; 0 answers the client's own request.
@@ -120,6 +143,9 @@ impl Exchange {
         let ours = round.ours().count();
         self.report.calls += u32::try_from(ours).unwrap_or(u32::MAX);
         self.report.limit_hit |= ours > 0 && self.round >= self.parts.max_rounds;
+        if ours > 0 && self.texts.is_none() {
+            self.texts = Some(self.texts_of_rounds());
+        }
         let forgotten = round.calls_client() && self.forgets();
         let unanswerable = !round.calls_client() && (!round.rebuilt || self.round > self.parts.max_rounds);
         if ours == 0 || round.stop == Stop::Cut || forgotten || unanswerable {
@@ -137,7 +163,7 @@ impl Exchange {
             }
         }
         if absent.is_empty() {
-            return self.answer(round);
+            return self.answer(&round);
         }
         self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
         self.pending = Some(round);
@@ -153,7 +179,7 @@ impl Exchange {
                 None => self.redeemed.push((handle, Some(original))),
             }
         }
-        Some(self.answer(round))
+        Some(self.answer(&round))
     }
 
     /// What the ledger is to keep of this answer.
@@ -169,7 +195,6 @@ impl Exchange {
         self.report.cache_write += usage.cache_write;
     }
 
-    #[expect(clippy::type_complexity, reason = "two failures that are told apart once")]
     fn resolve(&self, call: &Call) -> Result<(Arguments, Result<Handle, Unresolved>), ccr::BadArguments> {
         let arguments = Arguments::parse(&call.arguments)?;
         let known: Vec<Handle> = self
@@ -191,7 +216,7 @@ impl Exchange {
         })
     }
 
-    fn answer(&mut self, round: Round) -> Next {
+    fn answer(&mut self, round: &Round) -> Next {
         let mut budget = self.parts.answer_budget;
         let mut left = round.ours().count();
         let mut answers = Vec::with_capacity(left);
@@ -207,7 +232,7 @@ impl Exchange {
             left -= 1;
             answers.push(Answer { id: call.id.clone(), text, is_error });
         }
-        if round.calls_client() { self.mix(&round, &answers) } else { self.hide(&round, &answers) }
+        if round.calls_client() { self.mix(round, &answers) } else { self.hide(round, &answers) }
     }
 
     fn answer_call(&mut self, call: &Call, budget: usize) -> (String, bool) {
@@ -229,7 +254,12 @@ impl Exchange {
             self.report.unknown += 1;
             return (missing(handle), true);
         };
-        let asked = (handle, arguments.query().map(str::to_owned), arguments.range(), arguments.unit());
+        let asked = Asked {
+            handle,
+            query: arguments.query().map(str::to_owned),
+            range: arguments.range(),
+            unit: arguments.unit(),
+        };
         if self.answered.contains(&asked) {
             return (REPEATED.to_owned(), false);
         }
@@ -251,7 +281,7 @@ impl Exchange {
         };
         let insert = format!("{},{results}", round.message);
         for block in &round.blocks {
-            if self.texts == Texts::Last && matches!(block.kind, Kind::Text(_)) {
+            if self.texts() == Texts::Last && matches!(block.kind, Kind::Text(_)) {
                 continue;
             }
             self.see(block);
@@ -333,7 +363,7 @@ impl Exchange {
             return;
         }
         let item = match &block.kind {
-            Kind::Text(text) => match self.texts {
+            Kind::Text(text) => match self.texts() {
                 Texts::Joined(joint) if self.visible.iter().any(|item| matches!(item, Item::Text(_))) => {
                     Item::Text(format!("{joint}{}", text.trim_start()))
                 }
@@ -346,4 +376,15 @@ impl Exchange {
         };
         self.visible.push(item);
     }
+}
+
+/// Whether the answer's text must be one JSON document.
+fn asks_for_structure(request: &[u8]) -> bool {
+    let Some(request) = std::str::from_utf8(request).ok().and_then(Object::parse) else {
+        return false;
+    };
+    let openai = request.object("response_format").and_then(|format| format.string("type"));
+    openai.is_some_and(|kind| kind.starts_with("json"))
+        || request.object("output_config").and_then(|config| config.object("format")).is_some()
+        || request.object("output_format").is_some()
 }

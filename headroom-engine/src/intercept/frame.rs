@@ -29,7 +29,6 @@ pub(super) enum Frame {
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     raw: Bytes,
-    name: Range<usize>,
     /// Where the lines of data stand in `raw`.
     lines: Vec<Range<usize>>,
     /// The data of several lines.
@@ -138,7 +137,7 @@ impl Framer {
 
 impl Event {
     fn parse(raw: Bytes, start_of_stream: bool, whole: bool) -> Self {
-        let mut event = Self { raw: Bytes::new(), name: 0..0, lines: Vec::new(), joined: None, whole };
+        let mut event = Self { raw: Bytes::new(), lines: Vec::new(), joined: None, whole };
         let mut at = if start_of_stream && raw.starts_with(BOM) { BOM.len() } else { 0 };
         while at < raw.len() {
             let end = memchr::memchr2(b'\n', b'\r', &raw[at..]).map_or(raw.len(), |found| at + found);
@@ -146,10 +145,8 @@ impl Event {
             let colon = memchr::memchr(b':', line).unwrap_or(line.len());
             let space = usize::from(line.get(colon + 1) == Some(&b' '));
             let value = (at + colon + 1 + space).min(end)..end;
-            match &line[..colon] {
-                b"event" => event.name = value,
-                b"data" => event.lines.push(value),
-                _ => {}
+            if &line[..colon] == b"data" {
+                event.lines.push(value);
             }
             at = end + 1;
         }
@@ -172,11 +169,6 @@ impl Event {
         self.whole
     }
 
-    /// The `event` field.
-    pub(super) fn name(&self) -> &str {
-        std::str::from_utf8(&self.raw[self.name.clone()]).unwrap_or_default()
-    }
-
     /// The data; `None` if there is none or it is not UTF-8.
     pub(super) fn data(&self) -> Option<&str> {
         match self.lines.as_slice() {
@@ -186,14 +178,19 @@ impl Event {
         }
     }
 
-    /// The event with edits made to its data; all other bytes as they came.
-    pub(super) fn edited(&self, edits: Vec<Edit>) -> Bytes {
-        if edits.is_empty() {
+    /// The event with edits made to its data, all other bytes as they came, so that another may
+    /// follow.
+    pub(super) fn edited(&self, mut edits: Vec<Edit>) -> Bytes {
+        if edits.is_empty() && self.whole {
             return self.raw();
         }
         let Ok(raw) = std::str::from_utf8(&self.raw) else {
             return self.raw();
         };
+        let end = self.data().map_or(0, str::len);
+        if !self.whole {
+            edits.push((end..end, "\n\n".to_owned()));
+        }
         let moved = edits
             .into_iter()
             .map(|(range, new)| {
@@ -222,18 +219,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frames(chunks: &[&[u8]], cap: usize) -> (Vec<(String, Option<String>)>, Vec<u8>) {
+    fn frames(chunks: &[&[u8]], cap: usize) -> (Vec<String>, Vec<u8>) {
         let mut framer = Framer::new(cap);
         let (mut events, mut bytes) = (Vec::new(), Vec::new());
         let mut take = |frame: Frame| match frame {
             Frame::Event(event) => {
                 bytes.extend_from_slice(&event.raw());
-                events.push((event.name().to_owned(), event.data().map(str::to_owned)));
+                events.push(event.data().unwrap_or("no data").to_owned());
             }
             Frame::Piece { bytes: piece, first } => {
                 bytes.extend_from_slice(&piece);
                 if first {
-                    events.push(("long".to_owned(), None));
+                    events.push("long".to_owned());
                 }
             }
         };
@@ -250,7 +247,7 @@ mod tests {
     }
 
     fn data(chunks: &[&[u8]]) -> Vec<String> {
-        frames(chunks, EVENT_CAP).0.into_iter().filter_map(|(_, data)| data).collect()
+        frames(chunks, EVENT_CAP).0
     }
 
     #[test]
@@ -260,11 +257,7 @@ mod tests {
                 ["\u{feff}event: a", ": note", "data:x\u{2028}y", "data: z", "id: 7", "", "data", "", ""]
                     .join(end);
             let (events, bytes) = frames(&[text.as_bytes()], EVENT_CAP);
-            assert_eq!(
-                events,
-                [("a".into(), Some("x\u{2028}y\nz".into())), (String::new(), Some(String::new()))],
-                "{end:?}"
-            );
+            assert_eq!(events, ["x\u{2028}y\nz", ""], "{end:?}");
             assert_eq!(bytes, text.as_bytes());
         }
     }
@@ -281,9 +274,7 @@ mod tests {
         let text = format!("data: 1\n\ndata: {}\n\ndata: 2\n\n", "x".repeat(100));
         for cut in 0..text.len() {
             let (events, bytes) = frames(&[&text.as_bytes()[..cut], &text.as_bytes()[cut..]], 32);
-            let kinds: Vec<&str> =
-                events.iter().map(|(name, data)| data.as_deref().unwrap_or(name)).collect();
-            assert_eq!(kinds, ["1", "long", "2"], "cut at {cut}");
+            assert_eq!(events, ["1", "long", "2"], "cut at {cut}");
             assert_eq!(bytes, text.as_bytes());
         }
     }
@@ -314,7 +305,7 @@ mod tests {
             let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
             let whole = frames(&[bytes], cap);
             prop_assert_eq!(&whole.1, &bytes);
-            prop_assert_eq!(frames(&chunks, cap), whole.clone());
+            prop_assert_eq!(&frames(&chunks, cap), &whole);
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             prop_assert_eq!(frames(&single, cap), whole);
         }

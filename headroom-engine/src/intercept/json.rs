@@ -30,13 +30,8 @@ pub struct JsonExchange {
 
 impl JsonExchange {
     pub(super) fn new(parts: Parts) -> Self {
-        let texts = match parts.dialect {
-            _ if asks_for_structure(&parts.request) => Texts::Last,
-            Dialect::AnthropicMessages => Texts::Blocks,
-            Dialect::OpenAiChat => Texts::Joined(openai_chat::JOINT),
-        };
         Self {
-            exchange: Exchange::new(parts, texts),
+            exchange: Exchange::new(parts, false),
             first: None,
             last: None,
             blocks: Vec::new(),
@@ -148,15 +143,4 @@ impl std::fmt::Debug for JsonExchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JsonExchange").field("report", self.report()).finish_non_exhaustive()
     }
-}
-
-/// Whether the answer's text must be one JSON document.
-pub(super) fn asks_for_structure(request: &[u8]) -> bool {
-    let Some(request) = std::str::from_utf8(request).ok().and_then(Raw::parse).and_then(Raw::object) else {
-        return false;
-    };
-    let openai = request.object("response_format").and_then(|format| format.string("type"));
-    openai.is_some_and(|kind| kind.starts_with("json"))
-        || request.object("output_config").and_then(|config| config.object("format")).is_some()
-        || request.object("output_format").is_some()
 }

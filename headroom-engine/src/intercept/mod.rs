@@ -20,6 +20,8 @@ pub(crate) mod record;
 mod report;
 mod round;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc};
 
@@ -68,8 +70,6 @@ pub(crate) struct Parts {
     pub(crate) messages_end: usize,
     /// The name under which our tool is listed.
     pub(crate) tool: String,
-    /// The client listed tools of its own.
-    pub(crate) client_tools: bool,
     /// After this many rounds, calls are told to do without.
     pub(crate) max_rounds: u32,
     pub(crate) recall: Recall,

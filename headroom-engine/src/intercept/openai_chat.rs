@@ -94,7 +94,7 @@ pub(super) fn merge(first: &str, last: &str, blocks: &[&Block], ending: &Ending,
 }
 
 fn merged(first: &str, last: &str, blocks: &[&Block], ending: &Ending, texts: Texts) -> Option<String> {
-    let (first, answer) = (Raw::parse(first)?.object()?, Raw::parse(last)?.object()?);
+    let (first, answer) = (Object::parse(first)?, Object::parse(last)?);
     let choice = answer.get("choices")?.array()?.first()?.object()?;
     let message = choice.object("message")?;
     let mut edits = identity(&answer, |key| first.get(key).map(Raw::text));

@@ -98,6 +98,22 @@ impl<'a> Raw<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// The object that `document` is; `None` if it is none.
+    pub(super) fn parse(document: &'a str) -> Option<Self> {
+        let start = document.len() - document.trim_ascii_start().len();
+        let whole = Raw { text: &document[start..], at: start };
+        let mut members = Vec::new();
+        let mut scanner = Scanner::new(whole.text);
+        let member = |scanner: &mut Scanner<'a>, key: &str| {
+            let span = scanner.skip()?;
+            members.push((key.to_owned(), whole.child(span)));
+            Ok(())
+        };
+        let span = scanner.object(member).ok()?;
+        scanner.end().ok()?;
+        Some(Self { raw: whole.child(span), members })
+    }
+
     /// The member's value; of several, the last.
     pub(super) fn get(&self, key: &str) -> Option<Raw<'a>> {
         self.members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
@@ -256,7 +272,7 @@ mod tests {
     #[test]
     fn values_know_where_they_stand() {
         let text = r#" {"a": [1, "x\ud83d\ude00"], "b": {"c": null}} "#;
-        let object = Raw::parse(text).and_then(Raw::object).unwrap();
+        let object = Object::parse(text).unwrap();
         let items = object.get("a").and_then(Raw::array).unwrap();
         assert_eq!(&text[items[1].span()], items[1].text());
         assert_eq!(items[1].string().as_deref(), Some("x😀"));
@@ -271,7 +287,7 @@ mod tests {
             let fields: Vec<String> = (0..keep.len()).map(|at| format!("\"k{at}\"{space}:{space}[{at},{{}}]")).collect();
             let object = format!("{{{space}{}{space}}}", fields.join(&format!("{space},{space}")));
             let left: Vec<usize> = (0..keep.len()).filter(|at| keep[*at]).collect();
-            let view = Raw::parse(&object).and_then(Raw::object).unwrap();
+            let view = Object::parse(&object).unwrap();
             let cut = splice(&object, view.without(|key| !keep[key[1..].parse::<usize>().unwrap()]));
             let cut: serde_json::Value = serde_json::from_str(&cut).unwrap();
             let expected: serde_json::Map<_, _> =

@@ -11,7 +11,7 @@ mod restore;
 use bytes::Bytes;
 
 use super::{
-    raw::Raw,
+    raw::Object,
     round::{Block, Kind},
 };
 
@@ -65,7 +65,7 @@ impl Digest {
     }
 
     fn thinking(raw: &str) -> Self {
-        let object = Raw::parse(raw).and_then(Raw::object);
+        let object = Object::parse(raw);
         let field = |name| object.as_ref().and_then(|object| object.string(name)).unwrap_or_default();
         Self::new("thinking", &[&field("thinking"), &field("signature"), &field("data")])
     }

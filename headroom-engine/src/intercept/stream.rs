@@ -8,7 +8,6 @@ use super::{
     Parts, RetrievalReport, Step, anthropic,
     exchange::{Ending, Exchange, Next, Texts},
     frame::{EVENT_CAP, Event, Frame, Framer},
-    json::asks_for_structure,
     openai_chat,
     round::Round,
 };
@@ -39,7 +38,7 @@ pub(super) trait Splicer: Send {
     /// The current round, which is complete.
     fn round(&mut self) -> Round;
     /// The round is not the last.
-    fn next_round(&mut self, out: &mut VecDeque<Bytes>);
+    fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>);
     /// The terminal events.
     fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>);
 }
@@ -47,7 +46,8 @@ pub(super) trait Splicer: Send {
 /// Answers the retrievals of a request whose answer is a stream of events.
 ///
 /// Every event passes as soon as it is whole and as it came; only our own call and the terminal
-/// events behind one are held.
+/// events behind one are held. Text in front of a call is therefore with the client before the call
+/// is seen, also where the request asks for one JSON document.
 pub struct StreamExchange {
     exchange: Exchange,
     framer: Framer,
@@ -60,18 +60,14 @@ impl StreamExchange {
         Self::with_cap(parts, EVENT_CAP)
     }
 
-    fn with_cap(parts: Parts, cap: usize) -> Self {
+    pub(super) fn with_cap(parts: Parts, cap: usize) -> Self {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
-        let (splicer, texts): (Box<dyn Splicer>, _) = match parts.dialect {
-            Dialect::AnthropicMessages => (Box::new(anthropic::Stream::new(tool, forgets)), Texts::Blocks),
-            Dialect::OpenAiChat => {
-                // Text that was streamed cannot be taken back; at least nothing is put between.
-                let joint = if asks_for_structure(&parts.request) { "" } else { openai_chat::JOINT };
-                (Box::new(openai_chat::Stream::new(tool, joint)), Texts::Joined(joint))
-            }
+        let splicer: Box<dyn Splicer> = match parts.dialect {
+            Dialect::AnthropicMessages => Box::new(anthropic::Stream::new(tool, forgets)),
+            Dialect::OpenAiChat => Box::new(openai_chat::Stream::new(tool)),
         };
-        Self { exchange: Exchange::new(parts, texts), framer: Framer::new(cap), splicer, ending: None }
+        Self { exchange: Exchange::new(parts, true), framer: Framer::new(cap), splicer, ending: None }
     }
 
     /// Takes bytes of the current round's stream. `out` gets what the client gets now.
@@ -158,7 +154,7 @@ impl StreamExchange {
         match next {
             Next::Redeem(handles) => Step::Redeem(handles),
             Next::Send(body) => {
-                self.splicer.next_round(out);
+                self.splicer.next_round(self.exchange.texts(), out);
                 Step::Send(body)
             }
             Next::Finish(_) if !self.splicer.is_touched() => Step::Done,

@@ -1,5 +1,7 @@
 //! A request as the double received it.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use http::request::Parts;
 use serde_json::Value;
@@ -37,6 +39,7 @@ pub struct Received {
     pub(super) json: Value,
     pub(super) prefix: Prefix,
     pub(super) usage: Usage,
+    pub(super) output: OnceLock<usize>,
     pub(super) rejection: Option<Rejection>,
 }
 
@@ -68,7 +71,7 @@ impl Received {
     /// What it cost; of a rejected request, nothing.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.usage
+        Usage { output: self.output.get().copied().unwrap_or_default(), ..self.usage }
     }
 
     /// Why it was refused.

@@ -1,6 +1,10 @@
 //! Connections, and the life of one request.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
@@ -98,6 +102,7 @@ fn receive(
         json: Value::Null,
         prefix: Prefix::default(),
         usage: Usage::default(),
+        output: OnceLock::new(),
         rejection: None,
     };
     if let Some(dialect) = dialect {
@@ -143,6 +148,7 @@ async fn say(
         let mut log = state.log();
         turn.blocks.iter().map(|block| words(block, &mut log.counts)).sum()
     };
+    let _ = received.output.set(output);
     let meta = Meta { request: received, id: format!("{prefix}{id}"), output };
     if received.stream() {
         let body = stream::body(Arc::clone(state), dialect, turn, &wire::events(&meta, turn));

@@ -9,6 +9,8 @@ const MESSAGE: usize = 6;
 /// Lines kept at a thinned block's head (three Python frames) and tail (four).
 const HEAD: usize = 6;
 const TAIL: usize = 8;
+/// The longest diagnostic that is kept whole, in lines.
+const DIAGNOSTIC: usize = 40;
 
 /// A Python traceback: its first line, and its exception's first line and end.
 #[derive(Clone, Debug)]
@@ -55,13 +57,19 @@ pub(super) fn tracebacks(log: &Log<'_>) -> Vec<Traceback> {
 impl Traceback {
     /// The lines to keep: the first and the last frames, and all of the exception.
     pub(super) fn thinned(&self) -> impl Iterator<Item = usize> {
-        thin(self.lines.start..self.exception).chain(self.exception..self.lines.end)
+        thin(self.lines.start..self.exception, HEAD).chain(self.exception..self.lines.end)
     }
 }
 
-/// The lines of a block to keep: its head and its tail.
-pub(super) fn thin(lines: Range<usize>) -> impl Iterator<Item = usize> {
-    let head = (lines.start + 1 + HEAD).min(lines.end);
+/// The lines of a block to keep: its head and its tail, or all of a diagnostic.
+pub(super) fn kept(log: &Log<'_>, lines: Range<usize>) -> impl Iterator<Item = usize> {
+    let is_frame = |at: usize| log.text(at).trim_start().starts_with("at ");
+    let diagnostic = lines.len() <= DIAGNOSTIC && lines.len() > 1 && !is_frame(lines.start + 1);
+    thin(lines, if diagnostic { DIAGNOSTIC } else { HEAD })
+}
+
+fn thin(lines: Range<usize>, head: usize) -> impl Iterator<Item = usize> {
+    let head = (lines.start + 1 + head).min(lines.end);
     let tail = lines.end.saturating_sub(TAIL).max(head);
     (lines.start..head).chain(tail..lines.end)
 }

@@ -11,6 +11,8 @@
 //!                          stay as they are, `^.7` replaces the end, as many characters as it
 //!                          has (a number is a slot, see `template`)
 //! [~next 8: HEAD[~]TAIL]   each of the 8 lines below stands between HEAD and TAIL
+//! [~paint 8: ^=SEQUENCE]   in the 8 lines below each `^` is that control sequence; more pairs may
+//!                          follow, each behind a space
 //! [~legend: ...]           says this to the reader; stands for nothing
 //! [~lines 57-98 #...]      a marker: those lines are left out
 //! ```
@@ -21,6 +23,7 @@ use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use super::{
     line::hash_bytes,
+    paint::strip,
     template::{ByHash, slots},
 };
 use crate::{
@@ -157,6 +160,19 @@ impl<'a> Reader<'_, 'a> {
                 for _ in 0..count.parse::<usize>().ok()? {
                     let (body, after) = rest.split_once('\n')?;
                     self.emit(Cow::Owned(format!("{head}{}{tail}\n", marker::unescape(body)?)));
+                    rest = after;
+                }
+            }
+            "paint" => {
+                let (count, pairs) = inner.split_once(": ")?;
+                let mut palette = Vec::new();
+                for pair in pairs.split(' ') {
+                    let stand_in = pair.chars().next()?;
+                    palette.push((stand_in, pair[stand_in.len_utf8()..].strip_prefix('=')?));
+                }
+                for _ in 0..count.parse::<usize>().ok()? {
+                    let (body, after) = rest.split_once('\n')?;
+                    self.emit(Cow::Owned(strip(&marker::unescape(body)?, &palette) + "\n"));
                     rest = after;
                 }
             }

@@ -3,11 +3,12 @@
 //! Lines that tell of errors stay whole, so that they are visible; what is folded is what stands
 //! in full elsewhere, or differs from it in numbers only.
 
-use std::ops::Range;
+use std::{fmt::Write as _, ops::Range};
 
 use super::{
     codec::{LEGEND_NAMES, name},
     line::{Log, Marks, hash_bytes},
+    paint::{paint, palette},
     template::{ByHash, Count, count, slots},
 };
 use crate::{
@@ -50,6 +51,7 @@ fn with(log: &Log<'_>, stretches: &[Range<usize>], naming: bool) -> (Vec<Vec<Op>
         alone: stretches.len() == 1,
         ops: Vec::new(),
         saved: 0,
+        unpainted: 0,
     };
     let mut spelled = Vec::with_capacity(stretches.len());
     for stretch in stretches {
@@ -81,6 +83,8 @@ struct Speller<'l, 'a> {
     /// Whether lines may be named, and about how many tokens that saved.
     naming: bool,
     named: usize,
+    /// Up to where stand-ins for control sequences were found not to pay.
+    unpainted: usize,
 }
 
 impl Speller<'_, '_> {
@@ -111,7 +115,7 @@ impl Speller<'_, '_> {
             self.rewrite(again.clone(), &format!("[~then {count}]\n"), 6);
             return again.end;
         }
-        if let Some(count) = self.frame(at, end) {
+        if let Some(count) = self.painted(at, end).or_else(|| self.frame(at, end)) {
             self.followed_by(at..at + count);
             return at + count;
         }
@@ -197,16 +201,45 @@ impl Speller<'_, '_> {
         self.keep(at..at + 1);
     }
 
+    /// Whether line `at` may be spelled in parts: it is not whole, and nothing else repeats it.
+    fn is_free(&self, at: usize) -> bool {
+        let line = self.log.line(at);
+        !self.is_whole(at)
+            && line.cost > 5
+            && self.counts.get(&line.literal).is_none_or(|count| count.count <= 2)
+            && self.log.is_complete(at)
+    }
+
+    /// Gives the control sequences of lines from `at` on stand-ins, if that pays; returns how many.
+    fn painted(&mut self, at: usize, end: usize) -> Option<usize> {
+        if at < self.unpainted || !self.log.line(at).marks.has(Marks::TERMINAL) {
+            return None;
+        }
+        let free = |at: &usize| self.is_free(*at) && self.log.line(*at).marks.has(Marks::TERMINAL);
+        let count = (at..end.min(at + LONGEST_FRAME)).take_while(free).count();
+        let lines: Vec<&str> = (at..at + count).map(|at| self.log.text(at)).collect();
+        let (palette, saved) = palette(&lines);
+        let cost: usize = (at..at + count).map(|line| usize::from(self.log.line(line).cost)).sum();
+        if saved < FRAME + cost / 8 {
+            self.unpainted = at + count;
+            return None;
+        }
+        let mut text = format!("[~paint {count}:");
+        for (stand_in, sequence) in &palette {
+            let _ = write!(text, " {stand_in}={sequence}");
+        }
+        text.push_str("]\n");
+        for line in lines {
+            escape(&paint(line, &palette), &mut text);
+            text.push('\n');
+        }
+        self.rewrite(at..at + count, &text, cost.saturating_sub(saved));
+        Some(count)
+    }
+
     /// Puts lines from `at` on between a common head and tail, if that pays; returns how many.
     fn frame(&mut self, at: usize, end: usize) -> Option<usize> {
-        let plain = |at: usize| {
-            let line = self.log.line(at);
-            !self.is_whole(at)
-                && line.cost > 5
-                && self.counts.get(&line.literal).is_none_or(|count| count.count <= 2)
-                && self.log.is_complete(at)
-        };
-        if !plain(at) {
+        if !self.is_free(at) {
             return None;
         }
         let first = self.log.text(at);
@@ -214,7 +247,7 @@ impl Speller<'_, '_> {
         let (mut best, mut count, mut best_frame) = (FRAME, 0, (0, 0));
         let mut each = (usize::MAX, usize::MAX, 0);
         for next in at + 1..end.min(at + LONGEST_FRAME) {
-            if !plain(next) {
+            if !self.is_free(next) {
                 break;
             }
             let text = self.log.text(next);

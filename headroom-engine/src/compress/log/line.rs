@@ -37,6 +37,8 @@ impl Marks {
     pub(super) const PASSED: Self = Self(1 << 12);
     /// The title of what follows, as `____ test_x ____`.
     pub(super) const HEADING: Self = Self(1 << 13);
+    /// A word of trouble within a name: `DecodeError.cpp`, `error_handler`.
+    pub(super) const MENTION: Self = Self(1 << 14);
     /// A place in a file: `path:12:` or `path:12:5:`, or its like.
     pub(super) const PLACE: Self = Self(1 << 11);
 
@@ -388,7 +390,9 @@ impl<'l> Scan<'l> {
         if words::is_code(text, self.line.get(end).copied()) {
             self.codes = mix(self.codes, hash_bytes(text));
         }
-        if before < 4 && !self.marks.has(Marks::TIMED) && words::is_time(self.line, at, end) {
+        // A field of a table is followed by its separator.
+        let field = matches!(self.line.get(end), Some(b',' | b';' | b'\t'));
+        if before < 4 && at < 80 && !field && !self.marks.has(Marks::TIMED) && words::is_time(text, at == 0) {
             self.marks.add(Marks::TIMED);
         }
     }

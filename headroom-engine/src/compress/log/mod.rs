@@ -10,6 +10,7 @@ mod codec;
 mod exact;
 mod judge;
 mod line;
+mod paint;
 mod recognise;
 mod select;
 mod template;

@@ -78,7 +78,7 @@ impl Seen {
                 usize::from(["## ", "### ", "#### ", "```"].iter().any(|start| text.starts_with(start)));
             // A runner's total says what the whole is, however much else it shows.
             if marks.has(Marks::SUMMARY) && marks.has(Marks::TOOL) {
-                self.sure += 8;
+                self.sure += if text.starts_with("=====") { 25 } else { 8 };
             }
             if is_other(text) {
                 self.other += 1;
@@ -112,5 +112,10 @@ fn is_other(text: &str) -> bool {
     ]
     .iter()
     .any(|start| body.starts_with(start));
-    data || diff || code
+    let listing = body.len() > 10
+        && body.as_bytes()[1..10]
+            .iter()
+            .all(|byte| matches!(byte, b'r' | b'w' | b'x' | b's' | b'S' | b't' | b'T' | b'-'))
+        && body.starts_with(['-', 'd', 'l', 'b', 'c', 'p', 's']);
+    data || diff || code || listing
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    blocks::{continuations, thin, tracebacks},
+    blocks::{continuations, kept, tracebacks},
     line::{Line, Log, Marks, mix},
     template::{ByHash, Count, count},
 };
@@ -156,7 +156,7 @@ impl<'l, 'a> Selection<'l, 'a> {
     /// Keeps line `at` and what continues it, thinned; returns where that ends.
     fn unit(&mut self, at: usize) -> usize {
         let end = self.ends[at + 1] as usize;
-        for line in thin(at..end.max(at + 1)) {
+        for line in kept(self.log, at..end.max(at + 1)) {
             self.keep[line] = true;
         }
         end.max(at + 1)
@@ -218,6 +218,17 @@ impl<'l, 'a> Selection<'l, 'a> {
             .collect();
         if rare.len() * 4 <= self.log.len() {
             self.within(&rare, self.total / 24);
+        }
+        // Lines that only mention trouble, in a name, where that is rare.
+        let mentions: Vec<usize> = (0..self.log.len())
+            .filter(|at| {
+                let line = self.log.line(*at);
+                let few = self.literals.get(&key(line)).is_some_and(|count| count.count <= 2);
+                few && line.marks.has(Marks::MENTION) && !line.marks.has(Marks::PASSED) && !self.traced[*at]
+            })
+            .collect();
+        if mentions.len() * 20 <= self.log.len() {
+            self.within(&mentions, self.total / 50);
         }
     }
 

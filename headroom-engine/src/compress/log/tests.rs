@@ -308,6 +308,16 @@ fn numbers_and_common_heads_are_said_once() {
 }
 
 #[test]
+fn control_sequences_have_stand_ins() {
+    let words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"];
+    let source = words
+        .map(|word| format!("\u{1b}[38;5;143m{word}\u{1b}[0m | \u{1b}[38;5;143m{word}s\u{1b}[0m\n"))
+        .concat();
+    let text = exact(&source);
+    assert_shows(&text, &["[~paint 6: ", "^beta` | ^betas`"]);
+}
+
+#[test]
 fn odd_inputs_are_fine() {
     let query = Query::new(["x"]);
     for source in [
@@ -343,6 +353,8 @@ fn other_kinds_are_not_taken() {
         "def main():\n    raise ValueError('failed')\n\nclass Error(Exception):\n    pass\n",
         "It was a bright day. The error was found at once, and nobody\nfailed to see it. A warning had been given.\n",
         "<html><body>12:00 error</body></html>\n",
+        "-rw-r--r-- 1 user user 84 May  2 12:03 error.txt\n-rw-r--r-- 1 user user 84 May  2 12:04 b.txt\n",
+        "time,level,value\n2024-01-01T00:00:00,INFO,1\n2024-01-01T00:00:01,ERROR,2\n",
         "",
     ] {
         assert!(!LogCompressor.recognises(other), "{other}");
@@ -373,6 +385,7 @@ fn arbitrary_log() -> impl Strategy<Value = String> {
         1 => Just("Traceback (most recent call last):\n  File \"/a.py\", line 3, in f\n    g()\nKeyError: 'x'".to_owned()),
         1 => "[\\[~a_^ :\\]0-9\\r\\té\u{1b}]{0,24}",
         1 => (1usize..40).prop_map(|n| (0..n).map(|at| format!("\rload {at}% of {n}")).collect()),
+        1 => (0u32..9, "[a-z^`]{6}").prop_map(|(n, word)| format!("\u{1b}[3{n}m{word}\u{1b}[0m \u{1b}[1m{word}\u{1b}[0m").repeat(6)),
         1 => Just("[~a 1 2]".to_owned()),
         1 => Just("[~next 2: a[~]b]".to_owned()),
     ];

@@ -172,18 +172,20 @@ pub(super) fn is_opaque(tape: &Tape<'_>, id: Id) -> bool {
     if tape.kind(id) != Kind::String || bytes.len() < MIN_OPAQUE || tape.is_key(id) {
         return false;
     }
-    let inner = &bytes[1..bytes.len() - 1];
-    let mut odd = 0;
-    let mut upper = 0;
-    for byte in inner {
+    // Most long strings are prose, which the beginning shows.
+    is_opaque_text(&bytes[1..200]) && is_opaque_text(&bytes[1..bytes.len() - 1])
+}
+
+fn is_opaque_text(text: &[u8]) -> bool {
+    let (mut odd, mut upper) = (0, 0);
+    for byte in text {
         match byte {
             b'A'..=b'Z' => upper += 1,
             b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'_' | b'-' | b'\\' => {}
             _ => odd += 1,
         }
     }
-    // Base64 is two fifths capitals; hexadecimal has none, but then no letter beyond f.
-    let base64 = upper * 6 > inner.len();
-    let hexadecimal = inner.iter().all(u8::is_ascii_hexdigit);
-    odd * 50 < inner.len() && (base64 || hexadecimal)
+    // Base64 is two fifths capitals; hexadecimal may have none, but then no letter beyond f.
+    let base64 = upper * 6 > text.len();
+    odd * 50 <= text.len() && (base64 || text.iter().all(u8::is_ascii_hexdigit))
 }

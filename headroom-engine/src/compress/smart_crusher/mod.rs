@@ -1,9 +1,9 @@
 //! SmartCrusher: JSON, written so that it costs few tokens and comes back token by token.
 //!
-//! A source is parsed once into an [offset tape](tape); nothing is interpreted, so number literals,
+//! A source is parsed once into an offset tape; nothing is interpreted, so number literals,
 //! duplicate keys and unpaired surrogates come back as they were. What stays JSON loses its white
 //! space. Like objects become tables, and a long value that occurs again is named where it stands
-//! first and referred to afterwards. On top of that [selection](select) leaves items out behind
+//! first and referred to afterwards. On top of that selection leaves items out behind
 //! markers: of a list what says nothing new, of a single object runs of links and opaque strings.
 //!
 //! # Grammar
@@ -50,6 +50,7 @@ mod cell;
 mod codec;
 mod encode;
 mod members;
+mod pieces;
 mod select;
 mod semantics;
 mod table;
@@ -57,12 +58,31 @@ mod tape;
 mod twins;
 mod words;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use self::{codec::JsonCodec, encode::Encoder, select::Selection, tape::Tape, twins::Twins};
-use crate::reduce::{Context, Op, Reducer, Reduction, Segment};
+use self::{
+    codec::JsonCodec,
+    encode::Encoder,
+    pieces::{Piece, pieces},
+    select::Selection,
+    tape::Tape,
+    twins::Twins,
+};
+use crate::reduce::{Context, Op, Reducer, Reduction, Segment, Verbatim};
 
 /// JSON: documents and lines of documents.
+///
+/// ```
+/// use headroom_engine::{compress::SmartCrusher, rank::Query, reduce::{Context, Reducer, render}};
+/// # use headroom_engine::{ccr::HandleKey, tokens::O200k};
+/// let row = |n| format!(r#"{{"id": {n}, "name": "user {n}", "ok": true}}"#);
+/// let source = format!("[{}, {}, {}, {}, {}]", row(1), row(2), row(4), row(8), row(9));
+/// let query = Query::default();
+/// let context = Context { query: &query, tool: "", is_error: false, counter: &O200k };
+/// let reduction = SmartCrusher.exact(&source, &context).expect("it gets shorter");
+/// let text = render(&source, &reduction, SmartCrusher.kind(), &HandleKey::default()).text;
+/// assert_eq!(text, "$table id,name,ok=true\n1,user 1\n2,user 2\n4,user 4\n8,user 8\n9,user 9");
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SmartCrusher;
 
@@ -72,38 +92,56 @@ impl Reducer for SmartCrusher {
     }
 
     fn recognises(&self, source: &str) -> bool {
-        parse(source).is_some()
+        !pieces(source).is_empty()
     }
 
     fn exact(&self, source: &str, _context: &Context<'_>) -> Option<Reduction> {
-        let tape = parse(source)?;
-        reduction(source, Encoder::new(&tape, &Twins::of(&tape), None).run())
+        reduction(source, |tape| Encoder::new(tape, &Twins::of(tape), None).run())
     }
 
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        let tape = parse(source)?;
-        let twins = Twins::of(&tape);
-        let selection = Selection::new(&tape, &twins, context);
-        reduction(source, Encoder::new(&tape, &twins, Some(&selection)).run())
+        reduction(source, |tape| {
+            let twins = Twins::of(tape);
+            let selection = Selection::new(tape, &twins, context);
+            Encoder::new(tape, &twins, Some(&selection)).run()
+        })
     }
 }
 
-/// The tape of `source`, if it is made of objects and arrays.
-fn parse(source: &str) -> Option<Tape<'_>> {
-    let starts = source.trim_start_matches([' ', '\t', '\n', '\r']).starts_with(['{', '[']);
-    if starts { Tape::parse(source) } else { None }
-}
-
-fn reduction(source: &str, ops: Vec<Op>) -> Option<Reduction> {
+/// The JSON pieces of `source` as `write` says, the others as they are; `None` if it gets no
+/// shorter.
+fn reduction(source: &str, write: impl Fn(&Tape<'_>) -> Vec<Op>) -> Option<Reduction> {
+    let segments: Vec<Segment> = pieces(source)
+        .into_iter()
+        .map(|Piece { range, tape }| match tape {
+            Some(tape) => {
+                let ops = write(&tape).into_iter().map(|op| moved(op, range.start)).collect();
+                Segment { range, codec: Arc::new(JsonCodec), ops }
+            }
+            None => Segment { codec: Arc::new(Verbatim), ops: vec![Op::Keep(range.clone())], range },
+        })
+        .collect();
     let written = |op: &Op| match op {
         Op::Rewrite { text, .. } => text.len(),
         Op::Keep(range) => range.len(),
         Op::Elide { .. } => 20,
     };
-    // The gate counts tokens; a token has a byte at least.
-    let range = 0..source.len();
-    (ops.iter().map(written).sum::<usize>() + 8 <= source.len())
-        .then(|| Reduction { segments: vec![Segment { range, codec: Arc::new(JsonCodec), ops }] })
+    // The gate counts tokens, of which 8 are to be saved; a token has a byte at least.
+    let written: usize = segments.iter().flat_map(|segment| &segment.ops).map(written).sum();
+    (!segments.is_empty() && written + 8 <= source.len()).then_some(Reduction { segments })
+}
+
+/// `op` with its ranges moved `by` bytes.
+fn moved(mut op: Op, by: usize) -> Op {
+    let shift = |range: &mut Range<usize>| *range = range.start + by..range.end + by;
+    match &mut op {
+        Op::Keep(range) | Op::Rewrite { range, .. } => shift(range),
+        Op::Elide { range, original, .. } => {
+            shift(range);
+            shift(original);
+        }
+    }
+    op
 }
 
 #[cfg(test)]

@@ -132,14 +132,12 @@ pub(super) fn holds_error(
 fn is_error(tape: &Tape<'_>, id: Id, under: Meaning) -> bool {
     match (under, tape.kind(id)) {
         (Meaning::Fault, Kind::Array | Kind::Object) => !tape.is_empty(id),
-        (_, Kind::Array | Kind::Object | Kind::Null) => false,
         (Meaning::Fault, Kind::Bool) => tape.slice(id) == "true",
         (Meaning::Success, Kind::Bool) => tape.slice(id) == "false",
-        (_, Kind::Bool) => false,
         (Meaning::Fault | Meaning::Exit, Kind::Number) => is_not_zero(tape.slice(id)),
         (Meaning::Status, Kind::Number) => is_http_error(tape.slice(id)),
         (Meaning::Level, Kind::Number) => matches!(tape.slice(id), "50" | "60"),
-        (_, Kind::Number) => false,
+        (_, Kind::Array | Kind::Object | Kind::Null | Kind::Bool | Kind::Number) => false,
         (Meaning::Other, Kind::String) => has_error_words(tape.inner(id)),
         (_, Kind::String) => {
             let inner = tape.inner(id);

@@ -98,7 +98,7 @@ impl Table {
         let mut columns = Vec::new();
         if shape == Shape::Matrix {
             let width = tape.children(rows.first()?.value).count();
-            if width < 2 || width > MAX_COLUMNS {
+            if !(2..=MAX_COLUMNS).contains(&width) {
                 return None;
             }
             let mut cells = vec![vec![NONE; rows.len()]; width];

@@ -121,6 +121,8 @@ fn maps_matrices_and_lines_are_tables_too() {
     assert!(text(&matrix, "", false).starts_with("$matrix ,@0+3,=c\n0\n1\n"));
     let lines: Vec<String> = (0..30).map(|n| format!(r#"{{"id": {n}, "v": "x{n}"}}"#)).collect();
     assert!(text(&lines.join("\n"), "", false).starts_with("$lines id,v\n0,x0\n"));
+    round_trip(&rows(9, |_| r#"{"a":1}"#.to_owned()));
+    round_trip(&rows(9, |_| "[[1,2],[1,2]]".to_owned()));
     let inner = format!("{{\"total\":30,\"map\":{map}}}");
     assert!(text(&inner, "", false).starts_with(r#"{"total":30,"map":{"$map":["name,age","user_0,n0,0","#));
 }
@@ -143,10 +145,23 @@ fn deep_nesting_and_odd_roots_are_harmless() {
         let object = format!("{}1{}", "{ \"a\" : ".repeat(depth), "} ".repeat(depth));
         round_trip(&object);
     }
-    for bad in ["", "[", "nothing", "{\"a\":1}x", "[1] [2]", "\u{feff}[1]", "1"] {
+    for bad in ["", "[", "nothing", "{\"a\":1}x", "[1] [2]", "\u{feff} 1", "1"] {
         assert!(reduce(bad, "", true).is_none() && !SmartCrusher.recognises(bad), "{bad}");
     }
     assert!(reduce("[1,2,3]", "", true).is_none(), "nothing to gain");
+}
+
+#[test]
+fn what_is_not_json_stays_between_what_is() {
+    let line = |n: usize| format!(r#"{{"id":{n},"event":"tick","note":"nothing {n} to see"}}"#);
+    let lines: Vec<String> =
+        (0..200).map(|n| if n == 120 { "{broken [~items 3]".to_owned() } else { line(n) }).collect();
+    let source = lines.join("\n");
+    assert!(text(&source, "", false).contains("\n119,nothing 119 to see\n{broken [~~items 3]\n$lines id,"));
+    let shortened = text(&source, "", true);
+    assert!(shortened.contains("[~lines") && shortened.contains("\n{broken [~~items 3]\n"), "{shortened}");
+    let banner = format!("Found 300 rows:\n{}", plain(300));
+    assert!(text(&banner, "", true).starts_with("Found 300 rows:\n$table id,"));
 }
 
 #[test]
@@ -259,7 +274,7 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 /// Rows that share most keys, to be shortened.
-fn table() -> impl Strategy<Value = (Vec<String>, bool)> {
+fn table() -> impl Strategy<Value = (Vec<String>, u8)> {
     let cell = prop_oneof![
         4 => (0u32..1000).prop_map(|n| n.to_string()),
         4 => "[a-z]{3,9}( [a-z]{3,9}){0,4}".prop_map(|text| format!("\"{text}\"")),
@@ -276,7 +291,7 @@ fn table() -> impl Strategy<Value = (Vec<String>, bool)> {
                 _ => format!(r#"{{"a":{a},"b":{b},"status":200{c}}}"#),
             }
         });
-    (proptest::collection::vec(row, 12..160), any::<bool>())
+    (proptest::collection::vec(row, 12..160), 0..4u8)
 }
 
 /// The numbers of the items that a reduction of one list leaves out.
@@ -307,9 +322,14 @@ proptest! {
     }
 
     #[test]
-    fn every_elision_is_honest_and_keeps_every_error((rows, wrapped) in table(), query in "[a-z]{3} [0-9]{1,3}") {
-        let list = format!("[{}]", rows.join(", "));
-        let source = if wrapped { format!("{{\"x\":{list}}}") } else { list };
+    fn every_elision_is_honest_and_keeps_every_error((rows, kind) in table(), query in "[a-z]{3} [0-9]{1,3}") {
+        let member = |(n, row): (usize, &String)| format!("\"key {n}\": {row}");
+        let source = match kind {
+            0 => format!("[{}]", rows.join(", ")),
+            1 => format!("{{\"x\":[{}]}}", rows.join(", ")),
+            2 => format!("{{{}}}", rows.iter().enumerate().map(member).collect::<Vec<_>>().join(",\n")),
+            _ => rows.join("\n"),
+        };
         let Some(reduction) = reduce(&source, &query, true) else { return Ok(()) };
         let outcome = Gate { counter: &O200k, key: &HandleKey::default() }.pass(&source, None, "json", &reduction);
         prop_assert!(!matches!(outcome, Err(Refusal::Undecodable | Refusal::Untiled)), "{outcome:?}");

@@ -77,7 +77,7 @@ impl Capture {
     }
 
     fn rebuild(&self) -> Option<String> {
-        let object = Raw::parse(&self.start)?.object()?;
+        let object = Object::parse(&self.start)?;
         let mut fields: Vec<(&str, String)> = Vec::new();
         for (key, more) in &self.grown {
             let before = object.get(key).and_then(Raw::inner).unwrap_or_default();

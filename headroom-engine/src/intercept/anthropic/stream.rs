@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::{capture::Capture, event, message, stop, usage};
 use crate::intercept::{
-    exchange::{Ending, FILLER},
+    exchange::{Ending, FILLER, Texts},
     frame::Event,
-    raw::{Object, Raw, quoted},
+    raw::{Object, quoted},
     round::{Block, Round, Stop, Usage},
     stream::{Splicer, State, is_foreign},
 };
@@ -85,7 +85,8 @@ impl Stream {
     fn within_block(&mut self, event: &Event, data: &Object<'_>, out: &mut VecDeque<Bytes>) {
         let upstream = data.number("index");
         let Some(slot) = self.slots.iter_mut().rev().find(|slot| Some(slot.upstream) == upstream) else {
-            if !self.touched {
+            let known = data.string("type").is_some_and(|kind| kind.starts_with("content_block"));
+            if !(self.touched && known) {
                 out.push_back(event.raw());
             }
             return;
@@ -121,7 +122,7 @@ impl Stream {
 
     /// The last `message_delta`, with what all rounds came to.
     fn merged_delta(&self, event: &Event, ending: &Ending) -> Option<Bytes> {
-        let data = Raw::parse(event.data()?)?.object()?;
+        let data = Object::parse(event.data()?)?;
         let mut edits = Vec::new();
         let reason = data.object("delta").and_then(|delta| delta.get("stop_reason"));
         if let Some(reason) =
@@ -134,12 +135,15 @@ impl Stream {
                 edits.push((counted.span(), output.to_string()));
             }
             // The client has the first round's start; this round's would say what the context holds.
-            let start = self.started.as_deref().and_then(Raw::parse).and_then(Raw::object);
-            for key in ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"] {
-                let known = start.as_ref().and_then(|start| start.get(key)).filter(|value| !value.is_null());
-                if let (None, Some(value)) = (counts.get(key), known) {
-                    edits.push(counts.with(&format!("\"{key}\":{}", value.text())));
-                }
+            let start = self.started.as_deref().and_then(Object::parse);
+            let missing = |key: &&str| {
+                let value = start.as_ref()?.get(key).filter(|value| !value.is_null())?;
+                counts.get(key).is_none().then(|| format!("\"{key}\":{}", value.text()))
+            };
+            let keys = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
+            let members: Vec<String> = keys.iter().filter_map(missing).collect();
+            if !members.is_empty() {
+                edits.push(counts.with(&members.join(",")));
             }
         }
         Some(event.edited(edits))
@@ -155,8 +159,9 @@ impl Splicer for Stream {
         let Some(text) = event.data() else {
             return out.push_back(event.raw());
         };
-        let Some(data) = Raw::parse(text).and_then(Raw::object) else {
-            if event.is_whole() || (!self.touched && is_foreign(&event.raw(), &self.tool)) {
+        let Some(data) = Object::parse(text) else {
+            // A piece of an event could be a piece of our call; no reader takes it anyway.
+            if event.is_whole() {
                 out.push_back(event.raw());
             }
             return;
@@ -173,7 +178,6 @@ impl Splicer for Stream {
                 }
             }
             Some("content_block_start") => self.start_block(&event, &data, out),
-            Some("content_block_delta" | "content_block_stop") => self.within_block(&event, &data, out),
             Some("message_delta") => {
                 let held = event.clone();
                 self.message_delta(held, &data, out);
@@ -190,6 +194,7 @@ impl Splicer for Stream {
                 self.state = State::Failed;
                 out.push_back(event.raw());
             }
+            _ if data.get("index").is_some() => self.within_block(&event, &data, out),
             _ => out.push_back(event.raw()),
         }
     }
@@ -226,7 +231,7 @@ impl Splicer for Stream {
         }
     }
 
-    fn next_round(&mut self, _: &mut VecDeque<Bytes>) {
+    fn next_round(&mut self, _: Texts, _: &mut VecDeque<Bytes>) {
         self.later = true;
         self.state = State::Open;
         self.slots.clear();

@@ -32,8 +32,16 @@ pub(super) struct CallCapture {
 /// Fields of an object that arrives in pieces: strings and arrays grow, other values stand once.
 #[derive(Debug, Default)]
 struct Fields {
-    values: Vec<(String, String)>,
+    values: Vec<(String, Field)>,
     lost: bool,
+}
+
+/// Strings and arrays without what encloses them.
+#[derive(Debug)]
+enum Field {
+    Text(String),
+    Array(String),
+    Once(String),
 }
 
 impl Capture {
@@ -124,26 +132,45 @@ impl Fields {
         if value.is_null() {
             return;
         }
-        let Some((_, old)) = self.values.iter_mut().find(|(name, _)| name == key) else {
-            self.values.push((key.to_owned(), value.text().to_owned()));
-            return;
-        };
-        let before = Raw::parse(old);
-        let grown = match (before.and_then(Raw::inner), value.inner()) {
-            (Some(before), Some(more)) => Some(format!("\"{before}{more}\"")),
-            _ => before.and_then(Raw::array).zip(value.array()).map(|(mut items, more)| {
-                items.extend(more);
-                format!("[{}]", items.iter().map(|item| item.text()).collect::<Vec<_>>().join(","))
-            }),
-        };
-        match grown {
-            Some(grown) => *old = grown,
-            None => self.lost |= old != value.text(),
+        let new = Field::of(value);
+        match self.values.iter_mut().find(|(name, _)| name == key) {
+            None => self.values.push((key.to_owned(), new)),
+            Some((_, old)) => match (old, new) {
+                (Field::Text(old), Field::Text(more)) => old.push_str(&more),
+                (Field::Array(old), Field::Array(more)) => {
+                    if !old.is_empty() && !more.is_empty() {
+                        old.push(',');
+                    }
+                    old.push_str(&more);
+                }
+                (Field::Once(old), Field::Once(new)) => self.lost |= *old != new,
+                _ => self.lost = true,
+            },
         }
     }
 
     fn members(&self) -> String {
-        self.values.iter().map(|(key, value)| format!(",{}:{value}", quoted(key))).collect()
+        self.values.iter().map(|(key, value)| format!(",{}:{}", quoted(key), value.json())).collect()
+    }
+}
+
+impl Field {
+    fn of(value: Raw<'_>) -> Self {
+        match (value.inner(), value.array()) {
+            (Some(inner), _) => Self::Text(inner.to_owned()),
+            (_, Some(items)) => {
+                Self::Array(items.iter().map(|item| item.text()).collect::<Vec<_>>().join(","))
+            }
+            _ => Self::Once(value.text().to_owned()),
+        }
+    }
+
+    fn json(&self) -> String {
+        match self {
+            Self::Text(inner) => format!("\"{inner}\""),
+            Self::Array(items) => format!("[{items}]"),
+            Self::Once(json) => json.clone(),
+        }
     }
 }
 

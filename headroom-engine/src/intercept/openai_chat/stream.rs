@@ -10,7 +10,7 @@ use super::{
     counts, finish, identity, stop, trimmed, usage,
 };
 use crate::intercept::{
-    exchange::{Ending, FILLER},
+    exchange::{Ending, FILLER, Texts},
     frame::Event,
     raw::{Object, Raw, keep_elements, quoted},
     round::{Round, Stop, Usage},
@@ -38,6 +38,8 @@ struct Waiting {
     event: Event,
     /// The slot of each of its `tool_calls`.
     calls: Vec<usize>,
+    /// It comes with the `finish_reason` or behind it.
+    last: bool,
 }
 
 /// How a chunk that may hold a `finish_reason` is written.
@@ -53,6 +55,7 @@ enum Write<'a> {
 /// The splicer of this dialect.
 pub(in crate::intercept) struct Stream {
     tool: String,
+    /// Stands between the texts of two rounds.
     joint: &'static str,
     later: bool,
     touched: bool,
@@ -78,10 +81,10 @@ pub(in crate::intercept) struct Stream {
 }
 
 impl Stream {
-    pub(in crate::intercept) fn new(tool: String, joint: &'static str) -> Self {
+    pub(in crate::intercept) fn new(tool: String) -> Self {
         Self {
             tool,
-            joint,
+            joint: "",
             later: false,
             touched: false,
             state: State::Open,
@@ -117,14 +120,12 @@ impl Stream {
                 calls.push(item.object().map_or(usize::MAX, |item| self.call(&item)));
             }
         }
-        let held = self.stop.is_some();
         if let Some(reason) = choice.and_then(|choice| choice.string("finish_reason")) {
             self.stop = Some(stop(&reason));
             self.decide_all(true);
         }
-        let waiting = Waiting { event: event.clone(), calls };
-        self.waiting.push_back(waiting);
-        self.drain(held, out);
+        self.waiting.push_back(Waiting { event: event.clone(), calls, last: self.stop.is_some() });
+        self.drain(out);
     }
 
     /// Notes a piece of a call and tells whose it is as soon as that is certain.
@@ -176,11 +177,10 @@ impl Stream {
         waiting.calls.iter().any(|at| self.slots.get(*at).is_some_and(|slot| slot.fate == Fate::Open))
     }
 
-    fn drain(&mut self, mut held: bool, out: &mut VecDeque<Bytes>) {
+    fn drain(&mut self, out: &mut VecDeque<Bytes>) {
         while self.waiting.front().is_some_and(|front| !self.is_open(front)) {
             let Some(front) = self.waiting.pop_front() else { break };
-            held |= has_finish(&front.event);
-            if held && self.touched {
+            if front.last && self.touched {
                 self.held.push(front);
             } else {
                 out.extend(self.write(&front, Write::Plain));
@@ -202,7 +202,7 @@ impl Stream {
         if !self.touched {
             return Some(event.raw());
         }
-        let data = event.data().and_then(Raw::parse)?.object()?;
+        let data = event.data().and_then(Object::parse)?;
         let mut edits = Vec::new();
         if self.later {
             let value =
@@ -296,7 +296,7 @@ impl Splicer for Stream {
         if text.trim() == "[DONE]" && !done {
             self.state = State::Complete;
             self.decide_all(self.stop.is_some());
-            self.drain(self.stop.is_some(), out);
+            self.drain(out);
             if self.touched {
                 self.end = Some(event);
             } else {
@@ -304,8 +304,9 @@ impl Splicer for Stream {
             }
             return;
         }
-        let Some(data) = Raw::parse(text).and_then(Raw::object) else {
-            if event.is_whole() || (!self.touched && is_foreign(&event.raw(), &self.tool)) {
+        let Some(data) = Object::parse(text) else {
+            // A piece of an event could be a piece of our call; no reader takes it anyway.
+            if event.is_whole() {
                 out.push_back(event.raw());
             }
             return;
@@ -336,7 +337,7 @@ impl Splicer for Stream {
     fn close(&mut self, out: &mut VecDeque<Bytes>) {
         if self.state == State::Open {
             self.decide_all(self.stop.is_some());
-            self.drain(self.stop.is_some(), out);
+            self.drain(out);
             if self.stop.is_some() {
                 // Some servers send no `[DONE]`.
                 self.state = State::Complete;
@@ -363,9 +364,12 @@ impl Splicer for Stream {
         }
     }
 
-    fn next_round(&mut self, out: &mut VecDeque<Bytes>) {
+    fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>) {
         for waiting in std::mem::take(&mut self.held) {
             out.extend(self.write(&waiting, Write::Mid));
+        }
+        if let Texts::Joined(joint) = texts {
+            self.joint = joint;
         }
         self.text_before |= self.capture.has_text();
         self.text = false;
@@ -393,9 +397,4 @@ impl Splicer for Stream {
 /// The one choice of a chunk.
 fn choice<'a>(data: &Object<'a>) -> Option<Object<'a>> {
     data.get("choices")?.array()?.first()?.object()
-}
-
-fn has_finish(event: &Event) -> bool {
-    let data = event.data().and_then(Raw::parse).and_then(Raw::object);
-    data.as_ref().and_then(choice).and_then(|choice| choice.string("finish_reason")).is_some()
 }

@@ -69,13 +69,16 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
     let items = content.array()?;
     let mut prefix = Prefix::new(&restoration.prefix);
     let mut wanted = restoration.earlier.iter();
+    let mut thinking = restoration.thinking.clone();
     let mut keep = Vec::with_capacity(items.len());
     let mut edits = Vec::new();
     let mut visible: Vec<Raw<'_>> = Vec::new();
     for item in &items {
         let block = anthropic::block(*item, "");
         let gone = if block.is_thinking() {
-            restoration.thinking.contains(&Digest::of(&block))
+            let digest = Digest::of(&block);
+            let place = thinking.iter().position(|earlier| *earlier == digest);
+            place.map(|place| thinking.remove(place)).is_some()
         } else if !block.is_visible() {
             visible.is_empty() && !restoration.hidden.is_empty()
         } else if wanted.len() == 0 {
@@ -88,6 +91,9 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
             true
         } else {
             // The client has put several texts into one.
+            if !prefix.left() {
+                return None;
+            }
             let text = item.object()?.get("text")?;
             let inner = text.inner()?;
             let end = prefix.consume(inner)?;
