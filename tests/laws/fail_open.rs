@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// Whatever comes: an error, or a rewrite that the byte law allows.
-fn survives(engine: &Engine, dialect: Dialect, body: Bytes) -> Result<Rewrite, ScanError> {
+fn survives(engine: &Engine, dialect: Dialect, body: impl Into<Bytes>) -> Result<Rewrite, ScanError> {
+    let body = body.into();
     let scanned = engine.scan(body.clone(), &RequestContext::new(dialect))?;
     let (_, _, _) = (scanned.ledger_keys().len(), scanned.stream(), scanned.new_bytes(&eager()));
     let out = scanned.rewrite(&eager(), &[]);
@@ -64,7 +65,7 @@ proptest! {
         let mut damaged = body;
         damaged[at] = byte;
         let valid = serde_json::from_slice::<&serde_json::value::RawValue>(&damaged).is_ok();
-        if let Ok(out) = survives(&engine, dialect, damaged.clone().into()) {
+        if let Ok(out) = survives(&engine, dialect, damaged.clone()) {
             prop_assert!(valid, "only JSON can be scanned");
             align(dialect, std::str::from_utf8(&damaged).unwrap(), utf8(&out.body), out.report.tool_listed);
         }
@@ -89,7 +90,7 @@ proptest! {
         ][odd].clone();
         exchange(&mut body, &path, &odd, twice);
         let body = body.spell(Spelling::COMPACT);
-        if let Ok(out) = survives(&engine(crew).0, dialect, body.clone().into()) {
+        if let Ok(out) = survives(&engine(crew).0, dialect, body.clone()) {
             align(dialect, &body, utf8(&out.body), out.report.tool_listed);
         }
     }
@@ -107,7 +108,7 @@ proptest! {
         let cut: String = source.chars().take(at).collect();
         for source in [damaged, cut] {
             let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
-            let out = survives(&engine(crew).0, dialect, body.clone().into()).unwrap();
+            let out = survives(&engine(crew).0, dialect, body.clone()).unwrap();
             align(dialect, &body, utf8(&out.body), out.report.tool_listed);
         }
     }
@@ -237,7 +238,7 @@ fn broken_json_in_a_result_stays_as_it_is() {
             for dialect in DIALECTS {
                 let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
                 for crew in CREWS {
-                    let out = survives(&engine(crew).0, dialect, body.clone().into()).unwrap();
+                    let out = survives(&engine(crew).0, dialect, body.clone()).unwrap();
                     align(dialect, &body, utf8(&out.body), out.report.tool_listed);
                 }
             }
@@ -260,7 +261,7 @@ fn deep_nesting_needs_no_stack() {
             let place = results(dialect, &usual)[0].span.clone();
             let literal = &usual[place];
             let expected = rewrite(&engine(Crew::Doubles).0, dialect, &usual, &eager());
-            assert_eq!(expected.report.tokens_saved() > 0, true);
+            assert!(expected.report.tokens_saved() > 0);
             // In a field nobody knows, as arguments, as a part, as a message's field, as a text.
             let quoted = Json::from(deep.as_str()).spell(Spelling::COMPACT);
             for (from, to) in [
@@ -279,7 +280,7 @@ fn deep_nesting_needs_no_stack() {
             ] {
                 let body = usual.replacen(from, &to, 1);
                 for crew in CREWS {
-                    let Ok(out) = survives(&engine(crew).0, dialect, body.clone().into()) else {
+                    let Ok(out) = survives(&engine(crew).0, dialect, body.clone()) else {
                         panic!("{}", from)
                     };
                     let saved =
@@ -302,7 +303,7 @@ fn huge_texts_are_survived() {
         for dialect in DIALECTS {
             let body = spell(dialect, &one_result(&text), Spelling::COMPACT);
             for crew in CREWS {
-                survives(&engine(crew).0, dialect, body.clone().into()).unwrap();
+                survives(&engine(crew).0, dialect, body.clone()).unwrap();
             }
         }
     }
@@ -384,7 +385,7 @@ fn an_ambiguous_message_does_not_take_the_body_with_it() {
             headroom_tests::json::span(&body, headroom_tests::places::messages(&body).last().unwrap()).end;
         let later = r#",{"role":"user","role":"user","content":"a","content":"b"}"#;
         let body = format!("{}{later}{}", &body[..at], &body[at..]);
-        let out = survives(&engine(Crew::Doubles).0, dialect, body.clone().into()).expect("scanned");
+        let out = survives(&engine(Crew::Doubles).0, dialect, body.clone()).expect("scanned");
         align(dialect, &body, utf8(&out.body), out.report.tool_listed);
         assert_eq!(out.report.blocks.len(), before.report.blocks.len());
         assert_eq!(out.report.tokens_saved(), before.report.tokens_saved());

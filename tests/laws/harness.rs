@@ -34,7 +34,10 @@ pub(crate) const CREWS: [Crew; 2] = [Crew::Doubles, Crew::BuiltIn];
 
 /// What reducers said, in order: source, kind, reduction.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<Mutex<Vec<(String, &'static str, Reduction)>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<Said>>>);
+
+/// A source, the kind that was seen in it, and what was made of it.
+type Said = (String, &'static str, Reduction);
 
 impl Seen {
     /// What was said of `source`.

@@ -43,7 +43,7 @@ impl Reducer for Middle {
             if run >= 3 {
                 ops.push(Op::Keep(from..at));
                 // Every other text has an original for each gap.
-                let whole = source.len() % 2 == 0;
+                let whole = source.len().is_multiple_of(2);
                 let (original, first) =
                     if whole { (0..source.len(), line + 1) } else { (at..at + length, 1) };
                 ops.push(Op::Elide {
@@ -81,7 +81,7 @@ impl Reducer for Minify {
     fn exact(&self, source: &str, _: &Context<'_>) -> Option<Reduction> {
         let mut ops = Vec::new();
         let (mut from, mut quoted, mut escaped) = (0, false, false);
-        let mut keep = |ops: &mut Vec<Op>, range: Range<usize>| {
+        let keep = |ops: &mut Vec<Op>, range: Range<usize>| {
             if !range.is_empty() {
                 ops.push(Op::Keep(range));
             }

@@ -38,7 +38,7 @@ pub fn results(dialect: Dialect, body: &str) -> Vec<Place> {
                 for (block, raw) in elements(content).into_iter().enumerate() {
                     let names: Vec<String> = members(raw).into_iter().map(|(name, _)| name).collect();
                     let known = ["type", "content", "tool_use_id", "is_error", "text", "id", "name", "input"];
-                    let twice = |name: &&str| names.iter().filter(|other| other == name).count() > 1;
+                    let twice = |name: &str| names.iter().filter(|other| *other == name).count() > 1;
                     let is_error = only(raw, "is_error") == Some("true");
                     if kind(raw) == "tool_result" && !known.iter().any(|name| twice(name)) {
                         for (part, literal) in texts(only(raw, "content").unwrap_or("")).enumerate() {
