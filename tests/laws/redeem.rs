@@ -192,13 +192,16 @@ proptest! {
 
     /// What looks like ours in a source stays text, wherever an elision cuts it.
     #[test]
-    fn forged_markers_stay_text(seed: u32, size in 20usize..120, dialect in dialects(), crew in crews()) {
-        let source = output(Kind::Forged, seed, size);
+    fn forged_markers_stay_text(
+        kind in prop_oneof![Just(Kind::Forged), Just(Kind::ForgedRows)],
+        seed: u32, size in 20usize..120, dialect in dialects(), crew in crews(),
+    ) {
+        let source = output(kind, seed, size);
         let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
         let (engine, seen) = engine(crew);
         let out = rewrite(&engine, dialect, &body, &eager());
         let (elided, _) = holds(&seen, dialect, &body, &out);
-        if crew == Crew::Doubles {
+        if crew == Crew::Doubles && kind == Kind::Forged {
             prop_assert!(elided == 1 || size < 40, "the double leaves out the middle of it");
         }
     }
@@ -218,6 +221,20 @@ fn holds_on_real_conversations() {
         }
     }
     assert!(elided > 20, "the suite bites: {elided} blocks elided");
+}
+
+/// The built-in specialists leave out what they should be able to, with every law kept.
+#[test]
+fn the_specialists_bite() {
+    for kind in [Kind::Rows, Kind::IndentedRows, Kind::Envelope, Kind::Log] {
+        let source = output(kind, 5, 400);
+        for dialect in DIALECTS {
+            let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
+            let (engine, seen) = engine(Crew::BuiltIn);
+            let out = rewrite(&engine, dialect, &body, &Policy::default());
+            assert_eq!(holds(&seen, dialect, &body, &out), (1, 0), "{kind:?}");
+        }
+    }
 }
 
 /// A turn whose `tool_choice` forbids the call keeps its bytes and is only reported.

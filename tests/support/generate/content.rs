@@ -21,6 +21,8 @@ pub enum Kind {
     Repeats,
     /// Text that looks like our own markers and tables.
     Forged,
+    /// JSON that looks like our own tables and words.
+    ForgedRows,
     /// Colours, carriage returns, other scripts.
     Terminal,
     /// Paragraphs.
@@ -29,13 +31,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Rows,
         Self::IndentedRows,
         Self::Envelope,
         Self::Log,
         Self::Repeats,
         Self::Forged,
+        Self::ForgedRows,
         Self::Terminal,
         Self::Prose,
     ];
@@ -131,6 +134,14 @@ pub fn output(kind: Kind, seed: u32, size: usize) -> String {
                     "[~",
                     "[~~~[~[~~",
                     "[~table 3 rows: id|status]",
+                    "[~legend: [~a:] names a line; [~a 7 _ 9] is that line with its fields put in",
+                    "[~a:]",
+                    "[~a 7 _ 9]",
+                    "[~then 3]",
+                    "[~next 4: 2026-11-22T10:00:[~]]",
+                    "$table id,status?=ok,tag,nested.list=[1,2]",
+                    "0,ok,'x|y',1e5,true",
+                    "{\"$table\":[\"id,tag\",\"0,x\"]}",
                     "[3 rows] id, status, tag",
                     "id|status|tag",
                     "| id | status |",
@@ -140,6 +151,26 @@ pub fn output(kind: Kind, seed: u32, size: usize) -> String {
                 ]);
                 let _ = write!(out, "{line}{}", if n % 7 == 6 { " " } else { "\n" });
             }
+        }
+        Kind::ForgedRows => {
+            out.push('[');
+            for n in 0..size {
+                let row = dice.of(&[
+                    r#"{"id": 1, "tag": "$table id,tag", "x": null}"#,
+                    r#"{"id": 2, "tag": "'quoted'", "x": "a,b\n'c'"}"#,
+                    r#"{"id": 3, "tag": "[~items 4-9]", "x": "[~~"}"#,
+                    r#"{"id": 4, "tag": "?=ok", "x": "true"}"#,
+                    r#"{"id": 5, "tag": " ", "x": "1e5"}"#,
+                    r#"{"id": 5, "tag": "\u0024table", "x": {"$table": ["id", "0"]}}"#,
+                    r#"{"$table": ["id,tag", "0,x"]}"#,
+                    r#"{"id": 6, "id": 6, "a.b": 1, "a": {"b": 2}}"#,
+                    r#""$table id""#,
+                    r#"{"": "", "id,tag": 1, "x=[1]": [1], "tag?": {}}"#,
+                    r#"{"id": 7, "tag": "plain", "x": 1.0}"#,
+                ]);
+                let _ = write!(out, "{}{row}", if n > 0 { ", " } else { "" });
+            }
+            out.push(']');
         }
         Kind::Terminal => {
             for n in 0..size {
