@@ -122,65 +122,51 @@ async fn measure<T: Transport>(name: &'static str, transport: &T, body: &str, sa
 
     // A layer for each first turn: its memo is empty.
     let first = Bytes::copy_from_slice(body.as_bytes());
-    let mut differences = Vec::new();
-    let mut direct = Vec::new();
-    let mut allocations = Vec::new();
+    let mut samples_first = Vec::new();
     for at in 0..(samples / 10).max(3) {
         let layered = transport.layered(&HeadroomLayer::new());
-        let pair = pair(transport, &layered, &first, at % 2 == 0).await;
-        differences.push(pair.layered - pair.direct);
-        direct.push(pair.direct);
-        allocations.push(pair.allocations);
+        samples_first.push(pair(transport, &layered, &Engine::new(), &first, at % 2 == 0).await);
     }
-    let floor = floor(&first);
-    rows.push(Row {
-        kb,
-        transport: name,
-        turn: "first",
-        new_kb: body.len() as f64 / 1024.0,
-        engine: self::engine(std::slice::from_ref(&first), true),
-        ..row(differences, &direct, allocations, floor)
-    });
+    let new_kb = body.len() as f64 / 1024.0;
+    rows.push(Row { kb, transport: name, turn: "first", new_kb, ..row(&samples_first) });
 
-    let layered = transport.layered(&HeadroomLayer::new());
-    transport.send(&layered, first.clone()).await;
+    let (layered, engine) = (transport.layered(&HeadroomLayer::new()), Engine::new());
+    pair(transport, &layered, &engine, &first, true).await;
     let mut dice = Dice::new(kb as u64);
-    let (mut differences, mut direct, mut allocations) = (Vec::new(), Vec::new(), Vec::new());
+    let mut samples_later = Vec::new();
     let mut new = 0;
-    let mut turns = vec![first];
     for at in 0..samples {
         let block = generate::output(&mut dice, NEW);
         new += block.len();
         let Some(longer) = generate::extended(body, 100_000 + at, &block) else { continue };
-        let longer = Bytes::from(longer);
-        let pair = pair(transport, &layered, &longer, at % 2 == 0).await;
-        turns.push(longer);
-        differences.push(pair.layered - pair.direct);
-        direct.push(pair.direct);
-        allocations.push(pair.allocations);
+        samples_later.push(pair(transport, &layered, &engine, &longer.into(), at % 2 == 0).await);
     }
     let new_kb = new as f64 / samples.max(1) as f64 / 1024.0;
-    rows.push(Row {
-        kb,
-        transport: name,
-        turn: "later",
-        new_kb,
-        engine: engine(&turns[..turns.len().min(102)], false),
-        ..row(differences, &direct, allocations, self::floor(&turns[turns.len() - 1]))
-    });
+    rows.push(Row { kb, transport: name, turn: "later", new_kb, ..row(&samples_later) });
     rows
 }
 
-#[derive(Clone, Copy, Debug)]
+/// One request, in µs.
+#[derive(Clone, Copy, Debug, Default)]
 struct Pair {
     direct: f64,
     layered: f64,
+    /// Scanning and hashing alone.
+    floor: f64,
+    /// Scanning and rewriting.
+    engine: f64,
     allocations: i64,
 }
 
-/// The same request both ways, each side first in turn.
-async fn pair<T: Transport>(transport: &T, layered: &T::Layered, body: &Bytes, direct_first: bool) -> Pair {
-    let mut pair = Pair { direct: 0.0, layered: 0.0, allocations: 0 };
+/// The same request both ways, each side first in turn, then through the engine alone.
+async fn pair<T: Transport>(
+    transport: &T,
+    layered: &T::Layered,
+    engine: &Engine,
+    body: &Bytes,
+    direct_first: bool,
+) -> Pair {
+    let mut pair = Pair::default();
     for direct in [direct_first, !direct_first] {
         let body = body.clone();
         // A fresh time slice, so that other processes interrupt neither side sooner than the other.
@@ -197,65 +183,35 @@ async fn pair<T: Transport>(transport: &T, layered: &T::Layered, body: &Bytes, d
             pair.allocations += ALLOCATOR.stats().allocations as i64 - before;
         }
     }
+    let (context, policy) = (RequestContext::new(Dialect::AnthropicMessages), Policy::default());
+    let start = Instant::now();
+    if let Ok(scanned) = engine.scan(body.clone(), &context) {
+        pair.floor = micros(start);
+        black_box(scanned.rewrite(&policy, &[]));
+        pair.engine = micros(start);
+    }
     pair
 }
 
-fn row(mut differences: Vec<f64>, direct: &[f64], mut allocations: Vec<i64>, floor: f64) -> Row {
-    differences.sort_by(f64::total_cmp);
-    allocations.sort_unstable();
-    let mut direct = direct.to_vec();
-    direct.sort_by(f64::total_cmp);
+fn row(pairs: &[Pair]) -> Row {
+    let sorted = |of: fn(&Pair) -> f64| {
+        let mut values: Vec<f64> = pairs.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let added = sorted(|pair| pair.layered - pair.direct);
     Row {
         kb: 0,
         transport: "",
         turn: "",
         new_kb: 0.0,
-        p50: quantile(&differences, 0.5),
-        p99: quantile(&differences, 0.99),
-        direct: quantile(&direct, 0.5),
-        floor,
-        engine: 0.0,
-        allocations: allocations.get(allocations.len() / 2).copied().unwrap_or(0),
+        p50: quantile(&added, 0.5),
+        p99: quantile(&added, 0.99),
+        direct: quantile(&sorted(|pair| pair.direct), 0.5),
+        floor: quantile(&sorted(|pair| pair.floor), 0.5),
+        engine: quantile(&sorted(|pair| pair.engine), 0.5),
+        allocations: quantile(&sorted(|pair| pair.allocations as f64), 0.5) as i64,
     }
-}
-
-/// Scanning and hashing alone: the median.
-fn floor(body: &Bytes) -> f64 {
-    let engine = Engine::new();
-    let context = RequestContext::new(Dialect::AnthropicMessages);
-    let mut times: Vec<f64> = (0..101)
-        .map(|_| {
-            let start = Instant::now();
-            let _ = black_box(engine.scan(body.clone(), &context));
-            micros(start)
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    quantile(&times, 0.5)
-}
-
-/// The engine alone, scanning and rewriting: the median over `turns`, each of a new engine (`cold`) or,
-/// behind the first, of one that has seen the others.
-fn engine(turns: &[Bytes], cold: bool) -> f64 {
-    let context = RequestContext::new(Dialect::AnthropicMessages);
-    let mut engine = Engine::new();
-    let policy = Policy::default();
-    let mut times = Vec::new();
-    for at in 0..turns.len().max(if cold { 7 } else { 0 }) {
-        if cold {
-            engine = Engine::new();
-        }
-        let turn = turns[at.min(turns.len() - 1)].clone();
-        let start = Instant::now();
-        if let Ok(scanned) = engine.scan(turn, &context) {
-            black_box(scanned.rewrite(&policy, &[]));
-        }
-        if cold || at > 0 {
-            times.push(micros(start));
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    quantile(&times, 0.5)
 }
 
 fn micros(since: Instant) -> f64 {

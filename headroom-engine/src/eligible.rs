@@ -70,9 +70,10 @@ fn said(body: &str, message: &Message) -> String {
 pub(crate) fn walk(
     body: &str,
     conversation: &Conversation,
+    model: &str,
     key: &HandleKey,
 ) -> (Vec<Candidate>, Chain, Vec<LedgerKey>) {
-    let mut chain = Chain::new(key, &history::system_digests(body, conversation));
+    let mut chain = Chain::new(key, model, &history::system_digests(body, conversation));
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut keys = Vec::new();
     let mut calls: HashMap<&str, (usize, usize)> = HashMap::new();

@@ -29,7 +29,7 @@ use crate::{
     ledger::{LedgerKey, Record},
     memo::{Key, Memo, Outcome},
     originals::Originals,
-    policy::{Policy, RequestContext, Route, ToolPolicy},
+    policy::{self, Policy, RequestContext, Route, ToolPolicy},
     recall::{recall, restore},
     reduce::{Context, Gate, Reducer, Refusal},
     report::{BlockReport, Reason, Report},
@@ -63,6 +63,7 @@ struct Inner {
     counter: Arc<dyn TokenCounter>,
     reducers: Vec<Arc<dyn Reducer>>,
     memo: Memo,
+    facts: [u8; 32],
 }
 
 impl fmt::Debug for Engine {
@@ -119,7 +120,9 @@ impl EngineBuilder {
     #[must_use]
     pub fn build(self) -> Engine {
         self.counter.count("ready");
+        let kinds = self.reducers.iter().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
+            facts: policy::facts(self.counter.family(), kinds),
             key: self.key,
             counter: self.counter,
             reducers: self.reducers,
@@ -153,8 +156,10 @@ impl Engine {
     pub fn scan(&self, body: Bytes, context: &RequestContext) -> Result<Scanned, ScanError> {
         let text = std::str::from_utf8(&body).map_err(|_| ScanError::NotUtf8)?;
         let conversation = wire::read(context.dialect, text)?;
-        let recall = recall(text, &conversation, context);
-        let (candidates, chain, keys) = eligible::walk(text, &conversation, &self.0.key);
+        let named = conversation.model.as_ref().and_then(|model| model.decode(text));
+        let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
+        let recall = recall(model, &conversation, context);
+        let (candidates, chain, keys) = eligible::walk(text, &conversation, model, &self.0.key);
         let keys = if recall == Recall::Forget { Vec::new() } else { keys };
         Ok(Scanned {
             engine: self.clone(),
@@ -182,11 +187,6 @@ impl Engine {
     /// The specialists, in the order in which they are asked.
     pub fn reducers(&self) -> impl Iterator<Item = &dyn Reducer> {
         self.0.reducers.iter().map(|reducer| &**reducer)
-    }
-
-    fn epoch(&self, policy: &Policy) -> [u8; 32] {
-        let kinds: Vec<&str> = self.reducers().map(Reducer::kind).collect();
-        policy.epoch(self.0.counter.family(), &kinds)
     }
 }
 
@@ -235,7 +235,7 @@ impl Scanned {
     pub fn new_bytes(&self, policy: &Policy) -> usize {
         let Ok(text) = std::str::from_utf8(&self.body) else { return 0 };
         let (treatment, _) = plan::decide(text, &self.conversation, policy, self.context.route);
-        let epoch = self.engine.epoch(policy);
+        let epoch = policy.epoch(&self.engine.0.facts);
         let unseen = |candidate: &&Candidate| {
             candidate.text.longer_than(SMALL, text)
                 && !self.engine.0.memo.contains(&self.memo_key(candidate, treatment, policy, &epoch))
@@ -307,7 +307,7 @@ impl Scanned {
         originals: &mut Originals,
         report: &mut Report,
     ) -> Vec<Edit> {
-        let epoch = self.engine.epoch(policy);
+        let epoch = policy.epoch(&self.engine.0.facts);
         let mut edits = Vec::new();
         for candidate in &self.candidates {
             let outcome = self.outcome(body, candidate, treatment, policy, &epoch);

@@ -37,9 +37,11 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(key: &HandleKey, system: &[[u8; 32]]) -> Self {
+    /// A conversation with `model`: what one model said, thinking above all, is not put before another.
+    pub(crate) fn new(key: &HandleKey, model: &str, system: &[[u8; 32]]) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(key.bytes());
         hasher.update(b"ledger 1");
+        tagged(&mut hasher, b'm', model.as_bytes());
         for digest in system {
             hasher.update(digest);
         }
@@ -170,10 +172,9 @@ pub(crate) fn system_digests(body: &str, conversation: &Conversation) -> Vec<[u8
     conversation.system.iter().map(|text| text_digest(body, text)).collect()
 }
 
-/// The digest of a string's decoded text, or of its spelling where it has none.
+/// The digest of a string's text, however it is spelled.
 pub(crate) fn text_digest(body: &str, text: &Str) -> [u8; 32] {
-    text.decode(body)
-        .map_or_else(|| raw_digest(text.raw(body)), |text| *blake3::hash(text.as_bytes()).as_bytes())
+    *blake3::hash(text.canonical(body).as_bytes()).as_bytes()
 }
 
 fn raw_digest(raw: &str) -> [u8; 32] {
@@ -242,7 +243,7 @@ mod tests {
     use super::*;
 
     fn chain() -> Chain {
-        Chain::new(&HandleKey::default(), &[])
+        Chain::new(&HandleKey::default(), "model", &[])
     }
 
     fn key(items: &[Item<'_>]) -> LedgerKey {

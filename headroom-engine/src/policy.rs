@@ -169,14 +169,40 @@ impl Policy {
         self.rounds
     }
 
-    /// The epoch: a digest of everything but the conversation that decides output bytes.
-    pub(crate) fn epoch(&self, family: &str, reducers: &[&str]) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&OUTPUT_VERSION.to_le_bytes());
-        hasher.update(format!("{self:?}|{family}|{reducers:?}").as_bytes());
-        crate::catalogue::digest(&mut hasher);
+    /// The epoch: a digest of everything but the conversation that decides output bytes. `facts` is
+    /// what does not change within one engine.
+    pub(crate) fn epoch(&self, facts: &[u8; 32]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(facts);
+        let mut text = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        };
+        text(&self.tool_name);
+        for (name, policy) in &self.tools {
+            text(name);
+            text(match policy {
+                ToolPolicy::Off => "off",
+                ToolPolicy::Exact => "exact",
+                ToolPolicy::Retrievable => "retrievable",
+            });
+        }
+        hasher.update(&[self.mode as u8, self.presence as u8]);
+        for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
+            hasher.update(&(number as u64).to_le_bytes());
+        }
         *hasher.finalize().as_bytes()
     }
+}
+
+/// What decides output bytes besides policy and conversation: the output version, the counter, the
+/// specialists and the catalogue.
+pub(crate) fn facts<'a>(family: &'a str, kinds: impl Iterator<Item = &'a str>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&OUTPUT_VERSION.to_le_bytes());
+    for text in [family].into_iter().chain(kinds) {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    }
+    crate::catalogue::digest(&mut hasher);
+    *hasher.finalize().as_bytes()
 }
 
 /// What the caller can do with the answers on this route.

@@ -15,13 +15,11 @@ use crate::{
 };
 
 /// How far a record of this conversation may be trusted.
-pub(crate) fn recall(body: &str, conversation: &Conversation, context: &RequestContext) -> Recall {
+pub(crate) fn recall(model: &str, conversation: &Conversation, context: &RequestContext) -> Recall {
     let durable = match context.route {
         Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
         Route::ExactOnly => false,
     };
-    let named = conversation.model.as_ref().and_then(|model| model.decode(body));
-    let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
     // Some models think unless told not to.
     let bound = context.dialect == Dialect::AnthropicMessages
         && conversation.thinking != Some(false)

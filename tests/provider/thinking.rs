@@ -36,7 +36,7 @@ async fn a_changed_prefix_is_refused() {
         |body| body["tools"][0]["description"] = "Looks up.".into(),
         |body| body["messages"][0]["content"] = "Hi!".into(),
         |body| {
-            body["messages"].as_array_mut().unwrap().insert(0, json!({"role": "user", "content": "First"}))
+            body["messages"].as_array_mut().unwrap().insert(0, json!({"role": "user", "content": "First"}));
         },
         |body| {
             let answer = body["messages"][1].clone();

@@ -30,6 +30,8 @@ type Result<T> = std::result::Result<T, ScanError>;
 pub(crate) struct Str {
     pub(crate) range: Range<usize>,
     escaped: bool,
+    /// Holds an escape that could be spelled otherwise: `\u` or `\/`.
+    odd: bool,
 }
 
 impl Str {
@@ -52,6 +54,22 @@ impl Str {
             && (!self.escaped
                 || raw > 6 * limit
                 || self.decode(body).is_none_or(|decoded| decoded.len() > limit))
+    }
+
+    /// The one spelling of its text that [`quote`] writes; its own spelling if it is no text.
+    /// Most literals are spelled so already, and are not copied.
+    pub(crate) fn canonical<'a>(&self, body: &'a str) -> Cow<'a, str> {
+        let raw = self.raw(body);
+        match self.odd.then(|| unescape(raw)).flatten() {
+            None => Cow::Borrowed(raw),
+            Some(text) => {
+                let mut quoted = String::new();
+                quote(&text, &mut quoted);
+                quoted.pop();
+                quoted.remove(0);
+                Cow::Owned(quoted)
+            }
+        }
     }
 }
 
@@ -231,23 +249,28 @@ impl<'a> Scanner<'a> {
         self.take(b'"')?;
         let start = self.at - 1;
         let bytes = self.body.as_bytes();
-        let mut escaped = false;
+        let (mut escaped, mut odd) = (false, false);
         loop {
             self.at += plain(&bytes[self.at..]);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Str { range: start..self.at, escaped });
+                    return Ok(Str { range: start..self.at, escaped, odd });
                 }
                 Some(b'\\') => {
                     escaped = true;
                     match bytes.get(self.at + 1) {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'/') => {
+                            odd = true;
+                            self.at += 2;
+                        }
                         Some(b'u') => {
                             let digits = bytes.get(self.at + 2..self.at + 6);
                             if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
                                 return self.error();
                             }
+                            odd = true;
                             self.at += 6;
                         }
                         _ => return self.error(),
@@ -468,6 +491,19 @@ mod tests {
         ] {
             let string = Scanner::new(text).string().unwrap();
             assert_eq!(string.decode(text).as_deref(), decoded, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_text_has_one_canonical_spelling() {
+        for (spelled, canonical) in [
+            (r#""a\u00e9\/""#, "aé/"),
+            (r#""aé/""#, "aé/"),
+            (r#""\u001B\n""#, r"\u001b\n"),
+            (r#""\ud800""#, r"\ud800"),
+        ] {
+            let string = Scanner::new(spelled).string().unwrap();
+            assert_eq!(string.canonical(spelled), canonical);
         }
     }
 

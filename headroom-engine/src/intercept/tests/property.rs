@@ -134,7 +134,7 @@ proptest! {
         prop_assert_eq!(&whole["finish"], &choice["finish_reason"]);
         prop_assert_eq!(&whole["usage"]["completion_tokens"], &value["usage"]["completion_tokens"]);
         let keys = |outcome: &Outcome| {
-            let mut chain = crate::history::Chain::new(&HandleKey::default(), &[]);
+            let mut chain = crate::history::Chain::new(&HandleKey::default(), "model", &[]);
             chain.push(crate::wire::Role::User, &[]);
             chain.turn(&outcome.visible)
         };

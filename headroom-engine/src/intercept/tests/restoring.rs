@@ -284,7 +284,7 @@ fn edge_75_openai_mixed_turns_get_our_call_and_our_result_back() {
 /// The ledger key that a body's second message leads to.
 fn key_of(dialect: Dialect, body: &str) -> LedgerKey {
     let conversation = crate::wire::read(dialect, body).unwrap();
-    let mut chain = Chain::new(&HandleKey::default(), &[]);
+    let mut chain = Chain::new(&HandleKey::default(), "model", &[]);
     for message in &conversation.messages[..2] {
         chain.push_message(body, message, &mut |_| [0; 32]);
     }
@@ -294,7 +294,7 @@ fn key_of(dialect: Dialect, body: &str) -> LedgerKey {
 #[test]
 fn edge_72_73_the_key_of_a_turn_is_the_same_however_a_client_returns_it() {
     let (script, outcome) = anthropic_exchange();
-    let mut chain = Chain::new(&HandleKey::default(), &[]);
+    let mut chain = Chain::new(&HandleKey::default(), "model", &[]);
     let first = script.request();
     chain.push_message(&first, &crate::wire::read(script.dialect, &first).unwrap().messages[0], &mut |_| {
         [0; 32]
