@@ -22,7 +22,7 @@ use crate::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
-    compress::{LogCompressor, SmartCrusher},
+    compress::{LogCompressor, SearchCompressor, SmartCrusher},
     eligible::{self, Candidate},
     history::{Chain, LedgerKey},
     intercept::{Continuation, Record},
@@ -139,7 +139,7 @@ impl Engine {
         EngineBuilder {
             key: HandleKey::default(),
             counter: Arc::new(O200k),
-            reducers: vec![Arc::new(SmartCrusher), Arc::new(LogCompressor)],
+            reducers: vec![Arc::new(SmartCrusher), Arc::new(SearchCompressor), Arc::new(LogCompressor)],
             memo_bytes: 64 << 20,
         }
     }

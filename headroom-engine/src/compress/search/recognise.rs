@@ -1,0 +1,90 @@
+//! Whether a text is search output, from a bounded look at it.
+
+use super::line::{Hits, Kind, is_clear_path};
+
+/// How much of the head is read.
+const HEAD: usize = 64 << 10;
+/// The fewest hits, and the fewest paths of a list.
+const FEWEST: usize = 3;
+
+/// Whether at least three of five lines are hits in files with clear paths, and few of them
+/// diagnostics, whose place is a log.
+pub(super) fn is_hits(source: &str) -> bool {
+    let head = head(source);
+    if starts_otherwise(head) {
+        return false;
+    }
+    let hits = Hits::new(head);
+    let (mut clear, mut other, mut diagnostics, mut marked) = (0usize, 0usize, 0usize, 0usize);
+    for line in hits.lines() {
+        match line.kind {
+            Kind::Match | Kind::Near if is_clear_path(hits.path(line.file)) => {
+                clear += 1;
+                marked += usize::from(line.number_end > line.path_end);
+                diagnostics += usize::from(is_diagnostic(hits.text(line)));
+            }
+            Kind::Blank | Kind::Break | Kind::Heading => {}
+            _ => other += 1,
+        }
+    }
+    // Lines without numbers look like hits too easily, unless they share their paths.
+    let sure = marked * 2 > clear || hits.files() * 2 <= clear;
+    clear >= FEWEST && other * 3 <= clear * 2 && diagnostics * 5 <= clear && sure
+}
+
+/// Whether nearly every line is a path: `find`, `rg -l`, `git ls-files`, `rg -c`.
+pub(super) fn is_listing(source: &str) -> bool {
+    let head = head(source);
+    if starts_otherwise(head) {
+        return false;
+    }
+    let (mut paths, mut deep, mut other) = (0usize, 0usize, 0usize);
+    for line in head.lines() {
+        if line.is_empty() {
+            continue;
+        }
+        let path = counted(line).0;
+        if !path.contains(':') && is_clear_path(path) || (path.starts_with("./") && !path.contains(char::is_whitespace)) {
+            paths += 1;
+            deep += usize::from(path.contains('/'));
+        } else {
+            other += 1;
+        }
+    }
+    paths >= 5 && deep * 5 >= paths * 3 && other * 20 <= paths
+}
+
+/// A path with the count behind it that `rg -c` prints.
+pub(super) fn counted(line: &str) -> (&str, &str) {
+    let line = line.trim_end_matches(['\n', '\r']);
+    match line.rsplit_once(':') {
+        Some((path, count)) if !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (path, &line[path.len()..])
+        }
+        _ => (line, ""),
+    }
+}
+
+fn head(source: &str) -> &str {
+    if source.len() <= HEAD {
+        return source;
+    }
+    let end = memchr::memrchr(b'\n', &source.as_bytes()[..HEAD]).map_or(HEAD, |at| at + 1);
+    source.get(..end).unwrap_or(source)
+}
+
+/// JSON, markup or a patch by its first bytes.
+fn starts_otherwise(source: &str) -> bool {
+    let body = source.trim_start();
+    ["{", "<", "[{", "[\"", "diff ", "--- ", "@@ "].iter().any(|start| body.starts_with(start))
+}
+
+/// `error: ...`, `12: warning[x]: ...`: what a compiler says of a place.
+fn is_diagnostic(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | ' ' | '-'));
+    ["error", "warning", "fatal error", "note"].iter().any(|word| {
+        text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+            && text[word.len()..].starts_with([':', '[', '(', ' '])
+            && text[word.len()..].contains(':')
+    })
+}

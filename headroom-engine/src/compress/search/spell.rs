@@ -1,0 +1,222 @@
+//! Writes kept lines in the grammar of [`codec`](super::codec), and markers between them.
+
+use std::ops::Range;
+
+use super::line::{Hits, Line, numbered};
+use crate::{
+    ccr::{Unit, marker},
+    reduce::Op,
+};
+
+/// What becomes of the lines of a search.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choice {
+    /// Runs of lines to leave out, in order, and what each marker notes.
+    pub(super) gaps: Vec<(Range<usize>, String)>,
+    /// Bytes of kept lines to leave out, in order.
+    pub(super) cuts: Vec<Range<usize>>,
+}
+
+/// Spells `hits` and returns the operations, and how many bytes the paths saved.
+pub(super) fn spell(hits: &Hits<'_>, choice: &Choice) -> (Vec<Op>, usize) {
+    let mut speller = Speller {
+        hits,
+        cuts: &choice.cuts,
+        follows: follows(hits, choice),
+        file: None,
+        ops: Vec::new(),
+        pending: None,
+        saved: 0,
+    };
+    let mut at = 0;
+    for (gap, note) in &choice.gaps {
+        speller.lines(at..gap.start);
+        speller.gap(gap.clone(), note.clone());
+        at = gap.end;
+    }
+    speller.lines(at..hits.lines().len());
+    speller.flush();
+    (speller.ops, speller.saved)
+}
+
+/// For each line, whether the next kept line (but `--`) is of the same file.
+fn follows(hits: &Hits<'_>, choice: &Choice) -> Vec<bool> {
+    let mut follows = vec![false; hits.lines().len()];
+    let mut gaps = choice.gaps.iter().rev().peekable();
+    let mut next = None;
+    for (at, line) in hits.lines().iter().enumerate().rev() {
+        while gaps.next_if(|(gap, _)| at < gap.start).is_some() {}
+        if gaps.peek().is_some_and(|(gap, _)| gap.contains(&at)) {
+            continue;
+        }
+        if line.is_hit() {
+            follows[at] = next == Some(line.file);
+            next = Some(line.file);
+        } else if !is_break(hits, line) {
+            next = None;
+        }
+    }
+    follows
+}
+
+/// Whether the reader keeps its path across `line`.
+fn is_break(hits: &Hits<'_>, line: &Line) -> bool {
+    &hits.source()[line.range.clone()] == "--\n"
+}
+
+struct Speller<'h, 'a> {
+    hits: &'h Hits<'a>,
+    cuts: &'h [Range<usize>],
+    follows: Vec<bool>,
+    /// The file whose path stands above.
+    file: Option<usize>,
+    ops: Vec<Op>,
+    pending: Option<(Range<usize>, String)>,
+    saved: usize,
+}
+
+impl Speller<'_, '_> {
+    fn lines(&mut self, lines: Range<usize>) {
+        if self.hits.is_headed() {
+            let of = &self.hits.lines()[lines];
+            if let (Some(first), Some(last)) = (of.first(), of.last()) {
+                self.keep(first.range.start..last.range.end);
+            }
+            return;
+        }
+        let mut at = lines.start;
+        while at < lines.end {
+            at = self.line(at, lines.end);
+        }
+    }
+
+    /// Spells line `at`, with those up to `end` that share its text, and returns the next.
+    fn line(&mut self, at: usize, end: usize) -> usize {
+        let hits = self.hits;
+        let source = hits.source();
+        let all = hits.lines();
+        let line = &all[at];
+        if !line.is_hit() || !self.under(at) {
+            if !is_break(hits, line) {
+                self.file = None;
+            }
+            self.keep(line.range.clone());
+            return at + 1;
+        }
+        if self.file == Some(line.file) {
+            self.saved += line.path_end - line.range.start;
+        } else {
+            self.file = Some(line.file);
+            self.rewrite(line.range.start..line.range.start, |out| {
+                marker::escape(hits.path(line.file), out);
+                out.push('\n');
+            });
+        }
+        let is_numbered = line.number_end > line.path_end;
+        let text = &source[line.number_end..line.range.end];
+        let mut last = at;
+        if is_numbered && text.ends_with('\n') && !self.is_cut(&line.range) {
+            while last + 1 < end
+                && all[last + 1].is_hit()
+                && all[last + 1].file == line.file
+                && all[last + 1].number_end > all[last + 1].path_end
+                && source[all[last + 1].number_end..all[last + 1].range.end] == *text
+            {
+                last += 1;
+            }
+        }
+        for also in at..last {
+            let line = &all[also];
+            self.saved += text.len();
+            self.rewrite(line.range.clone(), |out| {
+                out.push_str(&source[line.path_end + 1..line.number_end]);
+                out.push(',');
+            });
+        }
+        let line = &all[last];
+        let from = line.path_end + usize::from(is_numbered);
+        self.rewrite(line.range.start..from, |_| ());
+        self.text(from..line.range.end);
+        last + 1
+    }
+
+    /// Whether line `at` is written under its path.
+    fn under(&self, at: usize) -> bool {
+        let line = &self.hits.lines()[at];
+        if self.file == Some(line.file) {
+            return true;
+        }
+        let path = self.hits.path(line.file);
+        self.follows[at] && path != "--" && numbered(path).is_none() && !path.is_empty()
+    }
+
+    fn is_cut(&self, range: &Range<usize>) -> bool {
+        self.cuts.first().is_some_and(|cut| cut.start < range.end)
+    }
+
+    /// Writes source text within a line, without what is cut from it.
+    fn text(&mut self, range: Range<usize>) {
+        let source = self.hits.source();
+        let mut from = range.start;
+        while let Some((cut, rest)) = self.cuts.split_first().filter(|(cut, _)| cut.start < range.end) {
+            self.cuts = rest;
+            self.rewrite(from..cut.start, |out| marker::escape(&source[from..cut.start], out));
+            self.elide(Op::Elide {
+                range: cut.clone(),
+                original: 0..source.len(),
+                unit: Unit::Bytes,
+                first: cut.start + 1,
+                last: cut.end,
+                note: String::new(),
+                frame: ("", ""),
+            });
+            from = cut.end;
+        }
+        self.rewrite(from..range.end, |out| marker::escape(&source[from..range.end], out));
+    }
+
+    fn gap(&mut self, lines: Range<usize>, note: String) {
+        let all = self.hits.lines();
+        self.elide(Op::Elide {
+            range: all[lines.start].range.start..all[lines.end - 1].range.end,
+            original: 0..self.hits.source().len(),
+            unit: Unit::Lines,
+            first: lines.start + 1,
+            last: lines.end,
+            note,
+            frame: ("", "\n"),
+        });
+    }
+
+    fn keep(&mut self, range: Range<usize>) {
+        if self.is_cut(&range) {
+            let (start, end) = (range.start, range.end);
+            let first = self.cuts.first().map_or(end, |cut| cut.start);
+            self.keep(start..first);
+            self.text(first..end);
+            return;
+        }
+        self.flush();
+        match self.ops.last_mut() {
+            Some(Op::Keep(last)) if last.end == range.start => last.end = range.end,
+            _ => self.ops.push(Op::Keep(range)),
+        }
+    }
+
+    fn rewrite(&mut self, range: Range<usize>, write: impl FnOnce(&mut String)) {
+        let (pending, text) = self.pending.get_or_insert_with(|| (range.start..range.start, String::new()));
+        pending.end = range.end;
+        write(text);
+    }
+
+    fn elide(&mut self, op: Op) {
+        self.flush();
+        self.ops.push(op);
+    }
+
+    fn flush(&mut self) {
+        if let Some((range, text)) = self.pending.take() {
+            self.ops.push(Op::Rewrite { range, text });
+        }
+    }
+}
