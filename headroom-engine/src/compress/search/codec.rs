@@ -10,20 +10,31 @@
 //! 68,79:      goto fail;                src/hmac.c:68:      goto fail;  and the same at 79
 //! [~lines 57-98: src/md5.c x3 #...]     a marker: those lines are left out
 //! [~]12:30 and no hit                   12:30 and no hit
+//! 90:[~a:]goto fail;                    a text, named
+//! 95:  [~a]                             src/hmac.c:95:  goto fail;
 //! ```
+//!
+//! Where the output begins with [`BREAKS`], a line `--` stands between any two lines under paths
+//! whose numbers or paths do not go on.
 //!
 //! Every other line is the source's own. It decodes byte for byte, markers aside.
 
 use std::borrow::Cow;
 
-use super::line::{lines, numbered};
+use super::{
+    super::names::{LineReader, is_ours},
+    line::{lines, numbered},
+};
 use crate::{
-    ccr::{Marker, marker},
+    ccr::marker,
     reduce::{Codec, DecodeError, Equality, Piece},
 };
 
 /// What stands before a source line that would be read as one of ours.
 const PLAIN: &str = "[~]";
+
+/// Says that `--` is left out.
+pub(super) const BREAKS: &str = "[~--]\n";
 
 /// Reads and escapes the grammar above.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,96 +56,84 @@ impl Codec for SearchCodec {
     }
 
     fn decode<'a>(&self, text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), DecodeError> {
-        let mut path: Option<Cow<'a, str>> = None;
+        let (breaks, text) = match text.strip_prefix(BREAKS) {
+            Some(text) => (true, text),
+            None => (false, text),
+        };
+        Reader { lines: LineReader::new(sink), breaks, path: None, last: None }.read(text)
+    }
+}
+
+struct Reader<'s, 'a> {
+    lines: LineReader<'s, 'a>,
+    breaks: bool,
+    path: Option<Cow<'a, str>>,
+    /// The number of the line before, if that was under a path and its path still stands.
+    last: Option<Option<&'a str>>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn read(&mut self, text: &'a str) -> Result<(), DecodeError> {
         let mut rest = text;
         while !rest.is_empty() {
             if is_ours(rest) {
+                self.last = None;
                 if let Some(line) = rest.strip_prefix(PLAIN) {
-                    rest = plain(line, sink)?;
-                    path = None;
+                    self.path = None;
+                    rest = self.lines.line(line)?;
                     continue;
                 }
-                let (marker, length) = Marker::parse_prefix(rest).ok_or(BROKEN)?;
-                rest = rest[length..].strip_prefix('\n').ok_or(BROKEN)?;
-                sink(Piece::Hidden(marker));
+                rest = self.lines.marker(rest)?;
             } else if let Some((end, separator)) = numbered(rest) {
-                let path = path.as_ref().ok_or(DecodeError("a line without its path"))?;
-                rest = hit(path, end, separator, rest, sink)?;
+                rest = self.hit(end, separator, rest)?;
             } else if let Some((heading, below)) = rest.split_once('\n')
                 && heading != "--"
                 && numbered(below).is_some()
             {
-                path = Some(marker::unescape(heading).ok_or(BROKEN)?);
+                self.path = Some(marker::unescape(heading).ok_or(DecodeError("a broken path"))?);
+                self.last = self.last.map(|_| None);
                 rest = below;
             } else {
                 if !rest.starts_with("--\n") {
-                    path = None;
+                    self.path = None;
                 }
-                rest = plain(rest, sink)?;
+                self.last = None;
+                rest = self.lines.line(rest)?;
             }
         }
         Ok(())
     }
-}
 
-const BROKEN: DecodeError = DecodeError("a broken marker");
-
-/// Whether `text` begins with something that is not source text.
-fn is_ours(text: &str) -> bool {
-    text.starts_with(marker::INTRODUCER) && text.as_bytes().get(2) != Some(&b'~')
-}
-
-/// Emits the line under `path` at the start of `rest`, once for each of its numbers.
-fn hit<'a>(
-    path: &Cow<'a, str>,
-    end: usize,
-    separator: u8,
-    rest: &'a str,
-    sink: &mut dyn FnMut(Piece<'a>),
-) -> Result<&'a str, DecodeError> {
-    let separator = match separator {
-        b':' => ":",
-        b'-' => "-",
-        _ => "=",
-    };
-    let (numbers, text) = rest.split_at(end);
-    if end == 0 {
-        sink(Piece::Text(path.clone()));
-        return plain(text, sink);
-    }
-    let mut after = text;
-    for number in numbers.split(',') {
-        for part in [path.clone(), Cow::Borrowed(separator), Cow::Borrowed(number)] {
-            sink(Piece::Text(part));
+    /// Emits the line under the path at the start of `rest`, once for each of its numbers.
+    fn hit(&mut self, end: usize, separator: u8, rest: &'a str) -> Result<&'a str, DecodeError> {
+        let path = self.path.clone().ok_or(DecodeError("a line without its path"))?;
+        let separator = match separator {
+            b':' => ":",
+            b'-' => "-",
+            _ => "=",
+        };
+        let (numbers, text) = rest.split_at(end);
+        let mut after = text;
+        for number in numbers.split(',') {
+            if self.breaks && self.last.is_some_and(|last| !last.is_some_and(|last| goes_on(last, number))) {
+                (self.lines.sink)(Piece::Text(Cow::Borrowed("--\n")));
+            }
+            self.last = Some(Some(number));
+            (self.lines.sink)(Piece::Text(path.clone()));
+            if end > 0 {
+                (self.lines.sink)(Piece::Text(Cow::Borrowed(separator)));
+                (self.lines.sink)(Piece::Text(Cow::Borrowed(number)));
+            }
+            after = self.lines.line(text)?;
         }
-        after = plain(text, sink)?;
+        Ok(after)
     }
-    Ok(after)
 }
 
-/// Emits the line at the start of `rest`, with what is left out within it, and returns what
-/// follows.
-fn plain<'a>(rest: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<&'a str, DecodeError> {
-    let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |at| at + 1);
-    let (mut line, after) = rest.split_at(end);
-    while let Some(at) = bare_introducer(line) {
-        emit(&line[..at], sink)?;
-        let (marker, length) = Marker::parse_prefix(&line[at..]).ok_or(BROKEN)?;
-        sink(Piece::Hidden(marker));
-        line = &line[at + length..];
+/// Whether the line numbered `next` comes right behind the one numbered `last`.
+pub(super) fn goes_on(last: &str, next: &str) -> bool {
+    match (last.parse::<u64>(), next.parse::<u64>()) {
+        (Ok(last), Ok(next)) => last.checked_add(1) == Some(next),
+        _ => false,
     }
-    emit(line, sink)?;
-    Ok(after)
-}
-
-fn emit<'a>(text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), DecodeError> {
-    if !text.is_empty() {
-        sink(Piece::Text(marker::unescape(text).ok_or(BROKEN)?));
-    }
-    Ok(())
-}
-
-/// The first `[~` that is not escaped by a second tilde.
-fn bare_introducer(text: &str) -> Option<usize> {
-    memchr::memmem::find_iter(text.as_bytes(), marker::INTRODUCER).find(|at| is_ours(&text[*at..]))
 }

@@ -203,17 +203,12 @@ fn hit<'a>(line: &'a str, last: &str, known: &HashMap<&'a str, usize>) -> Option
             return Some(Hit { path: last.len(), number: end, is_match: line.as_bytes()[end] == b':' });
         }
     }
-    let by_colon = split(line, b":");
-    let near = split(line, b"-=");
+    let by_colon = split(line, b":", is_path);
+    let near = split(line, b"-=", |path| known.contains_key(path));
     match (by_colon, near) {
-        (Some(colon), Some(near)) if near.path < colon.path => {
-            let sure = known.contains_key(&line[..near.path])
-                || line[..colon.path].contains(char::is_whitespace);
-            Some(if sure { near } else { colon })
-        }
-        (Some(colon), _) => Some(colon),
-        (None, Some(near)) if known.contains_key(&line[..near.path]) => Some(near),
-        _ => {
+        (Some(colon), Some(near)) => Some(if near.path < colon.path { near } else { colon }),
+        (Some(hit), None) | (None, Some(hit)) => Some(hit),
+        (None, None) => {
             let colon = first_colon(line)?;
             let path = &line[..colon];
             (path == last || known.contains_key(path)).then_some(Hit {
@@ -233,8 +228,8 @@ fn number_at(line: &[u8], at: usize) -> Option<usize> {
     (digits > 0 && line.get(end) == Some(&separator)).then_some(end)
 }
 
-/// The leftmost path before a number between two separators out of `separators`.
-fn split(line: &str, separators: &[u8]) -> Option<Hit> {
+/// The leftmost `path` before a number between two separators out of `separators`.
+fn split(line: &str, separators: &[u8], is_path: impl Fn(&str) -> bool) -> Option<Hit> {
     let bytes = line.as_bytes();
     let end = bytes.len().min(LONGEST_PATH);
     let from = drive(bytes);
@@ -284,9 +279,9 @@ pub(super) fn is_clear_path(path: &str) -> bool {
     let plain = |byte: u8| {
         byte.is_ascii_alphanumeric() || byte >= 0x80 || b"/\\._-+@~()[]$%,&#!'={}:".contains(&byte)
     };
-    let starts = bytes.first().is_some_and(|byte| {
-        byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"/._~@(\\-[$".contains(byte)
-    });
+    let starts = bytes
+        .first()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"/._~@(\\-[$".contains(byte));
     let letters = bytes.windows(2).any(|pair| pair.iter().all(u8::is_ascii_alphabetic))
         || bytes.iter().any(|byte| *byte >= 0x80);
     let extension = || {
@@ -306,14 +301,12 @@ fn matched_paths(source: &str) -> HashMap<&str, usize> {
     let mut last = "";
     for range in lines(source) {
         let body = &source[range];
-        let path = if !last.is_empty()
-            && body.starts_with(last)
-            && body.as_bytes().get(last.len()) == Some(&b':')
-        {
-            Some(last)
-        } else {
-            split(body, b":").map(|hit| &body[..hit.path])
-        };
+        let path =
+            if !last.is_empty() && body.starts_with(last) && body.as_bytes().get(last.len()) == Some(&b':') {
+                Some(last)
+            } else {
+                split(body, b":", is_path).map(|hit| &body[..hit.path])
+            };
         if let Some(path) = path {
             *known.entry(path).or_insert(0) += 1;
             last = path;
@@ -371,7 +364,9 @@ mod tests {
     fn separators_drives_and_odd_paths() {
         use Kind::{Break, Match, Near, Other};
         assert_eq!(
-            paths("src/a.c-66-  x ? 1:2:3\nsrc/a.c:68:  y\n--\nC:\\x\\a.rs:1:z\r\na-1-b.txt:5:w\ngrep: /root: Permission denied\n"),
+            paths(
+                "src/a.c-66-  x ? 1:2:3\nsrc/a.c:68:  y\n--\nC:\\x\\a.rs:1:z\r\na-1-b.txt:5:w\ngrep: /root: Permission denied\n"
+            ),
             [
                 hit(Near, "src/a.c", "  x ? 1:2:3"),
                 hit(Match, "src/a.c", "  y"),

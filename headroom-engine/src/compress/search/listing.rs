@@ -11,11 +11,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    line::lines,
-    reduction,
-    recognise::counted,
-};
+use super::{line::lines, recognise::counted, reduction};
 use crate::{
     ccr::{Marker, marker},
     reduce::{Codec, Context, DecodeError, Equality, Op, Piece, Reduction},

@@ -32,11 +32,11 @@ impl Reducer for SearchCompressor {
     }
 
     fn recognises(&self, source: &str) -> bool {
-        recognise::is_hits(source) || recognise::is_listing(source)
+        recognise::is_listing(source) || recognise::is_hits(source)
     }
 
     fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        if !recognise::is_hits(source) {
+        if recognise::is_listing(source) {
             return Listing::new(source).exact(context);
         }
         let hits = Hits::new(source);
@@ -48,7 +48,7 @@ impl Reducer for SearchCompressor {
     }
 
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        if !recognise::is_hits(source) {
+        if recognise::is_listing(source) {
             return Listing::new(source).exact(context);
         }
         let hits = Hits::new(source);
@@ -56,8 +56,7 @@ impl Reducer for SearchCompressor {
         if choice.gaps.is_empty() && choice.cuts.is_empty() {
             return self.exact(source, context);
         }
-        let codec: Arc<dyn Codec> =
-            if hits.is_headed() { Arc::new(Verbatim) } else { Arc::new(SearchCodec) };
+        let codec: Arc<dyn Codec> = if hits.is_headed() { Arc::new(Verbatim) } else { Arc::new(SearchCodec) };
         let (ops, _) = spell::spell(&hits, &choice);
         Some(reduction(source, codec, ops))
     }

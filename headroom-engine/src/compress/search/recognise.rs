@@ -4,6 +4,8 @@ use super::line::{Hits, Kind, is_clear_path};
 
 /// How much of the head is read.
 const HEAD: usize = 64 << 10;
+/// Fewer lines than these in the head say too little.
+const FEW: usize = 20;
 /// The fewest hits, and the fewest paths of a list.
 const FEWEST: usize = 3;
 
@@ -44,11 +46,16 @@ pub(super) fn is_listing(source: &str) -> bool {
             continue;
         }
         let path = counted(line).0;
-        if !path.contains(':') && is_clear_path(path) || (path.starts_with("./") && !path.contains(char::is_whitespace)) {
+        if !path.contains(':') && is_clear_path(path)
+            || (path.starts_with("./") && !path.contains(char::is_whitespace))
+        {
             paths += 1;
             deep += usize::from(path.contains('/'));
         } else {
             other += 1;
+            if other * 10 > paths + 20 {
+                return false;
+            }
         }
     }
     paths >= 5 && deep * 5 >= paths * 3 && other * 20 <= paths
@@ -69,8 +76,10 @@ fn head(source: &str) -> &str {
     if source.len() <= HEAD {
         return source;
     }
+    let lines = memchr::memchr_iter(b'\n', &source.as_bytes()[..HEAD]).take(FEW).count();
     let end = memchr::memrchr(b'\n', &source.as_bytes()[..HEAD]).map_or(HEAD, |at| at + 1);
-    source.get(..end).unwrap_or(source)
+    // Minified lines are long.
+    if lines < FEW { source } else { source.get(..end).unwrap_or(source) }
 }
 
 /// JSON, markup or a patch by its first bytes.

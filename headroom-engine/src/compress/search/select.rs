@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    super::weigh::weigh,
     line::{Hits, Kind, Line},
     spell::Choice,
 };
@@ -33,12 +34,14 @@ const BEST: usize = 4;
 
 /// Chooses what to leave out; nothing where that is not worth it.
 pub(super) fn choose(hits: &Hits<'_>, context: &Context<'_>) -> Choice {
-    let costs: Vec<usize> = hits.lines().iter().map(|line| weigh(&hits.source()[line.range.clone()])).collect();
+    let costs: Vec<usize> =
+        hits.lines().iter().map(|line| weigh(&hits.source()[line.range.clone()])).collect();
     let total: usize = costs.iter().sum();
     if total < WORTH * 3 / 2 {
         return Choice::default();
     }
-    let mut selection = Selection { hits, keep: vec![false; costs.len()], seen: HashSet::new(), costs, total };
+    let mut selection =
+        Selection { hits, keep: vec![false; costs.len()], seen: HashSet::new(), costs, total };
     selection.others();
     selection.unnameable();
     selection.hits(context.query);
@@ -90,7 +93,8 @@ impl Selection<'_, '_> {
             }
             let named_before = std::mem::replace(&mut named[line.file], false);
             let path = name_cost(self.hits.path(line.file));
-            let cost = self.costs[at].min(LONG / 2) + GAP / 2 - if named_before { path.min(GAP / 2) } else { 0 };
+            let cost =
+                self.costs[at].min(LONG / 2) + GAP / 2 - if named_before { path.min(GAP / 2) } else { 0 };
             if spent + cost > most {
                 if spent + GAP > most {
                     break;
@@ -125,7 +129,8 @@ impl Selection<'_, '_> {
     /// The hits, best first.
     fn ranked(&self, query: &Query) -> Vec<usize> {
         let lines = self.hits.lines();
-        let bm25 = Bm25::new(query, lines.iter().map(|line| if line.is_hit() { self.hits.text(line) } else { "" }));
+        let bm25 =
+            Bm25::new(query, lines.iter().map(|line| if line.is_hit() { self.hits.text(line) } else { "" }));
         let mut first = vec![true; self.hits.files()];
         let mut ranked: Vec<(f32, usize)> = Vec::new();
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.is_hit()) {
@@ -219,7 +224,8 @@ impl Selection<'_, '_> {
     /// What is cut from long kept lines.
     fn cuts(&self, query: &Query) -> Vec<Range<usize>> {
         let mut cuts = Vec::new();
-        let kept = self.hits.lines().iter().zip(&self.keep).filter(|(line, keep)| **keep && line.range.len() > LONG);
+        let kept =
+            self.hits.lines().iter().zip(&self.keep).filter(|(line, keep)| **keep && line.range.len() > LONG);
         for (line, _) in kept {
             let text = self.hits.text(line);
             let start = if line.is_hit() { line.number_end + 1 } else { line.range.start };
@@ -240,7 +246,9 @@ impl Selection<'_, '_> {
 
 /// Whether a marker's note can hold `path`.
 fn is_nameable(path: &str) -> bool {
-    !path.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '#' | '"' | '\\' | '~'))
+    !path.contains(|c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '#' | '"' | '\\' | '~')
+    })
 }
 
 /// Where `text` first mentions a term of `query`.
@@ -273,43 +281,33 @@ fn name_cost(path: &str) -> usize {
 /// Whether a line defines something, in one of the usual languages.
 fn is_definition(text: &str) -> bool {
     const WORDS: [&str; 26] = [
-        "def", "class", "fn", "func", "function", "struct", "enum", "trait", "impl", "interface", "type",
-        "module", "mod", "namespace", "macro_rules!", "#define", "const", "static", "pub", "export", "public",
-        "private", "protected", "async", "abstract", "default",
+        "def",
+        "class",
+        "fn",
+        "func",
+        "function",
+        "struct",
+        "enum",
+        "trait",
+        "impl",
+        "interface",
+        "type",
+        "module",
+        "mod",
+        "namespace",
+        "macro_rules!",
+        "#define",
+        "const",
+        "static",
+        "pub",
+        "export",
+        "public",
+        "private",
+        "protected",
+        "async",
+        "abstract",
+        "default",
     ];
     let first = text.trim_start().split([' ', '(']).next().unwrap_or_default();
     WORDS.contains(&first)
-}
-
-/// About the tokens of `text`: runs of letters and digits by length, runs of anything else as one.
-pub(super) fn weigh(text: &str) -> usize {
-    let mut tokens = 0;
-    let (mut run, mut kind) = (0usize, 0u8);
-    for byte in text.bytes() {
-        let this = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' => 1,
-            b'0'..=b'9' => 2,
-            b' ' | b'\t' => 3,
-            0x80.. => 4,
-            _ => 5,
-        };
-        if this == kind {
-            run += 1;
-            continue;
-        }
-        tokens += run_cost(kind, run);
-        (run, kind) = (1, this);
-    }
-    tokens + run_cost(kind, run)
-}
-
-fn run_cost(kind: u8, run: usize) -> usize {
-    match (kind, run) {
-        (_, 0) | (3, 1) => 0,
-        (1, _) => 1 + run / 10,
-        (2, _) => run.div_ceil(3),
-        (3, _) => 1,
-        (4, _) => run.div_ceil(4),
-        _ => run.div_ceil(3),
-    }
 }

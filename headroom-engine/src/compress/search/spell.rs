@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::line::{Hits, Line, numbered};
+use super::{
+    super::names::{Names, Spelling},
+    codec::{BREAKS, goes_on},
+    line::{Hits, Line, numbered},
+};
 use crate::{
     ccr::{Unit, marker},
     reduce::Op,
@@ -19,15 +23,25 @@ pub(super) struct Choice {
 
 /// Spells `hits` and returns the operations, and how many bytes the paths saved.
 pub(super) fn spell(hits: &Hits<'_>, choice: &Choice) -> (Vec<Op>, usize) {
+    let kept = kept(hits, choice);
+    let kept_hits = hits.lines().iter().zip(&kept).filter(|(line, kept)| **kept && line.is_hit());
+    let texts = kept_hits.map(|(line, _)| hits.text(line).trim_start());
+    let names = if hits.is_headed() { Names::default() } else { Names::new(texts) };
     let mut speller = Speller {
         hits,
         cuts: &choice.cuts,
-        follows: follows(hits, choice),
+        follows: follows(hits, &kept),
+        names,
+        implied: !hits.is_headed() && breaks_are_implied(hits),
         file: None,
+        under: None,
         ops: Vec::new(),
         pending: None,
         saved: 0,
     };
+    if speller.implied {
+        speller.rewrite(0..0, |out| out.push_str(BREAKS));
+    }
     let mut at = 0;
     for (gap, note) in &choice.gaps {
         speller.lines(at..gap.start);
@@ -39,16 +53,20 @@ pub(super) fn spell(hits: &Hits<'_>, choice: &Choice) -> (Vec<Op>, usize) {
     (speller.ops, speller.saved)
 }
 
-/// For each line, whether the next kept line (but `--`) is of the same file.
-fn follows(hits: &Hits<'_>, choice: &Choice) -> Vec<bool> {
-    let mut follows = vec![false; hits.lines().len()];
-    let mut gaps = choice.gaps.iter().rev().peekable();
+/// For each line, whether it is kept.
+fn kept(hits: &Hits<'_>, choice: &Choice) -> Vec<bool> {
+    let mut kept = vec![true; hits.lines().len()];
+    for (gap, _) in &choice.gaps {
+        kept[gap.clone()].fill(false);
+    }
+    kept
+}
+
+/// For each kept line, whether the next kept line (but `--`) is of the same file.
+fn follows(hits: &Hits<'_>, kept: &[bool]) -> Vec<bool> {
+    let mut follows = vec![false; kept.len()];
     let mut next = None;
-    for (at, line) in hits.lines().iter().enumerate().rev() {
-        while gaps.next_if(|(gap, _)| at < gap.start).is_some() {}
-        if gaps.peek().is_some_and(|(gap, _)| gap.contains(&at)) {
-            continue;
-        }
+    for (at, line) in hits.lines().iter().enumerate().rev().filter(|(at, _)| kept[*at]) {
         if line.is_hit() {
             follows[at] = next == Some(line.file);
             next = Some(line.file);
@@ -57,6 +75,36 @@ fn follows(hits: &Hits<'_>, choice: &Choice) -> Vec<bool> {
         }
     }
     follows
+}
+
+/// Whether `--` stands between two hits exactly where their numbers or paths do not go on, and
+/// often enough for that to be worth saying.
+fn breaks_are_implied(hits: &Hits<'_>) -> bool {
+    let lines = hits.lines();
+    let mut breaks = 0;
+    let mut last: Option<(usize, &Line)> = None;
+    for (at, line) in lines.iter().enumerate() {
+        if !line.is_hit() {
+            if !is_break(hits, line) {
+                last = None;
+            }
+            continue;
+        }
+        if let Some((before, hit)) = last {
+            let goes_on = hit.file == line.file && goes_on(number(hits, hit), number(hits, line));
+            let apart = at - before;
+            if apart != if goes_on { 1 } else { 2 } {
+                return false;
+            }
+            breaks += apart - 1;
+        }
+        last = Some((at, line));
+    }
+    breaks > 8
+}
+
+fn number<'a>(hits: &Hits<'a>, line: &Line) -> &'a str {
+    hits.source().get(line.path_end + 1..line.number_end).unwrap_or_default()
 }
 
 /// Whether the reader keeps its path across `line`.
@@ -68,6 +116,11 @@ struct Speller<'h, 'a> {
     hits: &'h Hits<'a>,
     cuts: &'h [Range<usize>],
     follows: Vec<bool>,
+    names: Names<'a>,
+    /// Whether `--` is left to the reader between hits under paths.
+    implied: bool,
+    /// The line last written, if it is under a path.
+    under: Option<usize>,
     /// The file whose path stands above.
     file: Option<usize>,
     ops: Vec<Op>,
@@ -75,7 +128,7 @@ struct Speller<'h, 'a> {
     saved: usize,
 }
 
-impl Speller<'_, '_> {
+impl<'a> Speller<'_, 'a> {
     fn lines(&mut self, lines: Range<usize>) {
         if self.hits.is_headed() {
             let of = &self.hits.lines()[lines];
@@ -96,10 +149,21 @@ impl Speller<'_, '_> {
         let source = hits.source();
         let all = hits.lines();
         let line = &all[at];
-        if !line.is_hit() || !self.under(at) {
+        if !line.is_hit() || !self.is_under(at) {
             if !is_break(hits, line) {
                 self.file = None;
+            } else if self.implied
+                && self.under == at.checked_sub(1)
+                && self.under.is_some()
+                && at + 1 < end
+                && all[at + 1].is_hit()
+                && self.is_under(at + 1)
+            {
+                self.under = Some(at);
+                self.rewrite(line.range.clone(), |_| ());
+                return at + 1;
             }
+            self.under = None;
             self.keep(line.range.clone());
             return at + 1;
         }
@@ -136,18 +200,54 @@ impl Speller<'_, '_> {
         let line = &all[last];
         let from = line.path_end + usize::from(is_numbered);
         self.rewrite(line.range.start..from, |_| ());
-        self.text(from..line.range.end);
+        self.named(line, from);
+        self.under = Some(last);
         last + 1
     }
 
+    /// Writes a hit's text from `from`, its separator, by name where it has one.
+    fn named(&mut self, line: &Line, from: usize) {
+        let source = self.hits.source();
+        let text = self.hits.text(line).trim_start();
+        let start = line.number_end + 1 + self.hits.text(line).len() - text.len();
+        if self.is_cut(&line.range) {
+            self.text(from..line.range.end);
+            return;
+        }
+        let spelling = match self.names.spell(text) {
+            Spelling::Whole => {
+                self.text(from..line.range.end);
+                return;
+            }
+            Spelling::Named(name) => format!("[~{name}:]"),
+            Spelling::Again(name) => {
+                self.saved += text.len();
+                format!("[~{name}]")
+            }
+        };
+        let end = start + text.len();
+        let again = !spelling.ends_with(":]");
+        self.rewrite(from..line.range.end, |out| {
+            marker::escape(&source[from..start], out);
+            out.push_str(&spelling);
+            if !again {
+                marker::escape(text, out);
+            }
+            out.push_str(&source[end..line.range.end]);
+        });
+    }
+
     /// Whether line `at` is written under its path.
-    fn under(&self, at: usize) -> bool {
+    fn is_under(&self, at: usize) -> bool {
         let line = &self.hits.lines()[at];
         if self.file == Some(line.file) {
             return true;
         }
         let path = self.hits.path(line.file);
-        self.follows[at] && path != "--" && numbered(path).is_none() && !path.is_empty()
+        (self.follows[at] || self.names.has(self.hits.text(line).trim_start()))
+            && path != "--"
+            && numbered(path).is_none()
+            && !path.is_empty()
     }
 
     fn is_cut(&self, range: &Range<usize>) -> bool {
@@ -177,6 +277,7 @@ impl Speller<'_, '_> {
 
     fn gap(&mut self, lines: Range<usize>, note: String) {
         let all = self.hits.lines();
+        self.under = None;
         self.elide(Op::Elide {
             range: all[lines.start].range.start..all[lines.end - 1].range.end,
             original: 0..self.hits.source().len(),
