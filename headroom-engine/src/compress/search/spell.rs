@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::{
-    super::names::{Names, Spelling},
+    super::{
+        names::{Names, Spelling},
+        writer::Writer,
+    },
     codec::{BREAKS, goes_on},
     line::{Hits, Line, numbered},
 };
-use crate::{
-    ccr::{Unit, marker},
-    reduce::Op,
-};
+use crate::{ccr::marker, reduce::Op};
 
 /// What becomes of the lines of a search.
 #[derive(Clone, Debug, Default)]
@@ -29,18 +29,16 @@ pub(super) fn spell(hits: &Hits<'_>, choice: &Choice) -> (Vec<Op>, usize) {
     let names = if hits.is_headed() { Names::default() } else { Names::new(texts) };
     let mut speller = Speller {
         hits,
-        cuts: &choice.cuts,
         follows: follows(hits, &kept),
         names,
         implied: !hits.is_headed() && breaks_are_implied(hits),
         file: None,
         under: None,
-        ops: Vec::new(),
-        pending: None,
+        out: Writer::new(hits.source(), &choice.cuts),
         saved: 0,
     };
     if speller.implied {
-        speller.rewrite(0..0, |out| out.push_str(BREAKS));
+        speller.out.rewrite(0..0, |out| out.push_str(BREAKS));
     }
     let mut at = 0;
     for (gap, note) in &choice.gaps {
@@ -49,8 +47,7 @@ pub(super) fn spell(hits: &Hits<'_>, choice: &Choice) -> (Vec<Op>, usize) {
         at = gap.end;
     }
     speller.lines(at..hits.lines().len());
-    speller.flush();
-    (speller.ops, speller.saved)
+    (speller.out.finish(), speller.saved)
 }
 
 /// For each line, whether it is kept.
@@ -114,7 +111,6 @@ fn is_break(hits: &Hits<'_>, line: &Line) -> bool {
 
 struct Speller<'h, 'a> {
     hits: &'h Hits<'a>,
-    cuts: &'h [Range<usize>],
     follows: Vec<bool>,
     names: Names<'a>,
     /// Whether `--` is left to the reader between hits under paths.
@@ -123,8 +119,7 @@ struct Speller<'h, 'a> {
     under: Option<usize>,
     /// The file whose path stands above.
     file: Option<usize>,
-    ops: Vec<Op>,
-    pending: Option<(Range<usize>, String)>,
+    out: Writer<'h>,
     saved: usize,
 }
 
@@ -133,7 +128,7 @@ impl<'a> Speller<'_, 'a> {
         if self.hits.is_headed() {
             let of = &self.hits.lines()[lines];
             if let (Some(first), Some(last)) = (of.first(), of.last()) {
-                self.keep(first.range.start..last.range.end);
+                self.out.keep(first.range.start..last.range.end);
             }
             return;
         }
@@ -160,18 +155,18 @@ impl<'a> Speller<'_, 'a> {
                 && self.is_under(at + 1)
             {
                 self.under = Some(at);
-                self.rewrite(line.range.clone(), |_| ());
+                self.out.rewrite(line.range.clone(), |_| ());
                 return at + 1;
             }
             self.under = None;
-            self.keep(line.range.clone());
+            self.out.keep(line.range.clone());
             return at + 1;
         }
         if self.file == Some(line.file) {
             self.saved += line.path_end - line.range.start;
         } else {
             self.file = Some(line.file);
-            self.rewrite(line.range.start..line.range.start, |out| {
+            self.out.rewrite(line.range.start..line.range.start, |out| {
                 marker::escape(hits.path(line.file), out);
                 out.push('\n');
             });
@@ -179,7 +174,7 @@ impl<'a> Speller<'_, 'a> {
         let is_numbered = line.number_end > line.path_end;
         let text = &source[line.number_end..line.range.end];
         let mut last = at;
-        if is_numbered && text.ends_with('\n') && !self.is_cut(&line.range) {
+        if is_numbered && text.ends_with('\n') && !self.out.is_cut(&line.range) {
             while last + 1 < end
                 && all[last + 1].is_hit()
                 && all[last + 1].file == line.file
@@ -192,14 +187,14 @@ impl<'a> Speller<'_, 'a> {
         for also in at..last {
             let line = &all[also];
             self.saved += text.len();
-            self.rewrite(line.range.clone(), |out| {
+            self.out.rewrite(line.range.clone(), |out| {
                 out.push_str(&source[line.path_end + 1..line.number_end]);
                 out.push(',');
             });
         }
         let line = &all[last];
         let from = line.path_end + usize::from(is_numbered);
-        self.rewrite(line.range.start..from, |_| ());
+        self.out.rewrite(line.range.start..from, |_| ());
         self.named(line, from);
         self.under = Some(last);
         last + 1
@@ -210,13 +205,13 @@ impl<'a> Speller<'_, 'a> {
         let source = self.hits.source();
         let text = self.hits.text(line).trim_start();
         let start = line.number_end + 1 + self.hits.text(line).len() - text.len();
-        if self.is_cut(&line.range) {
-            self.text(from..line.range.end);
+        if self.out.is_cut(&line.range) {
+            self.out.text(from..line.range.end);
             return;
         }
         let spelling = match self.names.spell(text) {
             Spelling::Whole => {
-                self.text(from..line.range.end);
+                self.out.text(from..line.range.end);
                 return;
             }
             Spelling::Named(name) => format!("[~{name}:]"),
@@ -227,7 +222,7 @@ impl<'a> Speller<'_, 'a> {
         };
         let end = start + text.len();
         let again = !spelling.ends_with(":]");
-        self.rewrite(from..line.range.end, |out| {
+        self.out.rewrite(from..line.range.end, |out| {
             marker::escape(&source[from..start], out);
             out.push_str(&spelling);
             if !again {
@@ -250,74 +245,9 @@ impl<'a> Speller<'_, 'a> {
             && !path.is_empty()
     }
 
-    fn is_cut(&self, range: &Range<usize>) -> bool {
-        self.cuts.first().is_some_and(|cut| cut.start < range.end)
-    }
-
-    /// Writes source text within a line, without what is cut from it.
-    fn text(&mut self, range: Range<usize>) {
-        let source = self.hits.source();
-        let mut from = range.start;
-        while let Some((cut, rest)) = self.cuts.split_first().filter(|(cut, _)| cut.start < range.end) {
-            self.cuts = rest;
-            self.rewrite(from..cut.start, |out| marker::escape(&source[from..cut.start], out));
-            self.elide(Op::Elide {
-                range: cut.clone(),
-                original: 0..source.len(),
-                unit: Unit::Bytes,
-                first: cut.start + 1,
-                last: cut.end,
-                note: String::new(),
-                frame: ("", ""),
-            });
-            from = cut.end;
-        }
-        self.rewrite(from..range.end, |out| marker::escape(&source[from..range.end], out));
-    }
-
     fn gap(&mut self, lines: Range<usize>, note: String) {
         let all = self.hits.lines();
         self.under = None;
-        self.elide(Op::Elide {
-            range: all[lines.start].range.start..all[lines.end - 1].range.end,
-            original: 0..self.hits.source().len(),
-            unit: Unit::Lines,
-            first: lines.start + 1,
-            last: lines.end,
-            note,
-            frame: ("", "\n"),
-        });
-    }
-
-    fn keep(&mut self, range: Range<usize>) {
-        if self.is_cut(&range) {
-            let (start, end) = (range.start, range.end);
-            let first = self.cuts.first().map_or(end, |cut| cut.start);
-            self.keep(start..first);
-            self.text(first..end);
-            return;
-        }
-        self.flush();
-        match self.ops.last_mut() {
-            Some(Op::Keep(last)) if last.end == range.start => last.end = range.end,
-            _ => self.ops.push(Op::Keep(range)),
-        }
-    }
-
-    fn rewrite(&mut self, range: Range<usize>, write: impl FnOnce(&mut String)) {
-        let (pending, text) = self.pending.get_or_insert_with(|| (range.start..range.start, String::new()));
-        pending.end = range.end;
-        write(text);
-    }
-
-    fn elide(&mut self, op: Op) {
-        self.flush();
-        self.ops.push(op);
-    }
-
-    fn flush(&mut self) {
-        if let Some((range, text)) = self.pending.take() {
-            self.ops.push(Op::Rewrite { range, text });
-        }
+        self.out.lines(all[lines.start].range.start..all[lines.end - 1].range.end, lines, note);
     }
 }
