@@ -74,7 +74,8 @@ impl<'a> Patch<'a> {
                 }
                 (Kind::Meta | Kind::Binary, Some(file)) => file.lines.end = at + 1,
             }
-            patch.whole += usize::from(matches!(&after, State::Hunk(hunk) if hunk.is_done()) && kind != Kind::NoNewline);
+            patch.whole +=
+                usize::from(matches!(&after, State::Hunk(hunk) if hunk.is_done()) && kind != Kind::NoNewline);
             patch.lines.push(Line { range, kind });
             state = after;
         }
@@ -104,7 +105,9 @@ impl<'a> Patch<'a> {
         let Some(first) = self.files.first() else { return false };
         let git = self.text(first.lines.start).starts_with("diff ");
         let behind = &self.lines[first.lines.start..];
-        let text = behind.iter().filter(|line| line.kind == Kind::Text).count();
+        let text = (first.lines.start..self.lines.len())
+            .filter(|at| self.lines[*at].kind == Kind::Text && !is_message(self.text(*at)))
+            .count();
         let before = first.lines.start;
         (self.whole > 0 || (git && first.lines.len() > 1))
             && text * 3 <= behind.len()
@@ -137,7 +140,8 @@ pub(super) fn may_be(source: &str) -> bool {
     let head = head(source);
     ["diff ", "--- ", "Index: "].iter().any(|start| {
         head.starts_with(start)
-            || memchr::memmem::find_iter(head.as_bytes(), start).any(|at| at > 0 && head.as_bytes()[at - 1] == b'\n')
+            || memchr::memmem::find_iter(head.as_bytes(), start)
+                .any(|at| at > 0 && head.as_bytes()[at - 1] == b'\n')
     })
 }
 
@@ -190,7 +194,10 @@ impl State {
         }
         if matches!(self, Self::Binary)
             && !line.starts_with("diff ")
-            && (line.is_empty() || !line.contains(' ') || line.starts_with("literal ") || line.starts_with("delta "))
+            && (line.is_empty()
+                || !line.contains(' ')
+                || line.starts_with("literal ")
+                || line.starts_with("delta "))
         {
             return (Kind::Binary, Self::Binary);
         }
@@ -218,11 +225,35 @@ impl State {
     }
 }
 
+/// Whether a line outside of files is of a commit: its fields, its message as git indents it, its
+/// stat.
+fn is_message(line: &str) -> bool {
+    ["    ", "commit ", "Author:", "Date:", "Merge:", "From ", "From: ", "Subject: ", "---", "Only in "]
+        .iter()
+        .any(|start| line.starts_with(start))
+        || line.trim().is_empty()
+        || (line.starts_with(' ') && line.contains(" | "))
+}
+
 fn is_meta(line: &str) -> bool {
     const STARTS: [&str; 17] = [
-        "index ", "old mode ", "new mode ", "new file mode ", "deleted file mode ", "similarity index ",
-        "dissimilarity index ", "rename from ", "rename to ", "copy from ", "copy to ", "--- ", "+++ ",
-        "Binary files ", "mode ", "Submodule ", "====",
+        "index ",
+        "old mode ",
+        "new mode ",
+        "new file mode ",
+        "deleted file mode ",
+        "similarity index ",
+        "dissimilarity index ",
+        "rename from ",
+        "rename to ",
+        "copy from ",
+        "copy to ",
+        "--- ",
+        "+++ ",
+        "Binary files ",
+        "mode ",
+        "Submodule ",
+        "====",
     ];
     STARTS.iter().any(|start| line.starts_with(start))
 }
@@ -252,7 +283,11 @@ impl Counts {
         }
         let new = count(words.next()?.strip_prefix('+')?)?;
         let end = words.next()?;
-        (end.len() == signs && end.bytes().all(|byte| byte == b'@')).then_some(Self { old, sides: signs - 1, new })
+        (end.len() == signs && end.bytes().all(|byte| byte == b'@')).then_some(Self {
+            old,
+            sides: signs - 1,
+            new,
+        })
     }
 
     fn is_done(&self) -> bool {
@@ -267,7 +302,8 @@ impl Counts {
         let mut left = *self;
         let width = self.sides;
         // Some tools and many people strip the space of an empty line.
-        let columns = if line.is_empty() { &b" "[..] } else { line.as_bytes().get(..width.min(line.len()))? };
+        let columns =
+            if line.is_empty() { &b" "[..] } else { line.as_bytes().get(..width.min(line.len()))? };
         let removed = columns.contains(&b'-');
         let added = columns.contains(&b'+');
         for (at, left) in left.old[..width].iter_mut().enumerate() {
@@ -319,7 +355,9 @@ mod tests {
     #[test]
     fn content_that_looks_like_a_header_is_content() {
         assert_eq!(
-            kinds("diff --git a/q b/q\nindex 1..2 100644\n--- a/q\n+++ b/q\n@@ -1,3 +1,3 @@\n--- a/drop\n+++ b/add\n x\n-@@ -1 +1 @@\n+diff --git\n--- c\n+++ d\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n"),
+            kinds(
+                "diff --git a/q b/q\nindex 1..2 100644\n--- a/q\n+++ b/q\n@@ -1,3 +1,3 @@\n--- a/drop\n+++ b/add\n x\n-@@ -1 +1 @@\n+diff --git\n--- c\n+++ d\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n"
+            ),
             "Fmmm@-+ -+Fm@-\\+"
         );
     }
@@ -327,11 +365,15 @@ mod tests {
     #[test]
     fn merges_messages_binaries_and_stripped_spaces() {
         assert_eq!(
-            kinds("commit 1\n    @@ -1 +1 @@ in a message\n\ndiff --cc a\nindex 1,2..3\n--- a/a\n+++ b/a\n@@@ -1,2 -1,2 +1,3 @@@\n  x\n++y\n- z\n -w\n++v\n"),
+            kinds(
+                "commit 1\n    @@ -1 +1 @@ in a message\n\ndiff --cc a\nindex 1,2..3\n--- a/a\n+++ b/a\n@@@ -1,2 -1,2 +1,3 @@@\n  x\n++y\n- z\n -w\n++v\n"
+            ),
             "tttFmmm@ +--+"
         );
         assert_eq!(
-            kinds("diff --git a/i b/i\nGIT binary patch\nliteral 3\nKcmZQzWMBl(\n\nliteral 0\nHcmV?d00001\n\ndiff --git a/j b/j\nold mode 100644\nnew mode 100755\n--- a/k\n+++ b/k\n@@ -1,2 +1,2 @@\n\n-a\n+b\n-- \n2.40\n"),
+            kinds(
+                "diff --git a/i b/i\nGIT binary patch\nliteral 3\nKcmZQzWMBl(\n\nliteral 0\nHcmV?d00001\n\ndiff --git a/j b/j\nold mode 100644\nnew mode 100755\n--- a/k\n+++ b/k\n@@ -1,2 +1,2 @@\n\n-a\n+b\n-- \n2.40\n"
+            ),
             "FmbbbbbbFmmmm@ -+tt"
         );
     }

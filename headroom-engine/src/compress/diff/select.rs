@@ -17,17 +17,21 @@ const GAP: usize = 14;
 /// Fewer tokens than these hidden in all are not worth a round trip.
 const WORTH: usize = 250;
 /// Percent of the tokens that what is kept should cost.
-const SHARE: usize = 36;
+const SHARE: usize = 28;
 /// A kept line longer than this many bytes is cut.
 const LONG: usize = 700;
 /// What stays of it at both ends.
 const ENDS: (usize, usize) = (300, 100);
+/// What the changed lines of the files that the query names may cost; a quarter of what is beyond
+/// that stays too.
+const NAMED: usize = 5000;
 /// The changed lines that a file shows at least, in tokens.
 const GLIMPSE: usize = 60;
 
 /// Chooses what to leave out; nothing where that is not worth it.
 pub(super) fn choose(patch: &Patch<'_>, context: &Context<'_>) -> Choice {
-    let costs: Vec<usize> = patch.lines().iter().map(|line| weigh(&patch.source()[line.range.clone()])).collect();
+    let costs: Vec<usize> =
+        patch.lines().iter().map(|line| weigh(&patch.source()[line.range.clone()])).collect();
     let total: usize = costs.iter().sum();
     if total < WORTH * 3 / 2 {
         return Choice::default();
@@ -73,10 +77,10 @@ impl Selection<'_, '_> {
         let most = (self.total * SHARE / 100).max(frame + self.total / 12);
         let mut spent = frame;
         let mut hunks = self.hunks(query);
-        for hunk in hunks.extract_if(.., |hunk| named[hunk.file]) {
-            spent += hunk.cost;
-            self.keep_changes(hunk.lines, usize::MAX);
-        }
+        hunks.sort_by(|left, right| {
+            right.score.total_cmp(&left.score).then(left.lines.start.cmp(&right.lines.start))
+        });
+        spent += self.keep_named(hunks.extract_if(.., |hunk| named[hunk.file]).collect());
         for (file, generated) in generated.iter().enumerate() {
             if *generated && !named[file] {
                 self.drop_hunks(&files[file]);
@@ -85,31 +89,35 @@ impl Selection<'_, '_> {
         hunks.retain(|hunk| !generated[hunk.file]);
         if spent + hunks.iter().map(|hunk| hunk.cost).sum::<usize>() <= most {
             for hunk in hunks {
-                self.keep_changes(hunk.lines, usize::MAX);
+                self.keep_ends(hunk.lines, hunk.cost);
             }
             return;
         }
-        hunks.sort_by(|left, right| right.score.total_cmp(&left.score).then(left.lines.start.cmp(&right.lines.start)));
         let mut shown = vec![false; files.len()];
         let glimpse = (most.saturating_sub(spent) / files.len().max(1)).min(GLIMPSE);
-        let mut first = Vec::new();
-        hunks.retain(|hunk| {
-            let is_first = !std::mem::replace(&mut shown[hunk.file], true);
-            if is_first {
-                first.push((hunk.lines.clone(), hunk.cost));
-            }
-            true
-        });
-        for (lines, cost) in first {
-            spent += cost.min(glimpse);
-            self.keep_changes(lines, glimpse);
+        for hunk in hunks.iter().filter(|hunk| !std::mem::replace(&mut shown[hunk.file], true)) {
+            spent += hunk.cost.min(glimpse);
+            self.keep_ends(hunk.lines.clone(), hunk.cost.min(glimpse));
         }
         for hunk in hunks {
             if spent + hunk.cost <= most {
                 spent += hunk.cost;
-                self.keep_changes(hunk.lines, usize::MAX);
+                self.keep_ends(hunk.lines, hunk.cost);
             }
         }
+    }
+
+    /// Keeps the hunks, best first, of files that the query names; returns what they cost.
+    fn keep_named(&mut self, hunks: Vec<Hunk>) -> usize {
+        let cost: usize = hunks.iter().map(|hunk| hunk.cost).sum();
+        let most = if cost > NAMED { NAMED + (cost - NAMED) / 4 } else { cost };
+        let mut left = most;
+        for hunk in hunks {
+            let cost = hunk.cost.min(left);
+            left -= cost;
+            self.keep_ends(hunk.lines, cost);
+        }
+        most
     }
 
     fn hunks(&self, query: &Query) -> Vec<Hunk> {
@@ -122,7 +130,8 @@ impl Selection<'_, '_> {
             .enumerate()
             .flat_map(|(at, file)| file.hunks.iter().map(move |hunk| (at, hunk)))
             .collect();
-        let text = |hunk: &Range<usize>| &source[lines[hunk.start].range.start..lines[hunk.end - 1].range.end];
+        let text =
+            |hunk: &Range<usize>| &source[lines[hunk.start].range.start..lines[hunk.end - 1].range.end];
         let bm25 = Bm25::new(query, all.iter().map(|(_, hunk)| text(hunk)));
         let of = |(number, (file, hunk)): (usize, (usize, &Range<usize>))| {
             let changed = hunk.clone().filter(|at| is_change(lines[*at].kind));
@@ -136,13 +145,20 @@ impl Selection<'_, '_> {
         all.into_iter().enumerate().map(of).collect()
     }
 
-    /// Keeps the changed lines of `hunk`, until they cost more than `most`.
-    fn keep_changes(&mut self, hunk: Range<usize>, mut most: usize) {
-        for at in hunk.filter(|at| is_change(self.patch.lines()[*at].kind)) {
-            if self.costs[at] > most {
-                break;
-            }
-            most = most.saturating_sub(if most == usize::MAX { 0 } else { self.costs[at] });
+    /// Keeps the changed lines of `hunk` at its ends, as far as they cost no more than `most`: two
+    /// thirds at the start.
+    fn keep_ends(&mut self, hunk: Range<usize>, most: usize) {
+        let changed: Vec<usize> = hunk.filter(|at| is_change(self.patch.lines()[*at].kind)).collect();
+        let all: usize = changed.iter().map(|at| self.costs[*at]).sum();
+        let (head, tail) = if all <= most { (most, 0) } else { (most - most / 3, most / 3) };
+        self.keep_while(changed.iter().copied(), head);
+        self.keep_while(changed.into_iter().rev(), tail);
+    }
+
+    fn keep_while(&mut self, lines: impl Iterator<Item = usize>, mut most: usize) {
+        for at in lines {
+            let Some(left) = most.checked_sub(self.costs[at]) else { break };
+            most = left;
             self.keep[at] = true;
         }
     }
@@ -160,7 +176,8 @@ impl Selection<'_, '_> {
             path.split([' ', '\t']).any(|path| {
                 let path = path.trim_matches('"').to_lowercase();
                 let name = path.rsplit('/').next().unwrap_or_default();
-                name.len() > 2 && (query.contains(name) || query.contains(path.trim_start_matches(['a', 'b', '/'])))
+                name.len() > 2
+                    && (query.contains(name) || query.contains(path.trim_start_matches(['a', 'b', '/'])))
             })
         })
     }
@@ -168,19 +185,43 @@ impl Selection<'_, '_> {
     /// Whether a tool wrote the file: by its name, or by lines too long for people.
     fn is_generated(&self, file: &File) -> bool {
         const NAMES: [&str; 24] = [
-            "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb",
-            "cargo.lock", "go.sum", "poetry.lock", "uv.lock", "pdm.lock", "pipfile.lock", "gemfile.lock",
-            "composer.lock", "flake.lock", "packages.lock.json", "podfile.lock", "mix.lock", "pubspec.lock",
-            "gradle.lockfile", "package.resolved", "conda-lock.yml", "deno.lock", "requirements.lock",
+            "package-lock.json",
+            "npm-shrinkwrap.json",
+            "yarn.lock",
+            "pnpm-lock.yaml",
+            "bun.lock",
+            "bun.lockb",
+            "cargo.lock",
+            "go.sum",
+            "poetry.lock",
+            "uv.lock",
+            "pdm.lock",
+            "pipfile.lock",
+            "gemfile.lock",
+            "composer.lock",
+            "flake.lock",
+            "packages.lock.json",
+            "podfile.lock",
+            "mix.lock",
+            "pubspec.lock",
+            "gradle.lockfile",
+            "package.resolved",
+            "conda-lock.yml",
+            "deno.lock",
+            "requirements.lock",
         ];
-        const ENDS: [&str; 7] = [".min.js", ".min.css", ".map", ".snap", ".pb.go", "_pb2.py", ".generated.ts"];
+        const ENDS: [&str; 7] =
+            [".min.js", ".min.css", ".map", ".snap", ".pb.go", "_pb2.py", ".generated.ts"];
         let by_name = self.patch.paths(file).any(|path| {
             let path = path.trim_end_matches(['\t', '"']).to_lowercase();
             let name = path.rsplit('/').next().unwrap_or_default();
-            NAMES.contains(&name) || ENDS.iter().any(|end| name.ends_with(end)) || path.contains("/__snapshots__/")
+            NAMES.contains(&name)
+                || ENDS.iter().any(|end| name.ends_with(end))
+                || path.contains("/__snapshots__/")
         });
         let changed = file.lines.clone().filter(|at| is_change(self.patch.lines()[*at].kind));
-        let (count, bytes) = changed.fold((0, 0), |(count, bytes), at| (count + 1, bytes + self.patch.lines()[at].range.len()));
+        let (count, bytes) = changed
+            .fold((0, 0), |(count, bytes), at| (count + 1, bytes + self.patch.lines()[at].range.len()));
         by_name || (count > 0 && bytes / count > 500)
     }
 
@@ -235,11 +276,21 @@ impl Selection<'_, '_> {
 /// How much a changed line says: definitions and errors more than text, blank lines nothing.
 fn meaning(text: &str) -> f32 {
     const WORDS: [&str; 14] = [
-        "error", "panic", "unsafe", "security", "password", "secret", "token", "auth", "raise ", "throw ", "assert",
-        "deprecat", "todo", "fixme",
+        "error", "panic", "unsafe", "security", "password", "secret", "token", "auth", "raise ", "throw ",
+        "assert", "deprecat", "todo", "fixme",
     ];
     const STARTS: [&str; 12] = [
-        "def ", "class ", "fn ", "pub ", "func ", "function ", "export ", "struct ", "public ", "impl ", "async ",
+        "def ",
+        "class ",
+        "fn ",
+        "pub ",
+        "func ",
+        "function ",
+        "export ",
+        "struct ",
+        "public ",
+        "impl ",
+        "async ",
         "interface ",
     ];
     let body = text.get(1..).unwrap_or_default().trim();

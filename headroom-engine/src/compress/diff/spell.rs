@@ -121,7 +121,8 @@ impl<'a> Speller<'_, 'a> {
         let (names, rest) = header.strip_prefix("diff --git ")?.split_once("\nindex ")?;
         let (index, rest) = rest.split_once("\n--- ")?;
         let (old, new) = rest.strip_suffix('\n')?.split_once("\n+++ ")?;
-        let plain = !index.contains(['\n', ']']) && !new.contains('\n') && !self.out.is_cut(&lines[at + 3].range);
+        let plain =
+            !index.contains(['\n', ']']) && !new.contains('\n') && !self.out.is_cut(&lines[at + 3].range);
         let implied = names.strip_prefix(old)?.strip_prefix(' ')? == new;
         (plain && implied).then_some(index)
     }
