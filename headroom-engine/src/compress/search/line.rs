@@ -92,6 +92,12 @@ impl<'a> Hits<'a> {
         self.source.get(start..line.range.end).unwrap_or_default().trim_end_matches(['\n', '\r'])
     }
 
+    /// The number of a hit, if it has one.
+    pub(super) fn number(&self, line: &Line) -> &'a str {
+        let start = if self.headed { line.path_end } else { line.path_end + 1 };
+        self.source.get(start..line.number_end).unwrap_or_default()
+    }
+
     fn parse_headed(&mut self) {
         let mut ids = HashMap::new();
         let mut file = None;
@@ -106,7 +112,7 @@ impl<'a> Hits<'a> {
                 line.file = file;
                 line.path_end = range.start;
                 line.number_end = range.start + end;
-            } else if line.kind == Kind::Other && is_clear_path(body) {
+            } else if line.kind == Kind::Other && is_heading(body) {
                 line.kind = Kind::Heading;
                 line.file = id(&mut self.files, &mut ids, body);
                 file = Some(line.file);
@@ -244,7 +250,7 @@ fn first_colon(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
     let from = drive(bytes);
     let at = from + memchr::memchr(b':', bytes.get(from..bytes.len().min(LONGEST_PATH))?)?;
-    is_path(line.get(..at)?).then_some(at)
+    (bytes.get(at + 1) != Some(&b':') && is_path(line.get(..at)?)).then_some(at)
 }
 
 /// The length of a drive: `C:\`.
@@ -295,6 +301,11 @@ pub(super) fn is_clear_path(path: &str) -> bool {
     starts && letters && bytes.iter().all(|byte| plain(*byte)) && (path.contains(['/', '\\']) || extension())
 }
 
+/// Whether `line` can be a path above its lines.
+fn is_heading(line: &str) -> bool {
+    is_clear_path(line) && !line[drive(line.as_bytes())..].contains(':')
+}
+
 /// How often each path stands before `:12:`, or before `:` where no line has a number.
 fn matched_paths(source: &str) -> HashMap<&str, usize> {
     let mut known = HashMap::new();
@@ -333,7 +344,7 @@ fn is_headed(source: &str) -> bool {
             heading = false;
         } else if heading && (body == "--" || numbered(body).is_some_and(|(end, _)| end > 0)) {
             under += 1;
-        } else if !heading && is_clear_path(body) {
+        } else if !heading && is_heading(body) {
             heading = true;
             headings += 1;
         } else {

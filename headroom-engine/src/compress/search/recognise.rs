@@ -23,15 +23,26 @@ pub(super) fn is_hits(source: &str) -> bool {
             Kind::Match | Kind::Near if is_clear_path(hits.path(line.file)) => {
                 clear += 1;
                 marked += usize::from(line.number_end > line.path_end);
-                diagnostics += usize::from(is_diagnostic(hits.text(line)));
+                let text = hits.text(line);
+                diagnostics += usize::from(is_diagnostic(text) || (line.number_end == line.path_end && warns(text)));
             }
             Kind::Blank | Kind::Break | Kind::Heading => {}
             _ => other += 1,
         }
     }
+    if hits.files() == 1 && is_view(&hits) {
+        return false;
+    }
     // Lines without numbers look like hits too easily, unless they share their paths.
     let sure = marked * 2 > clear || hits.files() * 2 <= clear;
     clear >= FEWEST && other * 3 <= clear * 2 && diagnostics * 5 <= clear && sure
+}
+
+/// Whether the lines are those of one file, all of them: a view of it.
+fn is_view(hits: &Hits<'_>) -> bool {
+    let numbers: Vec<u64> = hits.lines().iter().filter_map(|line| hits.number(line).parse().ok()).collect();
+    let runs = numbers.windows(2).filter(|pair| pair[0].checked_add(1) == Some(pair[1])).count();
+    runs * 10 >= numbers.len() * 9
 }
 
 /// Whether nearly every line is a path: `find`, `rg -l`, `git ls-files`, `rg -c`.
@@ -86,6 +97,13 @@ fn head(source: &str) -> &str {
 fn starts_otherwise(source: &str) -> bool {
     let body = source.trim_start();
     ["{", "<", "[{", "[\"", "diff ", "--- ", "@@ "].iter().any(|start| body.starts_with(start))
+}
+
+/// Whether a line without a number is of a log: `a.py:docstring of f:22: WARNING: no such role`.
+fn warns(text: &str) -> bool {
+    ["error:", "warning:", "Error:", "Warning:", "ERROR", "WARNING"]
+        .iter()
+        .any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some())
 }
 
 /// `error: ...`, `12: warning[x]: ...`: what a compiler says of a place.

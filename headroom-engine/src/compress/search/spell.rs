@@ -88,7 +88,7 @@ fn breaks_are_implied(hits: &Hits<'_>) -> bool {
             continue;
         }
         if let Some((before, hit)) = last {
-            let goes_on = hit.file == line.file && goes_on(number(hits, hit), number(hits, line));
+            let goes_on = hit.file == line.file && goes_on(hits.number(hit), hits.number(line));
             let apart = at - before;
             if apart != if goes_on { 1 } else { 2 } {
                 return false;
@@ -98,10 +98,6 @@ fn breaks_are_implied(hits: &Hits<'_>) -> bool {
         last = Some((at, line));
     }
     breaks > 8
-}
-
-fn number<'a>(hits: &Hits<'a>, line: &Line) -> &'a str {
-    hits.source().get(line.path_end + 1..line.number_end).unwrap_or_default()
 }
 
 /// Whether the reader keeps its path across `line`.
