@@ -245,6 +245,11 @@ fn split(line: &str, separators: &[u8], is_path: impl Fn(&str) -> bool) -> Optio
     })
 }
 
+/// Where path and number of a hit end, from its line alone.
+pub(super) fn place(line: &str) -> Option<(usize, usize)> {
+    split(line, b":-=", is_clear_path).map(|hit| (hit.path, hit.number))
+}
+
 /// The first colon that can end a path.
 fn first_colon(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
@@ -302,7 +307,7 @@ pub(super) fn is_clear_path(path: &str) -> bool {
 }
 
 /// Whether `line` can be a path above its lines.
-fn is_heading(line: &str) -> bool {
+pub(super) fn is_heading(line: &str) -> bool {
     is_clear_path(line) && !line[drive(line.as_bytes())..].contains(':')
 }
 

@@ -7,13 +7,20 @@
 mod codec;
 mod line;
 mod listing;
+mod paint;
 mod recognise;
 mod select;
 mod spell;
 
 use std::sync::Arc;
 
-use self::{codec::SearchCodec, line::Hits, listing::Listing, spell::Choice};
+use self::{
+    codec::SearchCodec,
+    line::Hits,
+    listing::Listing,
+    paint::{PaintCodec, Painted},
+    spell::Choice,
+};
 use crate::reduce::{Codec, Context, Op, Reducer, Reduction, Segment, Verbatim};
 
 /// Search output: hits with path and line, with or without headings, and lists of paths.
@@ -39,6 +46,9 @@ impl Reducer for SearchCompressor {
         if recognise::is_listing(source) {
             return Listing::new(source).exact(context);
         }
+        if paint::is_painted(source) {
+            return painted(source, None);
+        }
         let hits = Hits::new(source);
         if hits.is_headed() {
             return None;
@@ -51,6 +61,9 @@ impl Reducer for SearchCompressor {
         if recognise::is_listing(source) {
             return Listing::new(source).exact(context);
         }
+        if paint::is_painted(source) {
+            return painted(source, Some(context));
+        }
         let hits = Hits::new(source);
         let choice = select::choose(&hits, context);
         if choice.gaps.is_empty() && choice.cuts.is_empty() {
@@ -60,6 +73,18 @@ impl Reducer for SearchCompressor {
         let (ops, _) = spell::spell(&hits, &choice);
         Some(reduction(source, codec, ops))
     }
+}
+
+/// Output in colours: as without them, and elided if there is a `context`.
+fn painted(source: &str, context: Option<&Context<'_>>) -> Option<Reduction> {
+    let painted = Painted::new(source)?;
+    let hits = Hits::new(&painted.plain);
+    let mut choice = context.map(|context| select::choose(&hits, context)).unwrap_or_default();
+    // A place within a line is another one in colours.
+    choice.cuts.clear();
+    let codec = PaintCodec::new(hits.is_headed());
+    let ops = painted.ops(codec.inner(), spell::spell(&hits, &choice).0)?;
+    Some(reduction(source, Arc::new(codec), ops))
 }
 
 fn reduction(source: &str, codec: Arc<dyn Codec>, ops: Vec<Op>) -> Reduction {

@@ -1,6 +1,9 @@
 //! Whether a text is search output, from a bounded look at it.
 
-use super::line::{Hits, Kind, is_clear_path};
+use super::{
+    line::{Hits, Kind, is_clear_path},
+    paint,
+};
 
 /// How much of the head is read.
 const HEAD: usize = 64 << 10;
@@ -16,7 +19,8 @@ pub(super) fn is_hits(source: &str) -> bool {
     if starts_otherwise(head) {
         return false;
     }
-    let hits = Hits::new(head);
+    let bare = paint::is_painted(head).then(|| paint::bare(head));
+    let hits = Hits::new(bare.as_deref().unwrap_or(head));
     let (mut clear, mut other, mut diagnostics, mut marked) = (0usize, 0usize, 0usize, 0usize);
     for line in hits.lines() {
         match line.kind {
@@ -24,7 +28,8 @@ pub(super) fn is_hits(source: &str) -> bool {
                 clear += 1;
                 marked += usize::from(line.number_end > line.path_end);
                 let text = hits.text(line);
-                diagnostics += usize::from(is_diagnostic(text) || (line.number_end == line.path_end && warns(text)));
+                diagnostics +=
+                    usize::from(is_diagnostic(text) || (line.number_end == line.path_end && warns(text)));
             }
             Kind::Blank | Kind::Break | Kind::Heading => {}
             _ => other += 1,

@@ -318,3 +318,60 @@ proptest! {
         }
     }
 }
+
+/// `source` as ripgrep or grep paints it.
+fn painted_like(source: &str, is_grep: bool, words: &[&str]) -> String {
+    let (path, number, separator, matched, over) = if is_grep {
+        ("\x1b[35m\x1b[K", "\x1b[32m\x1b[K", "\x1b[36m\x1b[K", "\x1b[01;31m\x1b[K", "\x1b[m\x1b[K")
+    } else {
+        ("\x1b[0m\x1b[35m", "\x1b[0m\x1b[32m", "", "\x1b[0m\x1b[1m\x1b[31m", "\x1b[0m")
+    };
+    let mut out = String::new();
+    for line in source.split_inclusive('\n') {
+        let Some((path_end, number_end)) = line::place(line) else {
+            out.push_str(line);
+            continue;
+        };
+        let mut text = line[number_end + 1..].to_owned();
+        for word in words {
+            text = text.replace(word, &format!("{matched}{word}{over}"));
+        }
+        let sep = if is_grep { format!("{separator}:{over}") } else { ":".to_owned() };
+        out += &format!(
+            "{path}{}{over}{sep}{number}{}{over}{sep}{text}",
+            &line[..path_end],
+            &line[path_end + 1..number_end]
+        );
+    }
+    out
+}
+
+#[test]
+fn colours_are_said_once() {
+    let source: String = (0..60)
+        .map(|at| format!("src/part_{}.rs:{at}:    pub async fn call_{at}(of: usize) {{}}\n", at / 6))
+        .collect();
+    for is_grep in [true, false] {
+        let painted = painted_like(&source, is_grep, &["async fn"]);
+        let text = exact(&painted);
+        assert!(text.contains("src/part_3.rs\n18:    pub async fn call_18(of: usize) {}\n"), "{text}");
+        assert!(ratio(&painted, &text) < 0.4, "{}", ratio(&painted, &text));
+        let text = elided(&painted, "call_43").text;
+        assert!(text.contains("43:    pub async fn call_43(of: usize) {}\n"), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn colours_are_put_back(source in output(), is_grep: bool, word in "[a-z ]{1,4}", odd in "(\x1b\\[[0-9;]{0,3}[mKA]|x|\n){0,4}", at in 0usize..9) {
+        let mut painted = painted_like(&source, is_grep, &[&word]);
+        let place = painted.split_inclusive('\n').take(at).map(str::len).sum();
+        painted.insert_str(place, &odd);
+        let query = Query::new(["goto"]);
+        for reduction in [SearchCompressor.exact(&painted, &context(&query)), SearchCompressor.elide(&painted, &context(&query))] {
+            if let Some(reduction) = reduction {
+                accounts_for_all(&painted, &reduction);
+            }
+        }
+    }
+}
