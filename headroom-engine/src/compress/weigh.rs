@@ -26,7 +26,6 @@ fn run_cost(kind: u8, run: usize) -> usize {
     match (kind, run) {
         (_, 0) | (3, 1) => 0,
         (1, _) => 1 + run / 10,
-        (2, _) => run.div_ceil(3),
         (3, _) => 1,
         (4, _) => run.div_ceil(4),
         _ => run.div_ceil(3),

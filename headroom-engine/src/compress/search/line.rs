@@ -204,10 +204,11 @@ struct Hit {
 /// A path may hold what looks like a separator with a number, so the file of the line before and
 /// the files that matched decide first.
 fn hit<'a>(line: &'a str, last: &str, known: &HashMap<&'a str, usize>) -> Option<Hit> {
-    if !last.is_empty() && line.starts_with(last) {
-        if let Some(end) = number_at(line.as_bytes(), last.len()) {
-            return Some(Hit { path: last.len(), number: end, is_match: line.as_bytes()[end] == b':' });
-        }
+    if !last.is_empty()
+        && line.starts_with(last)
+        && let Some(end) = number_at(line.as_bytes(), last.len())
+    {
+        return Some(Hit { path: last.len(), number: end, is_match: line.as_bytes()[end] == b':' });
     }
     let by_colon = split(line, b":", is_path);
     let near = split(line, b"-=", |path| known.contains_key(path));

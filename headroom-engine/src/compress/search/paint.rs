@@ -175,7 +175,7 @@ impl<'a> Palette<'a> {
             };
             let behind: Vec<&(usize, &'a str, &'a str)> =
                 at.iter().filter(|(start, before, _)| *start > number + 1 && !before.is_empty()).collect();
-            if behind.len() % 2 == 0 && !hits {
+            if behind.len().is_multiple_of(2) && !hits {
                 palette.before[0] = before(0);
                 if path > 0 {
                     (palette.before[1], palette.before[2]) = (before(path), before(path + 1));
@@ -184,7 +184,7 @@ impl<'a> Palette<'a> {
                 hits = true;
             }
             if let [first, last, ..] = behind[..]
-                && behind.len() % 2 == 0
+                && behind.len().is_multiple_of(2)
                 && palette.before[7].is_empty()
             {
                 (palette.before[7], palette.before[8]) = (first.1, last.1);
@@ -245,23 +245,28 @@ impl<'a> Palette<'a> {
         }
     }
 
+    /// Writes `text` with every word in it painted, from the left, the longer of two at one place.
     fn matches(&self, text: &str, is_match: bool, out: &mut String) {
-        let mut rest = text;
-        while is_match && !self.words.is_empty() {
-            let found = self
-                .words
-                .iter()
-                .filter(|word| !word.is_empty())
-                .filter_map(|word| Some((rest.find(word)?, word)));
+        let mut words: Vec<(&str, Option<usize>)> = self.words.iter().map(|word| (*word, Some(0))).collect();
+        words.retain(|(word, _)| is_match && !word.is_empty());
+        let mut from = 0;
+        for (word, next) in &mut words {
+            *next = text.find(*word);
+        }
+        loop {
+            for (word, next) in words.iter_mut().filter(|(_, next)| next.is_some_and(|next| next < from)) {
+                *next = text[from..].find(*word).map(|at| from + at);
+            }
+            let found = words.iter().filter_map(|(word, next)| Some((*next.as_ref()?, *word)));
             let Some((at, word)) = found.min_by_key(|(at, word)| (*at, std::cmp::Reverse(word.len()))) else {
                 break;
             };
-            for part in [&rest[..at], self.before[7], word, self.before[8]] {
+            for part in [&text[from..at], self.before[7], word, self.before[8]] {
                 out.push_str(part);
             }
-            rest = &rest[at + word.len()..];
+            from = at + word.len();
         }
-        out.push_str(rest);
+        out.push_str(&text[from..]);
     }
 }
 
@@ -302,7 +307,7 @@ impl Codec for PaintCodec {
         let (first, text) = text.split_once('\n').ok_or(DecodeError("no colors"))?;
         let palette = Palette::read(first).ok_or(DecodeError("broken colors"))?;
         let mut line = String::new();
-        let mut flush = |line: &mut String, sink: &mut dyn FnMut(Piece<'a>)| {
+        let flush = |line: &mut String, sink: &mut dyn FnMut(Piece<'a>)| {
             let mut painted = String::with_capacity(2 * line.len());
             palette.paint(line, &mut painted);
             line.clear();

@@ -42,7 +42,7 @@ pub(super) fn choose(hits: &Hits<'_>, context: &Context<'_>) -> Choice {
     }
     let mut selection =
         Selection { hits, keep: vec![false; costs.len()], seen: HashSet::new(), costs, total };
-    selection.others();
+    selection.others(context.is_error);
     selection.unnameable();
     selection.hits(context.query);
     selection.headings();
@@ -60,8 +60,8 @@ struct Selection<'h, 'a> {
 
 impl Selection<'_, '_> {
     /// What is no hit: what the tool itself said.
-    fn others(&mut self) {
-        let mut left = self.total / 8;
+    fn others(&mut self, all: bool) {
+        let mut left = if all { usize::MAX } else { self.total / 8 };
         for (at, line) in self.hits.lines().iter().enumerate() {
             if line.kind == Kind::Other && self.costs[at] <= left {
                 left -= self.costs[at];
@@ -131,6 +131,8 @@ impl Selection<'_, '_> {
         let lines = self.hits.lines();
         let bm25 =
             Bm25::new(query, lines.iter().map(|line| if line.is_hit() { self.hits.text(line) } else { "" }));
+        let asked: Vec<bool> =
+            (0..self.hits.files()).map(|file| is_named(self.hits.path(file), query)).collect();
         let mut first = vec![true; self.hits.files()];
         let mut ranked: Vec<(f32, usize)> = Vec::new();
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.is_hit()) {
@@ -141,6 +143,9 @@ impl Selection<'_, '_> {
             }
             if is_definition(self.hits.text(line)) {
                 score += if matched { 1.0 } else { 0.3 };
+            }
+            if matched && asked[line.file] {
+                score += 1.5;
             }
             if matched && std::mem::replace(&mut first[line.file], false) {
                 score += 0.4;
@@ -175,12 +180,9 @@ impl Selection<'_, '_> {
                 hidden += cost;
                 gaps.push((at..end, String::new()));
             } else {
-                for line in at..end {
-                    self.keep[line] = true;
-                    if lines[line].is_hit() {
-                        self.seen.insert(lines[line].file);
-                    }
-                }
+                self.keep[at..end].fill(true);
+                let hits = lines[at..end].iter().filter(|line| line.is_hit());
+                self.seen.extend(hits.map(|line| line.file));
             }
             at = end;
         }
@@ -242,6 +244,13 @@ impl Selection<'_, '_> {
         }
         cuts
     }
+}
+
+/// Whether the query names the file: its path or its last part.
+fn is_named(path: &str, query: &Query) -> bool {
+    let path = path.trim_start_matches("./").to_lowercase();
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.len() > 2 && (query.contains(name) || query.contains(&path))
 }
 
 /// Whether a marker's note can hold `path`.

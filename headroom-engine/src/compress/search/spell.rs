@@ -180,8 +180,7 @@ impl<'a> Speller<'_, 'a> {
                 last += 1;
             }
         }
-        for also in at..last {
-            let line = &all[also];
+        for line in &all[at..last] {
             self.saved += text.len();
             self.out.rewrite(line.range.clone(), |out| {
                 out.push_str(&source[line.path_end + 1..line.number_end]);
