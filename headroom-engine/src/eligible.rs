@@ -4,7 +4,8 @@ use std::{borrow::Cow, collections::HashMap};
 
 use crate::{
     ccr::HandleKey,
-    history::{self, Chain, LedgerKey},
+    history::{self, Chain},
+    ledger::LedgerKey,
     rank::Query,
     wire::{
         Arguments, BlockKind, Conversation, Message, Role,

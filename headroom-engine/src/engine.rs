@@ -24,12 +24,13 @@ use crate::{
     },
     compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
     eligible::{self, Candidate},
-    history::{Chain, LedgerKey},
-    intercept::{Continuation, Record},
+    history::Chain,
+    intercept::{Continuation, Parts, Recall},
+    ledger::{LedgerKey, Record},
     memo::{Key, Memo, Outcome},
     originals::Originals,
     policy::{Policy, RequestContext, Route, ToolPolicy},
-    recall::{Recall, restore},
+    recall::{recall, restore},
     reduce::{Context, Gate, Reducer, Refusal},
     report::{BlockReport, Reason, Report},
     tokens::{O200k, TokenCounter},
@@ -157,7 +158,7 @@ impl Engine {
     pub fn scan(&self, body: Bytes, context: &RequestContext) -> Result<Scanned, ScanError> {
         let text = std::str::from_utf8(&body).map_err(|_| ScanError::NotUtf8)?;
         let conversation = wire::read(context.dialect, text)?;
-        let recall = Recall::new(text, &conversation, context);
+        let recall = recall(text, &conversation, context);
         let (candidates, chain, keys) = eligible::walk(text, &conversation, &self.0.key);
         let keys = if recall == Recall::Forget { Vec::new() } else { keys };
         Ok(Scanned {
@@ -241,7 +242,7 @@ impl Scanned {
         let (treatment, _) = plan::decide(text, &self.conversation, policy, self.context.route);
         let epoch = self.engine.epoch(policy);
         let unseen = |candidate: &&Candidate| {
-            candidate.text.range.len() > SMALL
+            candidate.text.longer_than(SMALL, text)
                 && !self.engine.0.memo.contains(&self.memo_key(candidate, treatment, policy, &epoch))
         };
         self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
@@ -343,7 +344,7 @@ impl Scanned {
         epoch: &[u8; 32],
     ) -> Arc<Outcome> {
         let kept = |reason| Arc::new(Outcome::kept(None, reason));
-        if candidate.text.range.len() <= SMALL {
+        if !candidate.text.longer_than(SMALL, body) {
             return kept(Reason::Small);
         }
         if ccr::is_retrieval_name(&candidate.tool, policy.retrieval_tool()) {
@@ -401,8 +402,12 @@ impl Scanned {
         let gate = Gate { counter: &*inner.counter, key: &inner.key };
         let tokens_in = inner.counter.count(&source);
         let mut refused = Reason::NothingToGain;
-        let mut pass = |reduction| match gate.pass(&source, Some(tokens_in), kind, &reduction) {
-            Ok(accepted) => Some(accepted),
+        let mut pass = |reduction, may_hide| match gate.pass(&source, Some(tokens_in), kind, &reduction) {
+            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => Some(accepted),
+            Ok(_) => {
+                refused = Reason::Undecodable;
+                None
+            }
             Err(refusal) => {
                 refused = match refusal {
                     Refusal::NotSmaller => Reason::NotSmaller,
@@ -411,14 +416,14 @@ impl Scanned {
                 None
             }
         };
-        let exact = reducer.exact(&source, &context).and_then(&mut pass);
+        let exact = reducer.exact(&source, &context).and_then(|reduction| pass(reduction, false));
         let tokens_exact = exact.as_ref().map_or(tokens_in, |accepted| accepted.tokens_out);
         let may_elide = treatment.retrievable().is_some()
             && policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
             && tokens_exact > policy.hidden_limit()
             && !(candidate.is_error && tokens_in <= policy.error_limit());
         let elided = may_elide
-            .then(|| reducer.elide(&source, &context).and_then(&mut pass))
+            .then(|| reducer.elide(&source, &context).and_then(|reduction| pass(reduction, true)))
             .flatten()
             .filter(|accepted| accepted.tokens_out + policy.hidden_limit() <= tokens_exact);
         let (accepted, reason) = match (elided, exact) {
@@ -469,8 +474,18 @@ impl Scanned {
         policy: &Policy,
         originals: Originals,
     ) -> Continuation {
-        let _ = (request, messages_end, policy, originals, &self.chain, self.recall);
-        Continuation
+        Continuation::new(Parts {
+            dialect: self.context.dialect,
+            request,
+            messages_end,
+            tool: policy.retrieval_tool().to_owned(),
+            max_rounds: policy.round_limit(),
+            recall: self.recall,
+            originals: Arc::new(originals),
+            counter: Arc::clone(&self.engine.0.counter),
+            answer_budget: policy.answer_limit(),
+            history: Arc::new(self.chain.clone()),
+        })
     }
 }
 

@@ -6,35 +6,13 @@
 
 use crate::{
     ccr::HandleKey,
+    intercept,
+    ledger::LedgerKey,
     wire::{
         Arguments, BlockKind, Conversation, Message, Role,
         scan::{ScanError, Scanner, Str},
     },
 };
-
-/// Names one point of one conversation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LedgerKey([u8; 32]);
-
-impl LedgerKey {
-    /// The key as bytes, for stores.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 32] {
-        self.0
-    }
-
-    /// The inverse of [`LedgerKey::to_bytes`].
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl std::fmt::Debug for LedgerKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LedgerKey(..)")
-    }
-}
 
 /// One thing said in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +59,13 @@ impl Chain {
                         whole.to_mut().push_str(more);
                         items.next();
                     }
-                    let trimmed = whole.trim();
-                    if !trimmed.is_empty() {
-                        tagged(&mut hasher, b't', trimmed.as_bytes());
+                    // A turn of several rounds is several texts, and clients trim or join each.
+                    let said: std::borrow::Cow<'_, str> = match role {
+                        Role::Assistant => whole.split_whitespace().collect::<String>().into(),
+                        _ => whole.trim().into(),
+                    };
+                    if !said.is_empty() {
+                        tagged(&mut hasher, b't', said.as_bytes());
                     }
                 }
                 Item::Call { id, name, arguments } => {
@@ -98,7 +80,7 @@ impl Chain {
     }
 
     pub(crate) fn key(&self) -> LedgerKey {
-        LedgerKey(self.state)
+        LedgerKey::from_bytes(self.state)
     }
 
     /// Moves on over a scanned message; `result` gives the digest of a text of a tool result.
@@ -138,6 +120,22 @@ impl Chain {
             .collect();
         let items: Vec<Item<'_>> = decoded.iter().filter_map(Owned::item).collect();
         self.push(message.role, &items);
+    }
+}
+
+impl intercept::History for Chain {
+    fn turn(&self, visible: &[intercept::Item]) -> LedgerKey {
+        let items: Vec<Item<'_>> = visible
+            .iter()
+            .map(|item| match item {
+                intercept::Item::Text(text) => Item::Text(text),
+                intercept::Item::Call { id, name, arguments } => Item::Call { id, name, arguments },
+                intercept::Item::Other(json) => Item::Digest(sorted(json)),
+            })
+            .collect();
+        let mut chain = self.clone();
+        chain.push(Role::Assistant, &items);
+        chain.key()
     }
 }
 

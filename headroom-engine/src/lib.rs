@@ -10,6 +10,7 @@ mod eligible;
 mod engine;
 mod history;
 pub mod intercept;
+mod ledger;
 mod library;
 mod memo;
 mod originals;
@@ -22,8 +23,8 @@ pub mod tokens;
 mod wire;
 
 pub use engine::{Engine, EngineBuilder, Rewrite, Scanned};
-pub use history::LedgerKey;
-pub use intercept::Record;
+pub use intercept::RetrievalReport;
+pub use ledger::{LedgerKey, Record};
 pub use library::{Compressed, Retrievable, compress, compress_with};
 pub use originals::Originals;
 pub use policy::{Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};

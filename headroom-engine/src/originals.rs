@@ -60,3 +60,13 @@ impl Originals {
         place.text.decode(body)?.get(place.range.clone()).map(str::to_owned)
     }
 }
+
+impl crate::intercept::Source for Originals {
+    fn handles(&self) -> Vec<(Handle, &'static str)> {
+        self.iter().collect()
+    }
+
+    fn get(&self, handle: Handle) -> Option<String> {
+        Self::get(self, handle)
+    }
+}

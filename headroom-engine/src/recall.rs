@@ -1,53 +1,65 @@
 //! How far the ledger may be trusted, and what it puts back.
 
+use std::collections::HashMap;
+
 use crate::{
     catalogue,
-    history::LedgerKey,
-    intercept::Record,
+    intercept::{
+        Recall,
+        record::{self, TurnView},
+    },
+    ledger::{LedgerKey, Record},
     policy::{RequestContext, Route},
     report::Report,
-    wire::{Conversation, Dialect, splice::Edit},
+    wire::{Conversation, Dialect, Role, splice::Edit},
 };
 
-/// What becomes of exchanges that the client never saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recall {
-    /// They are recorded, and put back on later turns.
-    Restore {
-        /// Nothing may be delivered that a lost record would break.
-        durable: bool,
-    },
-    /// They are forgotten, and the thinking that ran behind them is withheld from the client, so
-    /// that nothing it holds is bound to bytes it cannot send again.
-    Forget,
-}
-
-impl Recall {
-    pub(crate) fn new(body: &str, conversation: &Conversation, context: &RequestContext) -> Self {
-        let durable = match context.route {
-            Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
-            Route::ExactOnly => false,
-        };
-        let named = conversation.model.as_ref().and_then(|model| model.decode(body));
-        let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
-        // Some models think unless told not to.
-        let bound = context.dialect == Dialect::AnthropicMessages
-            && conversation.thinking != Some(false)
-            && catalogue::model(model).checks_prefix;
-        match (bound, durable) {
-            (true, false) => Self::Forget,
-            (_, durable) => Self::Restore { durable: bound && durable },
-        }
+/// How far a record of this conversation may be trusted.
+pub(crate) fn recall(body: &str, conversation: &Conversation, context: &RequestContext) -> Recall {
+    let durable = match context.route {
+        Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
+        Route::ExactOnly => false,
+    };
+    let named = conversation.model.as_ref().and_then(|model| model.decode(body));
+    let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
+    // Some models think unless told not to.
+    let bound = context.dialect == Dialect::AnthropicMessages
+        && conversation.thinking != Some(false)
+        && catalogue::model(model).checks_prefix;
+    match (bound, durable) {
+        (true, false) => Recall::Forget,
+        (bound, _) => Recall::Restore { durable: bound },
     }
 }
 
+/// The edits that put back what `records` hold. `keys` are those of the assistant turns, in order.
 pub(crate) fn restore(
-    _body: &str,
-    _conversation: &Conversation,
-    _dialect: Dialect,
-    _keys: &[LedgerKey],
-    _records: &[Record],
-    _report: &mut Report,
+    body: &str,
+    conversation: &Conversation,
+    dialect: Dialect,
+    keys: &[LedgerKey],
+    records: &[Record],
+    report: &mut Report,
 ) -> Vec<Edit> {
-    Vec::new()
+    if records.is_empty() {
+        return Vec::new();
+    }
+    let records: HashMap<LedgerKey, &Record> = records.iter().map(|record| (record.key, record)).collect();
+    let turns =
+        conversation.messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant);
+    let mut edits = Vec::new();
+    for ((at, message), key) in turns.zip(keys) {
+        let Some(record) = records.get(key) else { continue };
+        let next = conversation.messages.get(at + 1).map(|next| next.span.clone());
+        let turn = TurnView { dialect, body, message: message.span.clone(), next };
+        match record::restore(&record.value, &turn) {
+            Some(restored) => {
+                report.restored += 1;
+                report.declared_breaks += 1;
+                edits.extend(restored.into_iter().map(|(span, text)| Edit { span, text }));
+            }
+            None => report.unrestored += 1,
+        }
+    }
+    edits
 }

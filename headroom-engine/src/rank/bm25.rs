@@ -10,6 +10,7 @@ use super::{Query, terms};
 #[derive(Clone, Debug)]
 pub struct Bm25 {
     scores: Vec<f32>,
+    rarest: Vec<u32>,
 }
 
 const K1: f32 = 1.2;
@@ -24,6 +25,14 @@ impl Bm25 {
             sorted.sort_unstable();
             sorted.into_iter().enumerate().map(|(id, term)| (term, id)).collect()
         };
+        // Most words are not in the query: a bitmap over length and first bytes says so at once.
+        let mut known = [false; 1024];
+        let slot = |term: &str| {
+            let bytes = term.as_bytes();
+            let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or(0));
+            (bytes.len() * 131 + byte(0) * 31 + byte(1) * 7 + byte(2)) % 1024
+        };
+        ids.keys().for_each(|term| known[slot(term)] = true);
         let mut frequency = vec![0u32; ids.len()];
         let mut lengths = Vec::new();
         let mut hits: Vec<Vec<(usize, u32)>> = Vec::new();
@@ -32,6 +41,9 @@ impl Bm25 {
             let mut found: Vec<(usize, u32)> = Vec::new();
             terms(document, &mut |term| {
                 length += 1;
+                if !known[slot(term)] {
+                    return;
+                }
                 if let Some(&id) = ids.get(term) {
                     match found.iter_mut().find(|(known, _)| *known == id) {
                         Some((_, count)) => *count += 1,
@@ -62,13 +74,23 @@ impl Bm25 {
                     .sum()
             })
             .collect();
-        Self { scores }
+        let rarest = hits
+            .iter()
+            .map(|found| found.iter().map(|(id, _)| frequency[*id]).min().unwrap_or(u32::MAX))
+            .collect();
+        Self { scores, rarest }
     }
 
     /// The score of document `at`; 0 if it shares no term with the query.
     #[must_use]
     pub fn score(&self, at: usize) -> f32 {
         self.scores.get(at).copied().unwrap_or(0.0)
+    }
+
+    /// In how many documents the rarest query term of document `at` stands; `None` if it holds none.
+    #[must_use]
+    pub fn rarest(&self, at: usize) -> Option<u32> {
+        self.rarest.get(at).copied().filter(|count| *count < u32::MAX)
     }
 
     /// All scores, in the documents' order.
@@ -89,5 +111,6 @@ mod tests {
         let bm25 = Bm25::new(&query, documents);
         assert!(bm25.score(2) > bm25.score(0) && bm25.score(0) > 0.0);
         assert_eq!(bm25.score(3), 0.0);
+        assert_eq!([0, 2, 3].map(|at| bm25.rarest(at)), [Some(2), Some(1), None]);
     }
 }

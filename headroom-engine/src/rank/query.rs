@@ -52,6 +52,9 @@ impl Query {
 /// joined by `_`, `-`, `.`, `/` or `:` also whole.
 pub fn terms(text: &str, each: &mut dyn FnMut(&str)) {
     let mut lower = String::new();
+    if text.is_ascii() {
+        return ascii_terms(text, &mut lower, each);
+    }
     for whole in text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':'))) {
         let whole = whole.trim_matches(|c: char| !c.is_alphanumeric());
         if whole.is_empty() {
@@ -66,9 +69,51 @@ pub fn terms(text: &str, each: &mut dyn FnMut(&str)) {
     }
 }
 
+/// [`terms`] for ASCII, several times as fast.
+fn ascii_terms(text: &str, lower: &mut String, each: &mut dyn FnMut(&str)) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_alphanumeric() {
+            at += 1;
+            continue;
+        }
+        let (start, mut end, mut joined) = (at, at, false);
+        while let Some(byte) = bytes.get(at) {
+            if byte.is_ascii_alphanumeric() {
+                joined |= end < at;
+                end = at + 1;
+            } else if !matches!(byte, b'_' | b'-' | b'.' | b'/' | b':') {
+                break;
+            }
+            at += 1;
+        }
+        lower.clear();
+        lower.push_str(&text[start..end]);
+        lower.make_ascii_lowercase();
+        each(lower);
+        if joined {
+            let parts = lower.split(|c: char| !c.is_ascii_alphanumeric());
+            parts.filter(|part| !part.is_empty()).for_each(&mut *each);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ascii_takes_a_short_cut_to_the_same_terms(text in "[a-zA-Z0-9_./: -]{0,40}") {
+            let (mut fast, mut slow) = (Vec::new(), Vec::new());
+            terms(&text, &mut |term| fast.push(term.to_owned()));
+            terms(&format!("{text} é"), &mut |term| slow.push(term.to_owned()));
+            slow.pop();
+            prop_assert_eq!(fast, slow);
+        }
+    }
 
     #[test]
     fn identifiers_whole_and_in_parts() {

@@ -43,7 +43,7 @@ pub enum Refusal {
 
 /// The least that a replacement must save: max(8 tokens, 5 %), the never-worse law.
 pub(crate) fn saves_enough(tokens_in: usize, tokens_out: usize) -> bool {
-    tokens_out + (tokens_in / 20).max(8) <= tokens_in
+    tokens_out + tokens_in.div_ceil(20).max(8) <= tokens_in
 }
 
 impl Gate<'_> {

@@ -1,8 +1,8 @@
 //! Anthropic Messages: `POST /v1/messages`.
 
 use super::{
-    Arguments, Block, BlockKind, Content, Conversation, Message, Role, Tool, ToolChoice, Tools,
-    array_or_skip, object_or_skip, once,
+    Arguments, Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip,
+    object_or_skip, once,
     scan::{ScanError, Scanner, Str},
 };
 
@@ -11,7 +11,7 @@ type Result<T> = std::result::Result<T, ScanError>;
 pub(super) fn read(body: &str) -> Result<Conversation> {
     let mut scanner = Scanner::new(body);
     let (mut model, mut stream, mut system, mut tools) = (None, None, None, None);
-    let (mut tool_choice, mut thinking, mut messages, mut structured) = (None, None, None, false);
+    let (mut tool_choice, mut thinking, mut messages) = (None, None, None);
     let root = scanner.object(|scanner, key| match key {
         "model" => {
             let found = scanner.string_or_skip()?;
@@ -42,15 +42,6 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
             let found = read_messages(scanner)?;
             once(&mut messages, scanner, found)
         }
-        "output_config" => object_or_skip(scanner, |scanner, key| {
-            structured |= key == "format" && scanner.peek() == b'{';
-            scanner.skip().map(drop)
-        })
-        .map(drop),
-        "output_format" => {
-            structured |= scanner.peek() == b'{';
-            scanner.skip().map(drop)
-        }
         _ => scanner.skip().map(drop),
     })?;
     scanner.end()?;
@@ -65,8 +56,6 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
         tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
         thinking,
         several_answers: false,
-        structured,
-        stream_usage: true,
         messages,
         messages_span,
     })
@@ -111,7 +100,7 @@ fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
             match key {
                 "name" => name = scanner.string_or_skip()?,
                 "description" => description = scanner.string_or_skip()?,
-                _ => drop(scanner.skip()?),
+                _ => scanner.skip().map(|_| ())?,
             }
             Ok(())
         })?;
@@ -124,38 +113,45 @@ fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
 fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
     let mut messages = Vec::new();
     let span = scanner.array(|scanner| {
-        let (mut role, mut content) = (None, None);
-        let span = scanner.object(|scanner, key| match key {
-            "role" => {
-                let found = scanner.string_or_skip()?;
-                let name = found.and_then(|found| found.decode(scanner.body()));
-                once(&mut role, scanner, Role::parse(name.as_deref()))
+        let (mut role, mut content, mut ambiguous) = (None, None, false);
+        let span = scanner.object(|scanner, key| {
+            match key {
+                "role" => {
+                    let found = scanner.string_or_skip()?;
+                    let name = found.and_then(|found| found.decode(scanner.body()));
+                    ambiguous |= role.replace(Role::parse(name.as_deref())).is_some();
+                }
+                "content" => ambiguous |= content.replace(read_content(scanner)?).is_some(),
+                _ => scanner.skip().map(|_| ())?,
             }
-            "content" => {
-                let found = read_content(scanner)?;
-                once(&mut content, scanner, found)
-            }
-            _ => scanner.skip().map(drop),
+            Ok(())
         })?;
-        let (content, blocks) = content.unwrap_or((Content::None, Vec::new()));
-        messages.push(Message { span, role: role.unwrap_or(Role::Other), content, blocks });
+        if ambiguous {
+            messages.push(Message::opaque(span));
+            return Ok(());
+        }
+        messages.push(Message {
+            span,
+            role: role.unwrap_or(Role::Other),
+            blocks: content.unwrap_or_default(),
+        });
         Ok(())
     })?;
     Ok((messages, span))
 }
 
-fn read_content(scanner: &mut Scanner<'_>) -> Result<(Content, Vec<Block>)> {
+fn read_content(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
     if scanner.peek() == b'"' {
         let text = scanner.string()?;
-        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text.clone()) };
-        return Ok((Content::Text(text), vec![block]));
+        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text) };
+        return Ok(vec![block]);
     }
     let mut blocks = Vec::new();
-    let span = array_or_skip(scanner, |scanner| {
+    array_or_skip(scanner, |scanner| {
         blocks.push(read_block(scanner)?);
         Ok(())
     })?;
-    Ok((span.map_or(Content::None, Content::Array), blocks))
+    Ok(blocks)
 }
 
 /// The fields of a block that say where things stand. A field given twice makes it [`BlockKind::Other`].
@@ -236,7 +232,7 @@ fn result_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
             match key {
                 "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
                 "text" => ambiguous |= text.replace(scanner.string_or_skip()?).is_some(),
-                _ => drop(scanner.skip()?),
+                _ => scanner.skip().map(|_| ())?,
             }
             Ok(())
         })?;

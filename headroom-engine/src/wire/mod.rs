@@ -46,10 +46,6 @@ pub(crate) struct Conversation {
     pub(crate) thinking: Option<bool>,
     /// More than one answer is asked for.
     pub(crate) several_answers: bool,
-    /// The answer's text must be one document.
-    pub(crate) structured: bool,
-    /// The client asks for usage in the stream.
-    pub(crate) stream_usage: bool,
     pub(crate) messages: Vec<Message>,
     pub(crate) messages_span: Range<usize>,
 }
@@ -100,19 +96,16 @@ impl Role {
 pub(crate) struct Message {
     pub(crate) span: Range<usize>,
     pub(crate) role: Role,
-    pub(crate) content: Content,
     pub(crate) blocks: Vec<Block>,
 }
 
-/// The form of a message's `content`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// A string literal; its text is also the first text block.
-    Text(Str),
-    /// An array.
-    Array(Range<usize>),
-    /// Absent, null, or of another type.
-    None,
+impl Message {
+    /// A message that gives a field twice, so that readers may disagree about it: nobody looks
+    /// inside.
+    fn opaque(span: Range<usize>) -> Self {
+        let blocks = vec![Block { span: span.clone(), kind: BlockKind::Other }];
+        Self { span, role: Role::Other, blocks }
+    }
 }
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! OpenAI Chat Completions: `POST /v1/chat/completions`.
 
 use super::{
-    Arguments, Block, BlockKind, Content, Conversation, Message, Role, Tool, ToolChoice, Tools,
-    array_or_skip, object_or_skip, once,
+    Arguments, Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip,
+    object_or_skip, once,
     scan::{ScanError, Scanner, Str},
 };
 
@@ -11,7 +11,7 @@ type Result<T> = std::result::Result<T, ScanError>;
 pub(super) fn read(body: &str) -> Result<Conversation> {
     let mut scanner = Scanner::new(body);
     let (mut model, mut stream, mut tools, mut tool_choice) = (None, None, None, None);
-    let (mut messages, mut answers, mut structured, mut stream_usage) = (None, None, None, None);
+    let (mut messages, mut answers) = (None, None);
     let root = scanner.object(|scanner, key| match key {
         "model" => {
             let found = scanner.string_or_skip()?;
@@ -34,27 +34,6 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
             let free = matches!(&body[span], "\"auto\"" | "\"required\"" | "null");
             once(&mut tool_choice, scanner, if free { ToolChoice::Free } else { ToolChoice::Forbidden })
         }
-        "response_format" => {
-            let mut kind = None;
-            object_or_skip(scanner, |scanner, key| {
-                if key == "type" {
-                    kind = scanner.string_or_skip()?;
-                    return Ok(());
-                }
-                scanner.skip().map(drop)
-            })?;
-            let json = kind.is_some_and(|kind| kind.raw(body) != "text");
-            once(&mut structured, scanner, json)
-        }
-        "stream_options" => {
-            let mut usage = false;
-            object_or_skip(scanner, |scanner, key| {
-                let span = scanner.skip()?;
-                usage |= key == "include_usage" && &body[span] == "true";
-                Ok(())
-            })?;
-            once(&mut stream_usage, scanner, usage)
-        }
         "messages" => {
             let found = read_messages(scanner)?;
             once(&mut messages, scanner, found)
@@ -73,8 +52,6 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
         tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
         thinking: None,
         several_answers: answers.unwrap_or(false),
-        structured: structured.unwrap_or(false),
-        stream_usage: stream_usage.unwrap_or(false),
         messages,
         messages_span,
     })
@@ -92,7 +69,7 @@ fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
                 match key {
                     "name" => name = scanner.string_or_skip()?,
                     "description" => description = scanner.string_or_skip()?,
-                    _ => drop(scanner.skip()?),
+                    _ => scanner.skip().map(|_| ())?,
                 }
                 Ok(())
             })
@@ -115,28 +92,26 @@ fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::R
 
 fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
     let (mut role, mut content, mut calls, mut call) = (None, None, None, None);
-    let span = scanner.object(|scanner, key| match key {
-        "role" => {
-            let found = scanner.string_or_skip()?;
-            let name = found.and_then(|found| found.decode(scanner.body()));
-            once(&mut role, scanner, Role::parse(name.as_deref()))
+    let mut ambiguous = false;
+    let span = scanner.object(|scanner, key| {
+        match key {
+            "role" => {
+                let found = scanner.string_or_skip()?;
+                let name = found.and_then(|found| found.decode(scanner.body()));
+                ambiguous |= role.replace(Role::parse(name.as_deref())).is_some();
+            }
+            "content" => ambiguous |= content.replace(read_content(scanner)?).is_some(),
+            "tool_calls" => ambiguous |= calls.replace(read_calls(scanner)?).is_some(),
+            "tool_call_id" => ambiguous |= call.replace(scanner.string_or_skip()?).is_some(),
+            _ => scanner.skip().map(|_| ())?,
         }
-        "content" => {
-            let found = read_content(scanner)?;
-            once(&mut content, scanner, found)
-        }
-        "tool_calls" => {
-            let found = read_calls(scanner)?;
-            once(&mut calls, scanner, found)
-        }
-        "tool_call_id" => {
-            let found = scanner.string_or_skip()?;
-            once(&mut call, scanner, found)
-        }
-        _ => scanner.skip().map(drop),
+        Ok(())
     })?;
+    if ambiguous {
+        return Ok(Message::opaque(span));
+    }
     let role = role.unwrap_or(Role::Other);
-    let (content, mut blocks) = content.unwrap_or((Content::None, Vec::new()));
+    let mut blocks: Vec<Block> = content.unwrap_or_default();
     if role == Role::Tool {
         let texts = blocks
             .into_iter()
@@ -149,24 +124,24 @@ fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
         blocks = vec![Block { span: span.clone(), kind }];
     }
     blocks.extend(calls.unwrap_or_default());
-    Ok(Message { span, role, content, blocks })
+    Ok(Message { span, role, blocks })
 }
 
-fn read_content(scanner: &mut Scanner<'_>) -> Result<(Content, Vec<Block>)> {
+fn read_content(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
     if scanner.peek() == b'"' {
         let text = scanner.string()?;
-        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text.clone()) };
-        return Ok((Content::Text(text), vec![block]));
+        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text) };
+        return Ok(vec![block]);
     }
     let mut blocks = Vec::new();
-    let span = array_or_skip(scanner, |scanner| {
+    array_or_skip(scanner, |scanner| {
         let (mut kind, mut text): (Option<Option<Str>>, Option<Option<Str>>) = (None, None);
         let mut ambiguous = false;
         let span = object_or_skip(scanner, |scanner, key| {
             match key {
                 "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
                 "text" => ambiguous |= text.replace(scanner.string_or_skip()?).is_some(),
-                _ => drop(scanner.skip()?),
+                _ => scanner.skip().map(|_| ())?,
             }
             Ok(())
         })?;
@@ -175,7 +150,7 @@ fn read_content(scanner: &mut Scanner<'_>) -> Result<(Content, Vec<Block>)> {
         blocks.push(Block { span, kind });
         Ok(())
     })?;
-    Ok((span.map_or(Content::None, Content::Array), blocks))
+    Ok(blocks)
 }
 
 fn read_calls(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
@@ -185,27 +160,29 @@ fn read_calls(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
         let span = object_or_skip(scanner, |scanner, key| {
             match key {
                 "id" => id = scanner.string_or_skip()?,
-                "function" => drop(object_or_skip(scanner, |scanner, key| {
+                "function" => object_or_skip(scanner, |scanner, key| {
                     match key {
                         "name" => name = scanner.string_or_skip()?,
                         "arguments" => {
                             arguments = scanner.string_or_skip()?.map_or(Arguments::None, Arguments::Text);
                         }
-                        _ => drop(scanner.skip()?),
+                        _ => scanner.skip().map(|_| ())?,
                     }
                     Ok(())
-                })?),
-                "custom" => drop(object_or_skip(scanner, |scanner, key| {
+                })
+                .map(|_| ())?,
+                "custom" => object_or_skip(scanner, |scanner, key| {
                     match key {
                         "name" => name = scanner.string_or_skip()?,
                         "input" => {
                             arguments = scanner.string_or_skip()?.map_or(Arguments::None, Arguments::Text);
                         }
-                        _ => drop(scanner.skip()?),
+                        _ => scanner.skip().map(|_| ())?,
                     }
                     Ok(())
-                })?),
-                _ => drop(scanner.skip()?),
+                })
+                .map(|_| ())?,
+                _ => scanner.skip().map(|_| ())?,
             }
             Ok(())
         })?;
@@ -232,7 +209,7 @@ mod tests {
             "tools":[{"type":"function","function":{"name":"run","description":"d","parameters":{}}}],
             "tool_choice":{"type":"function"},"response_format":{"type":"json_schema"}}"#;
         let read = read(body).unwrap();
-        assert!(read.several_answers && read.stream_usage && read.structured && !read.stream);
+        assert!(read.several_answers && !read.stream);
         assert_eq!(read.tool_choice, ToolChoice::Forbidden);
         assert_eq!(read.tools.unwrap().items[0].name.as_ref().unwrap().raw(body), "run");
         let result = |at: usize| match &read.messages[at].blocks[0].kind {

@@ -15,7 +15,7 @@ pub enum ScanError {
     /// Not JSON.
     #[error("the body is not JSON: unexpected byte or end at offset {0}")]
     Syntax(usize),
-    /// A field we read stands there twice, so that readers may disagree about it.
+    /// A field of the request itself stands there twice, so that readers may disagree about it.
     #[error("a field is given twice, at offset {0}")]
     Duplicate(usize),
     /// Not the shape of this dialect's requests.
@@ -42,6 +42,16 @@ impl Str {
     pub(crate) fn decode<'a>(&self, body: &'a str) -> Option<Cow<'a, str>> {
         let raw = self.raw(body);
         if self.escaped { unescape(raw).map(Cow::Owned) } else { Some(Cow::Borrowed(raw)) }
+    }
+
+    /// Whether the decoded text is longer than `limit` bytes, however it is spelled.
+    pub(crate) fn longer_than(&self, limit: usize, body: &str) -> bool {
+        let raw = self.raw(body).len();
+        // No escape is shorter than what it stands for, nor more than six times as long.
+        raw > limit
+            && (!self.escaped
+                || raw > 6 * limit
+                || self.decode(body).is_none_or(|decoded| decoded.len() > limit))
     }
 }
 

@@ -1,0 +1,60 @@
+//! `headroom-bench`: what Headroom saves, what it costs, and whether anything is lost.
+//!
+//! ```text
+//! cargo run --release -q -p headroom-bench -- quality --corpus DIR [--probes FILE]
+//! cargo run --release -q -p headroom-bench -- sessions --wire DIR --dialect anthropic|openai [--exact]
+//! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
+//! ```
+//!
+//! Each prints a table and, with `--json`, one JSON object as its last line. Shares are fractions
+//! weighted by tokens (`o200k`, counted on JSON-decoded text).
+#![forbid(unsafe_code)]
+
+mod cache;
+mod corpus;
+mod generate;
+mod laws;
+mod oracle;
+mod overhead;
+mod quality;
+mod sessions;
+mod specialists;
+mod table;
+mod transport;
+mod treat;
+mod visible;
+mod wire;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+
+/// Measures Headroom.
+#[derive(Debug, Parser)]
+#[command(name = "headroom-bench")]
+enum Command {
+    /// What becomes of every file of a corpus as one tool result
+    Quality(quality::Arguments),
+    /// Recorded sessions, turn by turn: laws, tokens and cache-priced cost
+    Sessions(sessions::Arguments),
+    /// What the layer adds to a request, with and without sockets
+    Overhead(overhead::Arguments),
+}
+
+fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    let done = match Command::parse() {
+        Command::Quality(arguments) => quality::run(&arguments, &mut out),
+        Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
+        Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that closed the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = io::Write::write_all(&mut io::stderr(), format!("headroom-bench: {error}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Anthropic Messages: how its answers are read, continued and put together.
+
+mod capture;
+mod stream;
+
+use super::{
+    exchange::{Ending, FILLER},
+    raw::{Object, Raw, quoted, splice},
+    round::{Answer, Block, Call, Kind, Round, Stop, Usage},
+};
+
+pub(super) use stream::Stream;
+
+pub(super) const KEEP_ALIVE: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// Reads a JSON answer; `None` if it is none.
+pub(super) fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
+    let content = answer.get("content")?;
+    let blocks: Vec<Block> = content.array()?.into_iter().map(|item| block(item, tool)).collect();
+    let message = if blocks.iter().any(Block::is_blank) {
+        message(&blocks)
+    } else {
+        format!("{{\"role\":\"assistant\",\"content\":{}}}", content.text())
+    };
+    Some(Round {
+        message,
+        blocks,
+        stop: stop(answer.string("stop_reason").as_deref()),
+        usage: answer.object("usage").map(|counts| usage(&counts)).unwrap_or_default(),
+        rebuilt: true,
+    })
+}
+
+/// Reads one content block.
+pub(super) fn block(raw: Raw<'_>, tool: &str) -> Block {
+    let object = raw.object();
+    let field = |name| object.as_ref().and_then(|object| object.string(name)).unwrap_or_default();
+    let kind = field("type");
+    let kind = match kind.as_str() {
+        "text" => Kind::Text(field("text")),
+        "thinking" | "redacted_thinking" => Kind::Thinking,
+        "tool_use" => {
+            let name = field("name");
+            let input = object.as_ref().and_then(|object| object.get("input"));
+            let arguments = input.map_or("{}", Raw::text).to_owned();
+            Kind::Call(Call { id: field("id"), ours: !tool.is_empty() && name == tool, name, arguments })
+        }
+        _ => Kind::Other(kind),
+    };
+    Block { raw: raw.text().to_owned(), kind }
+}
+
+/// The assistant message; blank texts, which no request may hold, are left out.
+fn message(blocks: &[Block]) -> String {
+    format!(
+        "{{\"role\":\"assistant\",\"content\":{}}}",
+        array(blocks.iter().filter(|block| !block.is_blank()))
+    )
+}
+
+fn array<'a>(blocks: impl Iterator<Item = &'a Block>) -> String {
+    let raws: Vec<&str> = blocks.map(|block| block.raw.as_str()).collect();
+    format!("[{}]", raws.join(","))
+}
+
+fn stop(reason: Option<&str>) -> Stop {
+    match reason {
+        Some("tool_use" | "end_turn" | "stop_sequence") => Stop::Complete,
+        _ => Stop::Cut,
+    }
+}
+
+fn usage(counts: &Object<'_>) -> Usage {
+    let count = |name| counts.number(name).unwrap_or_default();
+    Usage {
+        input: count("input_tokens"),
+        output: count("output_tokens"),
+        cache_read: count("cache_read_input_tokens"),
+        cache_write: count("cache_creation_input_tokens"),
+    }
+}
+
+/// The blocks that answer our calls.
+pub(super) fn results(answers: &[Answer]) -> Vec<String> {
+    answers
+        .iter()
+        .map(|answer| {
+            let error = if answer.is_error { ",\"is_error\":true" } else { "" };
+            format!(
+                "{{\"type\":\"tool_result\",\"tool_use_id\":{},\"content\":{}{error}}}",
+                quoted(&answer.id),
+                quoted(&answer.text)
+            )
+        })
+        .collect()
+}
+
+/// The message that answers our calls, in their order.
+pub(super) fn results_message(answers: &[Answer]) -> String {
+    format!("{{\"role\":\"user\",\"content\":[{}]}}", results(answers).join(","))
+}
+
+/// One answer out of several: identity of the first, content of all, the rest of the last.
+pub(super) fn merge(first: &str, last: &str, blocks: &[&Block], ending: &Ending) -> String {
+    let (Some(first), Some(answer)) = (Object::parse(first), Object::parse(last)) else {
+        return String::new();
+    };
+    let mut edits = Vec::new();
+    for key in ["id", "model"] {
+        if let (Some(old), Some(new)) = (answer.get(key), first.get(key)) {
+            edits.push((old.span(), new.text().to_owned()));
+        }
+    }
+    let filler = Block { raw: text_block(FILLER), kind: Kind::Text(String::new()) };
+    if let Some(content) = answer.get("content") {
+        let seen = blocks.iter().copied().chain(ending.filler.then_some(&filler));
+        edits.push((content.span(), array(seen)));
+    }
+    if let Some(reason) = answer.get("stop_reason")
+        && !ending.calls_client
+        && reason.inner() == Some("tool_use")
+    {
+        edits.push((reason.span(), "\"end_turn\"".to_owned()));
+    }
+    if let Some(counted) = answer.object("usage").and_then(|usage| usage.get("output_tokens"))
+        && let Some(output) = ending.output
+    {
+        edits.push((counted.span(), output.to_string()));
+    }
+    splice(last, edits)
+}
+
+fn text_block(text: &str) -> String {
+    format!("{{\"type\":\"text\",\"text\":{}}}", quoted(text))
+}
+
+pub(super) fn error_event(message: &str) -> bytes::Bytes {
+    event(
+        "error",
+        &format!(
+            "{{\"type\":\"error\",\"error\":{{\"type\":\"api_error\",\"message\":{}}}}}",
+            quoted(message)
+        ),
+    )
+}
+
+fn event(name: &str, data: &str) -> bytes::Bytes {
+    format!("event: {name}\ndata: {data}\n\n").into()
+}

@@ -1,0 +1,390 @@
+//! The part of an exchange that JSON and streams, and all dialects, share: what is answered, what is
+//! sent next, what is remembered.
+
+use bytes::Bytes;
+
+use super::{
+    Item, Parts, Recall, RetrievalReport, anthropic, openai_chat,
+    raw::Object,
+    record::{Digest, Mixed, Restoration},
+    round::{Answer, Block, Call, Kind, Round, Stop, Usage},
+};
+use crate::{
+    ccr::{
+        self, Arguments, Handle, Unit, Unresolved,
+        answer::{Request, bad_arguments, limit_reached, missing, unresolved},
+    },
+    ledger::Record,
+    wire::Dialect,
+};
+
+/// What a client reads where the model said nothing it may see; no API takes an empty turn back.
+pub(super) const FILLER: &str = "(no answer)";
+
+const REPEATED: &str = "This is the same as an earlier result in this turn; read it there.";
+
+/// What comes after a round.
+#[derive(Debug)]
+pub(super) enum Next {
+    Redeem(Vec<Handle>),
+    Send(Bytes),
+    Finish(Ending),
+}
+
+/// How the whole answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// [`FILLER`] stands for the last round.
+    pub(super) filler: bool,
+    /// The client is asked to run a tool.
+    pub(super) calls_client: bool,
+    /// Output tokens of all rounds; `None` if there was but one.
+    pub(super) output: Option<u64>,
+}
+
+/// What becomes of the rounds' texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// Each is a block of its own.
+    Blocks,
+    /// They are one text with this between them, each but the first without white space in front.
+    Joined(&'static str),
+    /// Only the last round's is part of the answer.
+    Last,
+}
+
+/// What a call came down to.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    handle: Handle,
+    query: Option<String>,
+    range: Option<(usize, usize)>,
+    unit: Option<Unit>,
+}
+
+pub(super) struct Exchange {
+    parts: Parts,
+    round: u32,
+    stream: bool,
+    /// Known once it matters.
+    texts: Option<Texts>,
+    handles: Vec<(Handle, &'static str)>,
+    redeemed: Vec<(Handle, Option<String>)>,
+    answered: Vec<Asked>,
+    pending: Option<Round>,
+    visible: Vec<Item>,
+    /// Thinking was written behind a hidden exchange.
+    bound_thinking: bool,
+    restoration: Restoration,
+    report: RetrievalReport,
+}
+
+impl Exchange {
+    pub(super) fn new(parts: Parts, stream: bool) -> Self {
+        let handles = parts.originals.handles();
+        Self {
+            parts,
+            round: 0,
+            stream,
+            texts: None,
+            handles,
+            redeemed: Vec::new(),
+            answered: Vec::new(),
+            pending: None,
+            visible: Vec::new(),
+            bound_thinking: false,
+            restoration: Restoration::default(),
+            report: RetrievalReport::default(),
+        }
+    }
+
+    pub(super) fn tool(&self) -> &str {
+        &self.parts.tool
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.parts.dialect
+    }
+
+    pub(super) fn texts(&self) -> Texts {
+        self.texts.unwrap_or(Texts::Blocks)
+    }
+
+    fn texts_of_rounds(&self) -> Texts {
+        let structured = asks_for_structure(&self.parts.request);
+        match self.parts.dialect {
+            _ if structured && !self.stream => Texts::Last,
+            Dialect::AnthropicMessages => Texts::Blocks,
+            // Text that was streamed cannot be taken back; at least nothing is put between.
+            Dialect::OpenAiChat => Texts::Joined(if structured { "" } else { openai_chat::JOINT }),
+        }
+    }
+
+    /// The current round; 0 answers the client's own request.
+    pub(super) fn round(&self) -> u32 {
+        self.round
+    }
+
+    pub(super) fn forgets(&self) -> bool {
+        self.parts.recall == Recall::Forget
+    }
+
+    pub(super) fn is_durable(&self) -> bool {
+        self.parts.recall == Recall::Restore { durable: true }
+    }
+
+    pub(super) fn report(&self) -> &RetrievalReport {
+        &self.report
+    }
+
+    /// Takes the current round's complete answer.
+    pub(super) fn take(&mut self, round: Round) -> Next {
+        self.count(round.usage);
+        let ours = round.ours().count();
+        self.report.calls += u32::try_from(ours).unwrap_or(u32::MAX);
+        self.report.limit_hit |= ours > 0 && self.round >= self.parts.max_rounds;
+        if ours > 0 && self.texts.is_none() {
+            self.texts = Some(self.texts_of_rounds());
+        }
+        let forgotten = round.calls_client() && self.forgets();
+        let unanswerable = !round.calls_client() && (!round.rebuilt || self.round > self.parts.max_rounds);
+        if ours == 0 || round.stop == Stop::Cut || forgotten || unanswerable {
+            return self.finish(&round);
+        }
+        let mut absent: Vec<Handle> = Vec::new();
+        if self.round < self.parts.max_rounds {
+            for call in round.ours() {
+                if let Ok(Err(Unresolved::Unknown(digits))) = self.resolve(call).map(|(_, handle)| handle)
+                    && let Ok(handle) = digits.parse()
+                    && !absent.contains(&handle)
+                {
+                    absent.push(handle);
+                }
+            }
+        }
+        if absent.is_empty() {
+            return self.answer(&round);
+        }
+        self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
+        self.pending = Some(round);
+        Next::Redeem(absent)
+    }
+
+    /// Takes what the store had. `None` if nothing was asked for.
+    pub(super) fn redeemed(&mut self, found: Vec<(Handle, String)>) -> Option<Next> {
+        let round = self.pending.take()?;
+        for (handle, original) in found {
+            match self.redeemed.iter_mut().find(|(known, _)| *known == handle) {
+                Some((_, slot)) => *slot = Some(original),
+                None => self.redeemed.push((handle, Some(original))),
+            }
+        }
+        Some(self.answer(&round))
+    }
+
+    /// What the ledger is to keep of this answer.
+    pub(super) fn record(&self) -> Option<Record> {
+        (!self.forgets() && !self.restoration.is_empty())
+            .then(|| Record::new(self.parts.history.turn(&self.visible), self.restoration.encode()))
+    }
+
+    fn count(&mut self, usage: Usage) {
+        self.report.input_tokens += usage.input;
+        self.report.output_tokens += usage.output;
+        self.report.cache_read += usage.cache_read;
+        self.report.cache_write += usage.cache_write;
+    }
+
+    fn resolve(&self, call: &Call) -> Result<(Arguments, Result<Handle, Unresolved>), ccr::BadArguments> {
+        let arguments = Arguments::parse(&call.arguments)?;
+        let known: Vec<Handle> = self
+            .handles
+            .iter()
+            .map(|(handle, _)| *handle)
+            .chain(self.redeemed.iter().map(|(handle, _)| *handle))
+            .collect();
+        let handle = arguments.resolve(&known);
+        Ok((arguments, handle))
+    }
+
+    fn original(&self, handle: Handle) -> Option<String> {
+        self.parts.originals.get(handle).or_else(|| {
+            self.redeemed
+                .iter()
+                .find(|(known, _)| *known == handle)
+                .and_then(|(_, original)| original.clone())
+        })
+    }
+
+    fn answer(&mut self, round: &Round) -> Next {
+        let mut budget = self.parts.answer_budget;
+        let mut left = round.ours().count();
+        let mut answers = Vec::with_capacity(left);
+        for call in round.ours() {
+            let (text, is_error) = if self.round >= self.parts.max_rounds {
+                (limit_reached().to_owned(), true)
+            } else {
+                self.answer_call(call, budget / left.max(1))
+            };
+            let tokens = self.parts.counter.count(&text);
+            self.report.tokens += tokens as u64;
+            budget = budget.saturating_sub(tokens);
+            left -= 1;
+            answers.push(Answer { id: call.id.clone(), text, is_error });
+        }
+        if round.calls_client() { self.mix(round, &answers) } else { self.hide(round, &answers) }
+    }
+
+    fn answer_call(&mut self, call: &Call, budget: usize) -> (String, bool) {
+        let (arguments, handle) = match self.resolve(call) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                self.report.malformed += 1;
+                return (bad_arguments(&error), true);
+            }
+        };
+        let handle = match handle {
+            Ok(handle) => handle,
+            Err(error) => {
+                self.report.unknown += 1;
+                return (unresolved(&error, self.handles.iter().copied()), true);
+            }
+        };
+        let Some(original) = self.original(handle) else {
+            self.report.unknown += 1;
+            return (missing(handle), true);
+        };
+        let asked = Asked {
+            handle,
+            query: arguments.query().map(str::to_owned),
+            range: arguments.range(),
+            unit: arguments.unit(),
+        };
+        if self.answered.contains(&asked) {
+            return (REPEATED.to_owned(), false);
+        }
+        self.answered.push(asked);
+        let request = Request {
+            query: arguments.query(),
+            range: arguments.range(),
+            unit: arguments.unit(),
+            ..Request::new(handle, budget)
+        };
+        (ccr::answer(&original, &request, self.parts.counter.as_ref()), false)
+    }
+
+    /// Ours only: the exchange stays between the model and us.
+    fn hide(&mut self, round: &Round, answers: &[Answer]) -> Next {
+        let results = match self.parts.dialect {
+            Dialect::AnthropicMessages => anthropic::results_message(answers),
+            Dialect::OpenAiChat => openai_chat::results(answers).join(","),
+        };
+        let insert = format!("{},{results}", round.message);
+        for block in &round.blocks {
+            if self.texts() == Texts::Last && matches!(block.kind, Kind::Text(_)) {
+                continue;
+            }
+            self.see(block);
+            if block.is_visible() {
+                self.restoration.earlier.push(Digest::of(block));
+                if let Kind::Text(text) = &block.kind {
+                    self.restoration.prefix.push_str(text);
+                }
+            } else if block.is_thinking() {
+                self.restoration.thinking.push(Digest::of(block));
+            }
+        }
+        if !self.restoration.hidden.is_empty() {
+            self.restoration.hidden.push(',');
+        }
+        self.restoration.hidden.push_str(&insert);
+
+        let end = self.parts.messages_end.min(self.parts.request.len());
+        let mut body = Vec::with_capacity(self.parts.request.len() + insert.len() + 1);
+        body.extend_from_slice(&self.parts.request[..end]);
+        body.push(b',');
+        body.extend_from_slice(insert.as_bytes());
+        body.extend_from_slice(&self.parts.request[end..]);
+        self.parts.messages_end = end + 1 + insert.len();
+        self.parts.request = body.into();
+        self.round += 1;
+        self.report.rounds += 1;
+        Next::Send(self.parts.request.clone())
+    }
+
+    /// Ours beside the client's: the client goes first, ours are put back when it returns.
+    fn mix(&mut self, round: &Round, answers: &[Answer]) -> Next {
+        let mut mixed = Mixed::default();
+        let counts = |block: &&Block| match self.parts.dialect {
+            Dialect::AnthropicMessages => block.is_visible(),
+            Dialect::OpenAiChat => block.is_visible() && block.call().is_some(),
+        };
+        for block in &round.blocks {
+            if block.is_ours() {
+                mixed.calls.push((mixed.visible, block.raw.clone()));
+            } else if counts(&block) {
+                mixed.visible += 1;
+            }
+        }
+        mixed.results = match self.parts.dialect {
+            Dialect::AnthropicMessages => anthropic::results(answers),
+            Dialect::OpenAiChat => openai_chat::results(answers),
+        };
+        self.restoration.mixed = Some(mixed);
+        self.finish(round)
+    }
+
+    fn finish(&mut self, round: &Round) -> Next {
+        let earlier = !self.restoration.earlier.is_empty();
+        for block in &round.blocks {
+            self.see(block);
+        }
+        let last = round.blocks.iter().any(Block::is_visible);
+        let touched = self.round > 0 || round.ours().next().is_some();
+        let filler = touched && !last && (!earlier || (self.bound_thinking && !self.forgets()));
+        if filler {
+            self.visible.push(Item::Text(FILLER.to_owned()));
+        }
+        if !last && !filler {
+            // There is no turn of the client's to stand behind the exchange.
+            self.restoration = Restoration::default();
+        }
+        Next::Finish(Ending {
+            filler,
+            calls_client: round.calls_client(),
+            output: (self.round > 0).then_some(self.report.output_tokens),
+        })
+    }
+
+    /// Notes what the client sees of the current round.
+    fn see(&mut self, block: &Block) {
+        self.bound_thinking |= block.is_thinking() && self.round > 0;
+        if !block.is_visible() {
+            return;
+        }
+        let item = match &block.kind {
+            Kind::Text(text) => match self.texts() {
+                Texts::Joined(joint) if self.visible.iter().any(|item| matches!(item, Item::Text(_))) => {
+                    Item::Text(format!("{joint}{}", text.trim_start()))
+                }
+                _ => Item::Text(text.clone()),
+            },
+            Kind::Call(call) => {
+                Item::Call { id: call.id.clone(), name: call.name.clone(), arguments: call.arguments.clone() }
+            }
+            Kind::Thinking | Kind::Other(_) => Item::Other(block.raw.clone()),
+        };
+        self.visible.push(item);
+    }
+}
+
+/// Whether the answer's text must be one JSON document.
+fn asks_for_structure(request: &[u8]) -> bool {
+    let Some(request) = std::str::from_utf8(request).ok().and_then(Object::parse) else {
+        return false;
+    };
+    let openai = request.object("response_format").and_then(|format| format.string("type"));
+    openai.is_some_and(|kind| kind.starts_with("json"))
+        || request.object("output_config").and_then(|config| config.object("format")).is_some()
+        || request.object("output_format").is_some()
+}

@@ -1,0 +1,255 @@
+//! Puts a record back into a later request, as insertions and deletions over its bytes.
+
+use std::ops::Range;
+
+use super::{Digest, Mixed, Restoration};
+use crate::{
+    intercept::{
+        anthropic,
+        raw::{Chars, Edit, Object, Raw, keep_elements},
+        round::Kind,
+    },
+    wire::Dialect,
+};
+
+/// An assistant turn in a request.
+#[derive(Clone, Debug)]
+pub(crate) struct TurnView<'a> {
+    pub(crate) dialect: Dialect,
+    pub(crate) body: &'a str,
+    /// Where the assistant message stands.
+    pub(crate) message: Range<usize>,
+    /// Where the message behind it stands.
+    pub(crate) next: Option<Range<usize>>,
+}
+
+/// The edits that put back what `record`, a ledger record's value, hides in `turn`.
+///
+/// They lie within the assistant message, before it, behind it, or are insertions at the ends of the
+/// next message's content; no tool result is touched. `None` if the turn is not as the client was given it, up to white space, thinking, `cache_control` and the
+/// cut of its texts: the request is then valid as it is.
+pub(crate) fn restore(record: &[u8], turn: &TurnView<'_>) -> Option<Vec<Edit>> {
+    let restoration = Restoration::decode(record)?;
+    let message = value(turn, &turn.message)?.object()?;
+    if !message.is("role", "assistant") {
+        return None;
+    }
+    let mut edits = match turn.dialect {
+        Dialect::AnthropicMessages => blocks(&restoration, &message)?,
+        Dialect::OpenAiChat => parts(&restoration, &message)?,
+    };
+    if let Some(mixed) = &restoration.mixed {
+        let next = turn.next.as_ref()?;
+        match turn.dialect {
+            Dialect::AnthropicMessages => results(mixed, &value(turn, next)?.object()?, &mut edits)?,
+            Dialect::OpenAiChat => {
+                let end = turn.message.end;
+                edits.push((end..end, format!(",{}", mixed.results.join(","))));
+            }
+        }
+    }
+    if !restoration.hidden.is_empty() {
+        let start = turn.message.start;
+        edits.push((start..start, format!("{},", restoration.hidden)));
+    }
+    Some(edits)
+}
+
+/// The value in a span of the body, with offsets of the body.
+fn value<'a>(turn: &TurnView<'a>, span: &Range<usize>) -> Option<Raw<'a>> {
+    Raw::within(turn.body, span.clone())
+}
+
+/// Anthropic: takes the earlier rounds' blocks away and puts our calls among the others.
+fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> {
+    let content = message.get("content")?;
+    if content.inner().is_some() {
+        return if restoration.mixed.is_some() { None } else { text(restoration, content) };
+    }
+    let items = content.array()?;
+    let mut prefix = Prefix::new(&restoration.prefix);
+    let mut wanted = restoration.earlier.iter();
+    let mut thinking = restoration.thinking.clone();
+    let mut keep = Vec::with_capacity(items.len());
+    let mut edits = Vec::new();
+    let mut visible: Vec<Raw<'_>> = Vec::new();
+    for item in &items {
+        let block = anthropic::block(*item, "");
+        let gone = if block.is_thinking() {
+            let digest = Digest::of(&block);
+            let place = thinking.iter().position(|earlier| *earlier == digest);
+            place.map(|place| thinking.remove(place)).is_some()
+        } else if !block.is_visible() {
+            visible.is_empty() && !restoration.hidden.is_empty()
+        } else if wanted.len() == 0 {
+            false
+        } else if wanted.as_slice().first() == Some(&Digest::of(&block)) {
+            wanted.next();
+            if let Kind::Text(_) = &block.kind {
+                prefix.consume(item.object()?.get("text")?.inner()?)?;
+            }
+            true
+        } else {
+            // The client has put several texts into one.
+            if !prefix.left() {
+                return None;
+            }
+            let text = item.object()?.get("text")?;
+            let inner = text.inner()?;
+            let end = prefix.consume(inner)?;
+            if prefix.left() || inner[end..].is_empty() {
+                return None;
+            }
+            let start = text.span().start + 1;
+            edits.push((start..start + end, String::new()));
+            wanted = [].iter();
+            false
+        };
+        if gone && keep.contains(&true) {
+            return None;
+        }
+        keep.push(!gone);
+        if !gone && block.is_visible() {
+            visible.push(*item);
+        }
+    }
+    if wanted.len() > 0 || visible.is_empty() {
+        return None;
+    }
+    edits.extend(keep_elements(content, &items, &keep));
+    if let Some(mixed) = &restoration.mixed {
+        insert(mixed, &visible, &mut edits)?;
+    }
+    Some(edits)
+}
+
+/// OpenAI: takes the earlier rounds' text away and puts our calls among the others.
+fn parts(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> {
+    let calls = message.get("tool_calls").and_then(Raw::array).unwrap_or_default();
+    let mut edits = match message.get("content") {
+        Some(content) if !content.is_null() => match (text(restoration, content), calls.is_empty()) {
+            (Some(edits), _) => edits,
+            // Nothing but the earlier text stood there.
+            (None, false) if is_spent(restoration, content) => vec![(content.span(), "null".to_owned())],
+            _ => return None,
+        },
+        _ if Prefix::new(&restoration.prefix).left() => return None,
+        _ => Vec::new(),
+    };
+    if let Some(mixed) = &restoration.mixed {
+        insert(mixed, &calls, &mut edits)?;
+    }
+    Some(edits)
+}
+
+/// Takes the earlier text off a string, or off an array of text parts. `None` if nothing is left.
+fn text(restoration: &Restoration, content: Raw<'_>) -> Option<Vec<Edit>> {
+    let mut prefix = Prefix::new(&restoration.prefix);
+    if !prefix.left() {
+        return Some(Vec::new());
+    }
+    let take = |prefix: &mut Prefix, literal: Raw<'_>| {
+        let inner = literal.inner()?;
+        let end = prefix.consume(inner)?;
+        let start = literal.span().start + 1;
+        Some(((start..start + end, String::new()), end < inner.len()))
+    };
+    if content.inner().is_some() {
+        let (edit, rest) = take(&mut prefix, content)?;
+        return (rest && !prefix.left()).then(|| vec![edit]);
+    }
+    let items = content.array()?;
+    let mut keep = vec![true; items.len()];
+    let mut edits = Vec::new();
+    for (item, keep) in items.iter().zip(&mut keep) {
+        if !prefix.left() {
+            break;
+        }
+        let (edit, rest) = take(&mut prefix, item.object()?.get("text")?)?;
+        if rest {
+            edits.push(edit);
+        } else {
+            *keep = false;
+        }
+    }
+    edits.extend(keep_elements(content, &items, &keep));
+    (keep.contains(&true) && !prefix.left()).then_some(edits)
+}
+
+/// Whether `content` is the earlier text and no more.
+fn is_spent(restoration: &Restoration, content: Raw<'_>) -> bool {
+    let mut prefix = Prefix::new(&restoration.prefix);
+    let literals: Option<Vec<Raw<'_>>> = match content.array() {
+        Some(items) => items.iter().map(|item| item.object()?.get("text")).collect(),
+        None => Some(vec![content]),
+    };
+    let spent =
+        |literal: &Raw<'_>| literal.inner().is_some_and(|inner| prefix.consume(inner) == Some(inner.len()));
+    literals.is_some_and(|literals| literals.iter().all(spent)) && !prefix.left()
+}
+
+/// Puts our calls back between those of the client.
+fn insert(mixed: &Mixed, visible: &[Raw<'_>], edits: &mut Vec<Edit>) -> Option<()> {
+    if visible.len() != mixed.visible as usize {
+        return None;
+    }
+    for (before, call) in &mixed.calls {
+        edits.push(match visible.get(*before as usize) {
+            Some(block) => (block.span().start..block.span().start, format!("{call},")),
+            None => {
+                let end = visible.last()?.span().end;
+                (end..end, format!(",{call}"))
+            }
+        });
+    }
+    Some(())
+}
+
+/// Anthropic: puts our results at the head of the user message that holds the client's.
+fn results(mixed: &Mixed, next: &Object<'_>, edits: &mut Vec<Edit>) -> Option<()> {
+    let content = next.get("content").filter(|_| next.is("role", "user"))?;
+    let (start, end) = (content.span().start, content.span().end);
+    let results = mixed.results.join(",");
+    if content.inner().is_some() {
+        edits.push((start..start, format!("[{results},{{\"type\":\"text\",\"text\":")));
+        edits.push((end..end, "}]".to_owned()));
+    } else {
+        let comma = if content.array()?.is_empty() { "" } else { "," };
+        edits.push((start + 1..start + 1, format!("{results}{comma}")));
+    }
+    Some(())
+}
+
+/// Text that is expected, white space aside.
+struct Prefix {
+    expected: std::vec::IntoIter<char>,
+}
+
+impl Prefix {
+    fn new(text: &str) -> Self {
+        let letters: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+        Self { expected: letters.into_iter() }
+    }
+
+    fn left(&self) -> bool {
+        self.expected.len() > 0
+    }
+
+    /// Takes what is expected, and the white space behind it, off the inside of a literal; returns
+    /// where the rest starts. `None` if something else stands there.
+    fn consume(&mut self, inner: &str) -> Option<usize> {
+        let mut end = 0;
+        for (behind, c) in Chars::new(inner) {
+            if !c.is_whitespace() {
+                let Some(expected) = self.expected.next() else {
+                    break;
+                };
+                if expected != c {
+                    return None;
+                }
+            }
+            end = behind;
+        }
+        Some(end)
+    }
+}

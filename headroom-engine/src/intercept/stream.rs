@@ -1,0 +1,191 @@
+//! An exchange whose answers are streams of events.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{
+    Parts, RetrievalReport, Step, anthropic,
+    exchange::{Ending, Exchange, Next, Texts},
+    frame::{EVENT_CAP, Event, Frame, Framer},
+    openai_chat,
+    round::Round,
+};
+use crate::{ccr::Handle, wire::Dialect};
+
+/// How far the current round's stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    /// Its last event has been seen.
+    Complete,
+    /// It has ended in an error event.
+    Failed,
+}
+
+/// One dialect's way to take our calls out of a stream and to put several streams into one.
+///
+/// Until a call of ours has been seen, every event passes as it came.
+pub(super) trait Splicer: Send {
+    fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>);
+    /// A piece of an event that is too long to be read.
+    fn piece(&mut self, bytes: Bytes, first: bool, out: &mut VecDeque<Bytes>);
+    /// The stream has ended.
+    fn close(&mut self, out: &mut VecDeque<Bytes>);
+    fn state(&self) -> State;
+    /// A call of ours has been seen, in this round or an earlier one.
+    fn is_touched(&self) -> bool;
+    /// The current round, which is complete.
+    fn round(&mut self) -> Round;
+    /// The round is not the last.
+    fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>);
+    /// The terminal events.
+    fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>);
+}
+
+/// Answers the retrievals of a request whose answer is a stream of events.
+///
+/// Every event passes as soon as it is whole and as it came; only our own call and the terminal
+/// events behind one are held. Text in front of a call is therefore with the client before the call
+/// is seen, also where the request asks for one JSON document.
+pub struct StreamExchange {
+    exchange: Exchange,
+    framer: Framer,
+    splicer: Box<dyn Splicer>,
+    ending: Option<Ending>,
+}
+
+impl StreamExchange {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self::with_cap(parts, EVENT_CAP)
+    }
+
+    pub(super) fn with_cap(parts: Parts, cap: usize) -> Self {
+        let tool = parts.tool.clone();
+        let forgets = parts.recall == super::Recall::Forget;
+        let splicer: Box<dyn Splicer> = match parts.dialect {
+            Dialect::AnthropicMessages => Box::new(anthropic::Stream::new(tool, forgets)),
+            Dialect::OpenAiChat => Box::new(openai_chat::Stream::new(tool)),
+        };
+        Self { exchange: Exchange::new(parts, true), framer: Framer::new(cap), splicer, ending: None }
+    }
+
+    /// Takes bytes of the current round's stream. `out` gets what the client gets now.
+    #[expect(clippy::needless_pass_by_value, reason = "the driver gives its frame away")]
+    pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
+        self.framer.push(&chunk);
+        while let Some(frame) = self.framer.next() {
+            self.frame(frame, out);
+        }
+    }
+
+    /// Takes the end of the current round's stream.
+    pub fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step {
+        while let Some(frame) = self.framer.finish() {
+            self.frame(frame, out);
+        }
+        self.framer = Framer::new(self.framer.cap());
+        self.splicer.close(out);
+        if self.splicer.state() != State::Complete {
+            // Cut short or failed: what has come is all there is, and no call in it is meant.
+            return Step::Done;
+        }
+        let round = self.splicer.round();
+        let next = self.exchange.take(round);
+        self.step(next, out)
+    }
+
+    /// Takes what the store had of the handles asked for.
+    pub fn redeemed(&mut self, found: Vec<(Handle, String)>, out: &mut VecDeque<Bytes>) -> Step {
+        match self.exchange.redeemed(found) {
+            Some(next) => self.step(next, out),
+            None => Step::Done,
+        }
+    }
+
+    /// Takes whether the ledger has the records.
+    pub fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step {
+        if let Some(ending) = self.ending.take() {
+            if acknowledged || !self.exchange.is_durable() {
+                self.splicer.release(&ending, out);
+            } else {
+                // What was streamed is bound to an exchange that nobody could restore.
+                out.push_back(self.error("the answer could not be recorded"));
+            }
+        }
+        Step::Done
+    }
+
+    /// A follow-up failed after bytes were sent: the dialect's error event ends the stream.
+    pub fn failed(&mut self, out: &mut VecDeque<Bytes>) {
+        self.ending = None;
+        out.push_back(self.error("a follow-up request failed"));
+    }
+
+    /// The round's last event has been seen: the end need not be awaited.
+    #[must_use]
+    pub fn round_complete(&self) -> bool {
+        self.splicer.state() != State::Open
+    }
+
+    /// What may be sent while the client waits.
+    #[must_use]
+    pub fn keep_alive(&self) -> Bytes {
+        Bytes::from_static(match self.exchange.dialect() {
+            Dialect::AnthropicMessages => anthropic::KEEP_ALIVE,
+            Dialect::OpenAiChat => openai_chat::KEEP_ALIVE,
+        })
+    }
+
+    /// What the retrievals came to.
+    #[must_use]
+    pub fn report(&self) -> &RetrievalReport {
+        self.exchange.report()
+    }
+
+    fn frame(&mut self, frame: Frame, out: &mut VecDeque<Bytes>) {
+        match frame {
+            Frame::Event(event) => self.splicer.event(event, out),
+            Frame::Piece { bytes, first } => self.splicer.piece(bytes, first, out),
+        }
+    }
+
+    fn step(&mut self, next: Next, out: &mut VecDeque<Bytes>) -> Step {
+        match next {
+            Next::Redeem(handles) => Step::Redeem(handles),
+            Next::Send(body) => {
+                self.splicer.next_round(self.exchange.texts(), out);
+                Step::Send(body)
+            }
+            Next::Finish(_) if !self.splicer.is_touched() => Step::Done,
+            Next::Finish(ending) => match self.exchange.record() {
+                Some(record) => {
+                    self.ending = Some(ending);
+                    Step::Remember(vec![record])
+                }
+                None => {
+                    self.splicer.release(&ending, out);
+                    Step::Done
+                }
+            },
+        }
+    }
+
+    fn error(&self, message: &str) -> Bytes {
+        match self.exchange.dialect() {
+            Dialect::AnthropicMessages => anthropic::error_event(message),
+            Dialect::OpenAiChat => openai_chat::error_event(message),
+        }
+    }
+}
+
+impl std::fmt::Debug for StreamExchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamExchange").field("report", self.report()).finish_non_exhaustive()
+    }
+}
+
+/// Whether bytes that cannot be read may pass: not if the tool's name stands in them.
+pub(super) fn is_foreign(bytes: &[u8], tool: &str) -> bool {
+    memchr::memmem::find(bytes, tool.as_bytes()).is_none()
+}

@@ -1,0 +1,45 @@
+//! What the upstream saw and the client did not, kept for later requests.
+
+use bytes::Bytes;
+
+/// Names one point of one conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LedgerKey([u8; 32]);
+
+impl LedgerKey {
+    /// The key as bytes, for stores.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The inverse of [`LedgerKey::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for LedgerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LedgerKey(..)")
+    }
+}
+
+/// One entry of the ledger. The value is opaque to stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// The point of the conversation that the entry belongs to.
+    pub key: LedgerKey,
+    /// What is to be put back there.
+    pub value: Bytes,
+}
+
+impl Record {
+    /// An entry as a store gives it back.
+    #[must_use]
+    pub fn new(key: LedgerKey, value: Bytes) -> Self {
+        Self { key, value }
+    }
+}

@@ -1,0 +1,189 @@
+//! Drives the engine's exchanges over live bodies: sockets, timers, follow-up calls.
+
+mod json;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    marker::PhantomData,
+};
+
+use bytes::Bytes;
+use headroom_engine::{
+    ccr::Handle,
+    intercept::{Continuation, JsonExchange, RetrievalReport, Step, StreamExchange},
+};
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    body::{BoxError, Replay, RequestBody, ResponseBody},
+    limits::Limits,
+    report::{Report, Unintercepted},
+    request,
+    store::scoped::Scoped,
+};
+
+/// Passes on what the upstream answered, with our own calls answered on the way.
+pub(crate) async fn answer<S, B, R>(
+    continuation: Continuation,
+    response: Response<R>,
+    upstream: Upstream<S, B>,
+    stores: Scoped,
+    limits: Limits,
+    report: Report,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: 'static,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    match Answer::of(&response) {
+        Answer::Json => json::drive(continuation.json(), response, upstream, stores, &limits, &report).await,
+        Answer::Stream => {
+            Ok(stream::drive(continuation.stream(), response, upstream, stores, limits, report))
+        }
+        Answer::Failure => Ok(response.map(ResponseBody::passthrough)),
+        Answer::Other(why) => {
+            report.pass_on(why);
+            Ok(response.map(ResponseBody::passthrough))
+        }
+    }
+}
+
+/// What a response is, judged by its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Json,
+    Stream,
+    /// Not a success: it goes to the client as it is.
+    Failure,
+    Other(Unintercepted),
+}
+
+impl Answer {
+    fn of<R>(response: &Response<R>) -> Self {
+        let headers = response.headers();
+        if !response.status().is_success() {
+            Self::Failure
+        } else if request::is_encoded(headers) {
+            Self::Other(Unintercepted::Encoded)
+        } else if request::is_event_stream(headers) {
+            Self::Stream
+        } else if request::is_json(headers) {
+            Self::Json
+        } else {
+            Self::Other(Unintercepted::OtherType)
+        }
+    }
+}
+
+/// The inner service, for one more request with the same head.
+pub(crate) struct Upstream<S, B> {
+    service: S,
+    head: Parts,
+    body: PhantomData<fn() -> B>,
+}
+
+impl<S, B> Upstream<S, B> {
+    /// `head` is that of the first round's request.
+    pub(crate) fn new(service: S, head: Parts) -> Self {
+        Self { service, head, body: PhantomData }
+    }
+
+    /// Sends `body` through a clone of the service, ready first: a clone has no readiness of its
+    /// own. Nothing is sent before the future is polled; dropping it cancels the round.
+    fn send<R>(
+        &self,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Response<R>, S::Error>> + Send + use<S, B, R>
+    where
+        S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+        S::Future: Send,
+        B: 'static,
+    {
+        let mut service = self.service.clone();
+        let head = request::follow_up(&self.head, &body);
+        async move {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            let body = RequestBody::new(Replay::buffered(body, None));
+            service.call(Request::from_parts(head, body)).await
+        }
+    }
+}
+
+/// What the driver needs of an exchange over JSON bodies; tests script it.
+trait JsonRounds: Send {
+    fn response(&mut self, body: Bytes) -> Step;
+    fn redeemed(&mut self, found: Vec<(Handle, String)>) -> Step;
+    fn remembered(&mut self, acknowledged: bool) -> Step;
+    fn failed(&mut self);
+    fn into_body(self) -> Bytes;
+    fn report(&self) -> &RetrievalReport;
+}
+
+impl JsonRounds for JsonExchange {
+    fn response(&mut self, body: Bytes) -> Step {
+        self.response(body)
+    }
+    fn redeemed(&mut self, found: Vec<(Handle, String)>) -> Step {
+        self.redeemed(found)
+    }
+    fn remembered(&mut self, acknowledged: bool) -> Step {
+        self.remembered(acknowledged)
+    }
+    fn failed(&mut self) {
+        self.failed();
+    }
+    fn into_body(self) -> Bytes {
+        self.into_body()
+    }
+    fn report(&self) -> &RetrievalReport {
+        self.report()
+    }
+}
+
+/// What the driver needs of an exchange over event streams; tests script it.
+trait StreamRounds: Send + 'static {
+    fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>);
+    fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step;
+    fn redeemed(&mut self, found: Vec<(Handle, String)>, out: &mut VecDeque<Bytes>) -> Step;
+    fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step;
+    fn failed(&mut self, out: &mut VecDeque<Bytes>);
+    fn round_complete(&self) -> bool;
+    fn keep_alive(&self) -> Bytes;
+    fn report(&self) -> &RetrievalReport;
+}
+
+impl StreamRounds for StreamExchange {
+    fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
+        self.push(chunk, out);
+    }
+    fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step {
+        self.end(out)
+    }
+    fn redeemed(&mut self, found: Vec<(Handle, String)>, out: &mut VecDeque<Bytes>) -> Step {
+        self.redeemed(found, out)
+    }
+    fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step {
+        self.remembered(acknowledged, out)
+    }
+    fn failed(&mut self, out: &mut VecDeque<Bytes>) {
+        self.failed(out);
+    }
+    fn round_complete(&self) -> bool {
+        self.round_complete()
+    }
+    fn keep_alive(&self) -> Bytes {
+        self.keep_alive()
+    }
+    fn report(&self) -> &RetrievalReport {
+        self.report()
+    }
+}

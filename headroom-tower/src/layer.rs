@@ -1,0 +1,287 @@
+//! The layer and its builder.
+
+use std::{fmt, sync::Arc};
+
+use headroom_engine::{Dialect, Engine, Policy, ccr::HandleKey, reduce::Reducer, tokens::TokenCounter};
+use http::request::Parts;
+use tower_layer::Layer;
+
+use crate::{
+    limits::Limits,
+    pool::Pool,
+    service::Headroom,
+    store::{LedgerStore, MemoryStore, OriginalStore, scoped::Scoped},
+    tenant::{Scope, TenantResolver},
+};
+
+/// Shrinks LLM requests on their way out and answers the model when it asks for what was left out.
+///
+/// See the [crate page](crate) for its place among other layers. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct HeadroomLayer {
+    shared: Arc<Shared>,
+}
+
+/// What all services of one layer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) originals: Arc<dyn OriginalStore>,
+    pub(crate) ledger: Arc<dyn LedgerStore>,
+    pub(crate) tenant: TenantResolver,
+    pub(crate) routes: Vec<(String, Dialect)>,
+    pub(crate) limits: Limits,
+    pub(crate) pool: Pool,
+}
+
+impl Shared {
+    pub(crate) fn stores(&self, head: &Parts) -> Scoped {
+        Scoped {
+            originals: Arc::clone(&self.originals),
+            ledger: Arc::clone(&self.ledger),
+            scope: self.tenant.scope(head),
+            wait: self.limits.store,
+        }
+    }
+}
+
+impl HeadroomLayer {
+    /// The layer with its defaults: the default policy, and a [`MemoryStore`] of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().assemble()
+    }
+
+    /// Configures a layer.
+    pub fn builder() -> HeadroomBuilder {
+        HeadroomBuilder::default()
+    }
+}
+
+impl Default for HeadroomLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for HeadroomLayer {
+    type Service = Headroom<S>;
+
+    fn layer(&self, inner: S) -> Headroom<S> {
+        // Pre-Start: everything is configured, nothing runs yet.
+        Headroom::new(inner, Arc::clone(&self.shared))
+    }
+}
+
+/// Configures a [`HeadroomLayer`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct HeadroomBuilder {
+    policy: Policy,
+    originals: Option<Arc<dyn OriginalStore>>,
+    ledger: Option<Arc<dyn LedgerStore>>,
+    tenant: TenantResolver,
+    handle_key: Option<HandleKey>,
+    counter: Option<Arc<dyn TokenCounter>>,
+    reducers: Vec<Arc<dyn Reducer>>,
+    routes: Vec<(String, Dialect)>,
+    limits: Limits,
+}
+
+impl HeadroomBuilder {
+    /// What may become of which block. One policy a conversation: see
+    /// [`RequestPolicy`](crate::RequestPolicy).
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Where originals outlive their request.
+    pub fn store(mut self, store: Arc<dyn OriginalStore>) -> Self {
+        self.originals = Some(store);
+        self
+    }
+
+    /// Where retrievals are recorded that the client never saw. A
+    /// [durable](LedgerStore::durable) one is needed to give a thinking model's retrievals back to
+    /// it in later turns.
+    pub fn ledger(mut self, ledger: Arc<dyn LedgerStore>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// Who may redeem what a request hides. By default everyone with the same credential: the first
+    /// of `authorization`, `x-api-key`, `x-goog-api-key` and `api-key`, hashed; requests without
+    /// one share a scope.
+    pub fn tenant(mut self, scope: impl Fn(&Parts) -> Scope + Send + Sync + 'static) -> Self {
+        self.tenant = TenantResolver::new(scope);
+        self
+    }
+
+    /// The deployment's key for handles; the same on every replica. A private one keeps outsiders
+    /// from computing the handle of a text they guess.
+    pub fn handle_key(mut self, key: HandleKey) -> Self {
+        self.handle_key = Some(key);
+        self
+    }
+
+    /// Counts tokens instead of the embedded `o200k`.
+    pub fn counter(mut self, counter: Arc<dyn TokenCounter>) -> Self {
+        self.counter = Some(counter);
+        self
+    }
+
+    /// One more specialist, asked before those added earlier and the built-in ones.
+    pub fn reducer(mut self, reducer: Arc<dyn Reducer>) -> Self {
+        self.reducers.push(reducer);
+        self
+    }
+
+    /// Requests whose path ends with `suffix` speak `dialect`, beside the providers' own paths.
+    pub fn route(mut self, suffix: impl Into<String>, dialect: Dialect) -> Self {
+        self.routes.push((suffix.into(), dialect));
+        self
+    }
+
+    /// What is held in memory, and how long others may take.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Builds the layer.
+    ///
+    /// # Errors
+    /// Every configuration error at once.
+    pub fn build(self) -> Result<HeadroomLayer, BuildError> {
+        // Setup.
+        let problems = self.problems();
+        if problems.is_empty() { Ok(self.assemble()) } else { Err(BuildError { problems }) }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (at, (suffix, dialect)) in self.routes.iter().enumerate() {
+            if !suffix.starts_with('/') || suffix.len() < 2 {
+                problems.push(format!("route {suffix:?}: a path suffix starts with '/' and names something"));
+            }
+            if suffix.contains(['?', '#']) {
+                problems.push(format!("route {suffix:?}: a path has no query or fragment"));
+            }
+            if self.routes[..at].iter().any(|(other, before)| other == suffix && before != dialect) {
+                problems.push(format!("route {suffix:?}: two dialects"));
+            }
+        }
+        let limits = &self.limits;
+        for (name, zero) in [
+            ("request_bytes", limits.request_bytes == 0),
+            ("response_bytes", limits.response_bytes == 0),
+            ("store", limits.store.is_zero()),
+            ("keep_alive", limits.keep_alive.is_zero()),
+        ] {
+            if zero {
+                problems.push(format!("limits: {name} is zero"));
+            }
+        }
+        problems
+    }
+
+    fn assemble(self) -> HeadroomLayer {
+        let mut engine = Engine::builder();
+        if let Some(key) = self.handle_key {
+            engine = engine.handle_key(key);
+        }
+        if let Some(counter) = self.counter {
+            engine = engine.counter(counter);
+        }
+        for reducer in self.reducers {
+            engine = engine.reducer(reducer);
+        }
+        let memory = Arc::new(MemoryStore::default());
+        HeadroomLayer {
+            shared: Arc::new(Shared {
+                engine: engine.build(),
+                policy: Arc::new(self.policy),
+                originals: self.originals.unwrap_or_else(|| memory.clone()),
+                ledger: self.ledger.unwrap_or(memory),
+                tenant: self.tenant,
+                routes: self.routes,
+                limits: self.limits,
+                pool: Pool::default(),
+            }),
+        }
+    }
+}
+
+/// The configuration cannot work; its text lists every reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    problems: Vec<String>,
+}
+
+impl BuildError {
+    /// The reasons, one by one.
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration cannot work: {}", self.problems.join("; "))
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn every_configuration_error_at_once() {
+        let error = HeadroomLayer::builder()
+            .route("v1/llm", Dialect::OpenAiChat)
+            .route("/v1/llm?x", Dialect::OpenAiChat)
+            .route("/twice", Dialect::OpenAiChat)
+            .route("/twice", Dialect::AnthropicMessages)
+            .limits(Limits::default().request_bytes(0).keep_alive(Duration::ZERO))
+            .build()
+            .unwrap_err();
+        assert_eq!(error.problems().count(), 5, "{error}");
+        let text = error.to_string();
+        for word in ["v1/llm", "query", "two dialects", "request_bytes", "keep_alive"] {
+            assert!(text.contains(word), "{word} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_sound_configuration_builds() {
+        let store = Arc::new(MemoryStore::default());
+        HeadroomLayer::builder()
+            .store(store.clone())
+            .ledger(store)
+            .tenant(|_| Scope::of(b"x"))
+            .handle_key(HandleKey::derive(b"secret"))
+            .route("/v1/llm", Dialect::AnthropicMessages)
+            .build()
+            .unwrap();
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let layer = HeadroomLayer::builder().handle_key(HandleKey::derive(b"secret")).build().unwrap();
+        assert!(!format!("{layer:?}").contains("secret"));
+    }
+
+    #[test]
+    fn static_property_send_sync_clone() {
+        fn all<T: Send + Sync + Clone + Unpin + 'static>() {}
+        all::<HeadroomLayer>();
+        all::<HeadroomBuilder>();
+        all::<Headroom<()>>();
+    }
+}

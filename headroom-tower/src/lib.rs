@@ -1,0 +1,100 @@
+//! A Tower layer that shrinks LLM requests and keeps every hidden byte retrievable.
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use headroom_tower::{HeadroomLayer, Report};
+//! use http_body_util::Full;
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! # async fn f(request: http::Request<Full<Bytes>>) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder(TokioExecutor::new()).build_http();
+//! let client = ServiceBuilder::new().layer(HeadroomLayer::new()).service(client);
+//!
+//! let response = client.oneshot(request).await?;
+//! println!("{:?}", response.extensions().get::<Report>());
+//! # Ok(()) }
+//! ```
+//!
+//! A request of a known kind is read, rewritten and sent: tool results shrink, and where something
+//! is left out a marker with a handle stands in its place. When the model asks for it, the layer
+//! answers from the request it still holds (or from the store) with a follow-up call, and the
+//! client sees one answer. Everything else passes through as it came.
+//!
+//! # What is touched
+//!
+//! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic),
+//! `/v1/messages/count_tokens` (the same bytes, so that counts are true) or `/chat/completions`
+//! (OpenAI), or with a suffix given to [`HeadroomBuilder::route`]. Signed requests, encoded bodies,
+//! and bodies above [`Limits::request_bytes`] pass untouched; so do batches. What happened is in
+//! the [`Report`] among the response's extensions; what may happen to one request is decided by a
+//! [`RequestPolicy`] among its own.
+//!
+//! # Order of layers
+//!
+//! From the outside in:
+//!
+//! 1. tracing, a time-out for all of it, *admission*: `ConcurrencyLimit`, `RateLimit`, `Buffer`,
+//!    `LoadShed`;
+//! 2. [`HeadroomLayer`];
+//! 3. retries, authentication, signing, decompression;
+//! 4. the client.
+//!
+//! Admission stands outside because a follow-up call asks the inner service for readiness once
+//! more: with `ConcurrencyLimit(1)` inside, someone who polls the next request ready and then waits
+//! for this one waits for ever. Signing stands inside because it must see the bytes that are sent.
+//! Inner services that insist on one body type take
+//! `MapRequestBodyLayer::new(axum::body::Body::new)` directly below this layer.
+//!
+//! `poll_ready` is the inner service's; the instance that was ready makes the first call, and each
+//! follow-up waits for a fresh clone to be ready. The layer needs a tokio runtime with its timer.
+//!
+//! # Errors
+//!
+//! `Error` is the inner service's; the layer has none of its own. A failure to read the request's
+//! body is handed to the inner service at the place where it would have met it. What cannot be
+//! handled goes out as it came; a store that fails or is slow changes reports, not bytes. A
+//! follow-up that fails is passed on: as the error or the upstream's own status and body while
+//! nothing has been sent to the client, as the provider's own error event in a stream that runs.
+//!
+//! # Back-pressure and cancellation
+//!
+//! No task is spawned for a body. Upstream frames are read when the client asks for the next one,
+//! and dropping the response or its future drops the call that is under way. Only the rewriting of
+//! much new text leaves the worker, for a blocking thread, and waits there for one of as many
+//! permits as there are cores.
+#![forbid(unsafe_code)]
+
+mod body;
+mod drive;
+mod future;
+mod layer;
+mod limits;
+mod pool;
+mod report;
+mod request;
+mod service;
+mod store;
+mod tenant;
+#[cfg(test)]
+mod testing;
+
+pub use body::{BoxError, RequestBody, ResponseBody};
+pub use future::ResponseFuture;
+pub use headroom_engine::{
+    BlockReport, Dialect, LedgerKey, Mode, Policy, Reason, Record, Report as RewriteReport, ToolPolicy,
+    ccr::{Handle, HandleKey},
+    intercept::RetrievalReport,
+    tokens::TokenCounter,
+};
+pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer};
+pub use limits::Limits;
+pub use report::{MemoryReport, Report, RequestPolicy, Skipped, Unintercepted};
+pub use service::Headroom;
+pub use store::{LedgerStore, MemoryStore, Original, OriginalStore, StoreError};
+pub use tenant::Scope;
+
+/// Whether two are the very same bytes, by their address: nothing was written.
+fn same(one: &bytes::Bytes, other: &bytes::Bytes) -> bool {
+    one.as_ptr() == other.as_ptr() && one.len() == other.len()
+}

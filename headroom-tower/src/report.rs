@@ -1,0 +1,191 @@
+//! What was done to a request, for those who ask.
+
+use std::sync::{Arc, OnceLock};
+
+use headroom_engine::{Policy, Report as RewriteReport, intercept::RetrievalReport};
+
+/// What was done to one request and its response: in the response's extensions.
+///
+/// ```
+/// # fn f<B>(response: http::Response<B>) {
+/// if let Some(report) = response.extensions().get::<headroom_tower::Report>() {
+///     println!("{:?}", report.rewrite());
+///     // behind the response's last byte:
+///     println!("{:?}", report.retrieval());
+/// }
+/// # }
+/// ```
+///
+/// It shares its content: a clone taken with the response's head learns what the body brings.
+#[derive(Clone, Debug)]
+pub struct Report(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    skipped: Option<Skipped>,
+    rewrite: Option<RewriteReport>,
+    memory: MemoryReport,
+    unintercepted: OnceLock<Unintercepted>,
+    retrieval: OnceLock<RetrievalReport>,
+}
+
+impl Report {
+    pub(crate) fn skipped_because(skipped: Skipped) -> Self {
+        Self(Arc::new(Inner { skipped: Some(skipped), ..Inner::default() }))
+    }
+
+    pub(crate) fn rewritten(rewrite: RewriteReport, memory: MemoryReport) -> Self {
+        Self(Arc::new(Inner { rewrite: Some(rewrite), memory, ..Inner::default() }))
+    }
+
+    /// Why the request went out as it came; `None` if it was read.
+    #[must_use]
+    pub fn skipped(&self) -> Option<Skipped> {
+        self.0.skipped
+    }
+
+    /// What the engine did to each block, and why; `None` if the request was skipped.
+    #[must_use]
+    pub fn rewrite(&self) -> Option<&RewriteReport> {
+        self.0.rewrite.as_ref()
+    }
+
+    /// What became of the store's part in the request.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryReport {
+        &self.0.memory
+    }
+
+    /// Why a response that could have asked for originals was passed on unread.
+    #[must_use]
+    pub fn unintercepted(&self) -> Option<Unintercepted> {
+        self.0.unintercepted.get().copied()
+    }
+
+    /// What the model asked for and got: `None` until the response's body has ended, been dropped
+    /// or failed, and `None` for good if nothing could be asked for.
+    #[must_use]
+    pub fn retrieval(&self) -> Option<&RetrievalReport> {
+        self.0.retrieval.get()
+    }
+
+    pub(crate) fn pass_on(&self, why: Unintercepted) {
+        let _ = self.0.unintercepted.set(why);
+    }
+
+    pub(crate) fn finish(&self, retrieval: &RetrievalReport) {
+        self.0.retrieval.get_or_init(|| retrieval.clone());
+    }
+}
+
+/// Why a request of a known path went out as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Skipped {
+    /// [`RequestPolicy::off`].
+    Off,
+    /// A signature covers the body: `Signature-Input`, or AWS Signature Version 4.
+    Signed,
+    /// The body has a content coding.
+    Encoded,
+    /// The body is larger than the limit.
+    TooLarge,
+    /// Reading the body failed; the inner service sees the same error.
+    Unread,
+    /// The body is not what the path's dialect sends.
+    Unscannable,
+    /// The rewrite did not finish: a panic, or the runtime went away.
+    Aborted,
+}
+
+/// Why a response was passed on unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unintercepted {
+    /// The upstream applied a content coding although none was asked for.
+    Encoded,
+    /// A success that is neither JSON nor an event stream.
+    OtherType,
+    /// A JSON body larger than the limit, or one that could not be read to its end.
+    Unread,
+}
+
+/// What became of the store's and the ledger's part in a request. Counts, never content.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct MemoryReport {
+    /// Originals newly put into the store.
+    pub stored: usize,
+    /// The store failed or took too long; the request itself still holds its originals.
+    pub store_failed: bool,
+    /// Records found in the ledger.
+    pub recorded: usize,
+    /// The ledger failed or took too long; the conversation counted as unrecorded.
+    pub ledger_failed: bool,
+}
+
+/// What the layer may do to one request: put it into the request's extensions.
+///
+/// ```
+/// # let mut request = http::Request::new(());
+/// request.extensions_mut().insert(headroom_tower::RequestPolicy::off());
+/// ```
+///
+/// A policy is a conversation's: one that flips between turns changes the prefix the provider
+/// has cached.
+#[derive(Clone, Debug)]
+pub struct RequestPolicy(Choice);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Choice {
+    Off,
+    Exact,
+    Policy(Arc<Policy>),
+}
+
+impl RequestPolicy {
+    /// The request goes out as it came.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(Choice::Off)
+    }
+
+    /// Only exact rewrites; nothing is left out.
+    #[must_use]
+    pub fn exact() -> Self {
+        Self(Choice::Exact)
+    }
+
+    /// This policy instead of the layer's.
+    #[must_use]
+    pub fn with(policy: impl Into<Arc<Policy>>) -> Self {
+        Self(Choice::Policy(policy.into()))
+    }
+
+    pub(crate) fn choice(&self) -> &Choice {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_learns_what_the_body_brings() {
+        let report = Report::rewritten(RewriteReport::default(), MemoryReport::default());
+        let early = report.clone();
+        assert!(early.retrieval().is_none());
+        report.finish(&RetrievalReport::default());
+        assert!(early.retrieval().is_some());
+        report.pass_on(Unintercepted::Encoded);
+        assert_eq!(early.unintercepted(), Some(Unintercepted::Encoded));
+    }
+
+    #[test]
+    fn static_property_send_sync() {
+        fn all<T: Send + Sync + Clone + 'static>() {}
+        all::<Report>();
+        all::<RequestPolicy>();
+    }
+}

@@ -1,0 +1,211 @@
+//! One request's whole life.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use headroom_engine::{RequestContext, Route};
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    body::{BoxError, Replay, RequestBody, ResponseBody},
+    drive::{self, Upstream},
+    future::ResponseFuture,
+    layer::Shared,
+    report::{Choice, MemoryReport, Report, RequestPolicy, Skipped},
+    request::{self, Collected, Purpose, Target, collect},
+    same,
+};
+
+/// The service that [`HeadroomLayer`](crate::HeadroomLayer) makes of an inner one.
+#[derive(Clone, Debug)]
+pub struct Headroom<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Headroom<S> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+/// This request has been through a layer of ours; one further in leaves it alone.
+#[derive(Clone, Copy, Debug)]
+struct Processed;
+
+impl<S, B, R> Service<Request<B>> for Headroom<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        // Post-Start: the first time that this is ready.
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let target = request::matches(&request, &self.shared.routes)
+            .filter(|_| request.extensions().get::<Processed>().is_none());
+        let Some(target) = target else {
+            return ResponseFuture::passthrough(self.inner.call(request.map(RequestBody::passthrough)), None);
+        };
+        if let Some(skipped) = skip(&request, &self.shared) {
+            let future = self.inner.call(request.map(RequestBody::passthrough));
+            return ResponseFuture::passthrough(future, Some(Report::skipped_because(skipped)));
+        }
+        // The instance that was polled ready is the one to call; its clone is not ready.
+        let clone = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, clone);
+        ResponseFuture::exchange(exchange(Arc::clone(&self.shared), ready, request, target))
+    }
+}
+
+/// Why a request of ours passes unread.
+fn skip<B>(request: &Request<B>, shared: &Shared) -> Option<Skipped> {
+    match request.extensions().get::<RequestPolicy>().map(RequestPolicy::choice) {
+        Some(Choice::Off) => Some(Skipped::Off),
+        _ => request::untouchable(request.headers(), shared.limits.request_bytes),
+    }
+}
+
+/// The way of one request, from its first byte to the last of its response.
+async fn exchange<S, B, R>(
+    shared: Arc<Shared>,
+    mut inner: S,
+    request: Request<B>,
+    target: Target,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    // Input Received: read and scanned.
+    let (mut head, body) = request.into_parts();
+    let (policy, context) = terms(&head, &shared, &target);
+    let stores = shared.stores(&head);
+    let (source, trailers) = match collect(body, shared.limits.request_bytes).await {
+        Collected::Whole(source, trailers) => (source, trailers),
+        Collected::Cut(body, why) => return pass(inner, head, body, why).await,
+    };
+    let scanned = {
+        let (engine, source) = (shared.engine.clone(), source.clone());
+        // Scanning reads some 3 GB a second, a hundred times faster than rewriting.
+        shared.pool.run(source.len() / 100, move || engine.scan(source, &context)).await
+    };
+    let Some(Ok(scanned)) = scanned else {
+        let why = scanned.map_or(Skipped::Aborted, |_| Skipped::Unscannable);
+        return pass(inner, head, Replay::buffered(source, trailers), why).await;
+    };
+
+    // Input Cached: what the ledger knows goes back to where the upstream saw it.
+    let mut memory = MemoryReport::default();
+    let records = stores.recorded(scanned.ledger_keys(), &mut memory).await;
+
+    // Input Routed, Input Compressed: the engine does both, block by block.
+    let new = scanned.new_bytes(&policy);
+    let rewrite = shared.pool.run(new, move || scanned.rewrite(&policy, &records)).await;
+    let Some(rewrite) = rewrite else {
+        return pass(inner, head, Replay::buffered(source, trailers), Skipped::Aborted).await;
+    };
+
+    // Input Remembered: originals handed to the store, before anything names them.
+    if target.purpose == Purpose::Answer {
+        stores.keep(&rewrite.originals, &mut memory).await;
+    }
+
+    // Pre-Send: the headers made true.
+    let body = if same(&rewrite.body, &source) {
+        Replay::buffered(source, trailers)
+    } else {
+        request::repair_request(&mut head.headers, rewrite.body.len());
+        Replay::buffered(rewrite.body, None)
+    };
+    if rewrite.continuation.is_some() {
+        request::ask_plain(&mut head.headers);
+    }
+    head.extensions.insert(Processed);
+    let report = Report::rewritten(rewrite.report, memory);
+    let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
+    let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
+
+    // Post-Send: the response's head is here.
+    let mut response = match intercept {
+        None => response.map(ResponseBody::passthrough),
+        Some((continuation, head)) => {
+            let upstream = Upstream::new(inner, head);
+            let limits = shared.limits.clone();
+            drive::answer(continuation, response, upstream, stores, limits, report.clone()).await?
+        }
+    };
+
+    // Response Received comes with the body's end.
+    response.extensions_mut().insert(report);
+    Ok(response)
+}
+
+/// What may be done to a request: the policy, and what can be done with its answer.
+fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<headroom_engine::Policy>, RequestContext) {
+    let durable_ledger = shared.ledger.durable();
+    let mut policy = Arc::clone(&shared.policy);
+    let mut route = match target.purpose {
+        Purpose::Answer => Route::Intercepted { durable_ledger },
+        Purpose::Count => Route::Mirror { durable_ledger },
+    };
+    match head.extensions.get::<RequestPolicy>().map(RequestPolicy::choice) {
+        Some(Choice::Exact) => route = Route::ExactOnly,
+        Some(Choice::Policy(own)) => policy = Arc::clone(own),
+        Some(Choice::Off) | None => {}
+    }
+    (policy, RequestContext { dialect: target.dialect, model: None, route })
+}
+
+/// Sends a request that was read, as it came.
+async fn pass<S, B, R>(
+    mut inner: S,
+    head: Parts,
+    body: Replay<B>,
+    why: Skipped,
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+{
+    let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
+    let mut response = response.map(ResponseBody::passthrough);
+    response.extensions_mut().insert(Report::skipped_because(why));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Where originals and ledger records outlive their request.
+//!
+//! While a request is in flight it is its own store. What is kept here serves originals that the
+//! client has compacted away, other ways of retrieval, and the ledger. A store that fails or is
+//! slow changes reports, not bytes.
+
+mod moka;
+pub(crate) mod scoped;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use headroom_engine::{LedgerKey, Record, ccr::Handle};
+
+pub use self::moka::MemoryStore;
+use crate::{body::BoxError, tenant::Scope};
+
+/// One original on its way into a store.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Original {
+    /// Names the text: a hash of `kind` and `text`.
+    pub handle: Handle,
+    /// The kind of content: `"json"`, `"log"`.
+    pub kind: &'static str,
+    /// The bytes as the client sent them, UTF-8.
+    pub text: Bytes,
+}
+
+impl Original {
+    /// An original of that name, kind and text.
+    #[must_use]
+    pub fn new(handle: Handle, kind: &'static str, text: Bytes) -> Self {
+        Self { handle, kind, text }
+    }
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { handle, kind, text } = self;
+        f.debug_struct("Original")
+            .field("handle", handle)
+            .field("kind", kind)
+            .field("bytes", &text.len())
+            .finish()
+    }
+}
+
+/// Keeps originals, each under a scope and its handle.
+///
+/// Handles are hashes of the content, so every call is idempotent. Calls may be dropped at any
+/// await point. Each is under a deadline ([`Limits::store`](crate::Limits::store)).
+#[async_trait]
+pub trait OriginalStore: Send + Sync + fmt::Debug {
+    /// Keeps `originals`.
+    ///
+    /// # Errors
+    /// If not all of them were taken.
+    async fn put_many(&self, scope: Scope, originals: Vec<Original>) -> Result<(), StoreError>;
+
+    /// Marks what is held as seen now, so that it lives on, and returns what is not held.
+    ///
+    /// # Errors
+    /// If the store cannot tell.
+    async fn touch_many(&self, scope: Scope, handles: &[Handle]) -> Result<Vec<Handle>, StoreError>;
+
+    /// The text of an original, or `None` if this scope does not hold it.
+    ///
+    /// # Errors
+    /// If the store cannot tell.
+    async fn get(&self, scope: Scope, handle: Handle) -> Result<Option<Bytes>, StoreError>;
+
+    /// Forgets everything under `scope`.
+    ///
+    /// # Errors
+    /// If something may be left.
+    async fn delete_scope(&self, scope: Scope) -> Result<(), StoreError>;
+}
+
+/// Keeps ledger records, each under a scope and its key. Values are opaque.
+///
+/// Calls may be dropped at any await point. Each is under a deadline
+/// ([`Limits::store`](crate::Limits::store)).
+#[async_trait]
+pub trait LedgerStore: Send + Sync + fmt::Debug {
+    /// The records that `scope` holds under `keys`, in any order, and marks them as seen now.
+    ///
+    /// # Errors
+    /// If the ledger cannot tell.
+    async fn get_many(&self, scope: Scope, keys: &[LedgerKey]) -> Result<Vec<Record>, StoreError>;
+
+    /// Keeps `records`; the last one of a key wins.
+    ///
+    /// # Errors
+    /// If not all of them were taken. For a durable ledger success is a promise.
+    async fn put_many(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError>;
+
+    /// Whether what was acknowledged is found by every replica and outlives them.
+    fn durable(&self) -> bool;
+
+    /// Forgets everything under `scope`.
+    ///
+    /// # Errors
+    /// If something may be left.
+    async fn delete_scope(&self, scope: Scope) -> Result<(), StoreError>;
+}
+
+/// A store failed; the cause is its [`source`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed")]
+pub struct StoreError {
+    source: BoxError,
+}
+
+impl StoreError {
+    /// Wraps a store's own error.
+    #[must_use]
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        Self { source: source.into() }
+    }
+}

@@ -1,0 +1,185 @@
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use headroom_engine::{LedgerKey, Originals, Record, ccr::Handle};
+use tokio::time::{Instant, timeout_at};
+
+use super::{LedgerStore, Original, OriginalStore, StoreError};
+use crate::{report::MemoryReport, tenant::Scope};
+
+/// The stores as one request sees them: under its scope, under a deadline, and never an error.
+#[derive(Clone, Debug)]
+pub(crate) struct Scoped {
+    pub(crate) originals: Arc<dyn OriginalStore>,
+    pub(crate) ledger: Arc<dyn LedgerStore>,
+    pub(crate) scope: Scope,
+    pub(crate) wait: Duration,
+}
+
+impl Scoped {
+    async fn within<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+        timeout_at(Instant::now() + self.wait, work).await.ok()?.ok()
+    }
+
+    /// What the ledger holds under `keys`; a failure counts as unrecorded.
+    pub(crate) async fn recorded(&self, keys: &[LedgerKey], report: &mut MemoryReport) -> Vec<Record> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let found = self.within(self.ledger.get_many(self.scope, keys)).await;
+        report.ledger_failed |= found.is_none();
+        let found = found.unwrap_or_default();
+        report.recorded += found.len();
+        found
+    }
+
+    /// Puts `records` into the ledger; whether it acknowledged them.
+    pub(crate) async fn remember(&self, records: Vec<Record>) -> bool {
+        self.within(self.ledger.put_many(self.scope, records)).await.is_some()
+    }
+
+    /// Hands the originals that the store does not hold yet to it.
+    pub(crate) async fn keep(&self, originals: &Originals, report: &mut MemoryReport) {
+        if originals.is_empty() {
+            return;
+        }
+        let stored = self.within(async {
+            let handles: Vec<Handle> = originals.iter().map(|(handle, _)| handle).collect();
+            let missing: HashSet<Handle> =
+                self.originals.touch_many(self.scope, &handles).await?.into_iter().collect();
+            let new: Vec<Original> = originals
+                .iter()
+                .filter(|(handle, _)| missing.contains(handle))
+                .filter_map(|(handle, kind)| {
+                    originals.get(handle).map(|text| Original::new(handle, kind, Bytes::from(text)))
+                })
+                .collect();
+            let count = new.len();
+            if count > 0 {
+                self.originals.put_many(self.scope, new).await?;
+            }
+            Ok(count)
+        });
+        match stored.await {
+            Some(count) => report.stored += count,
+            None => report.store_failed = true,
+        }
+    }
+
+    /// The texts that the store holds of `handles`, as many as it gives in time.
+    pub(crate) async fn redeem(&self, handles: Vec<Handle>) -> Vec<(Handle, String)> {
+        let end = Instant::now() + self.wait;
+        let mut found = Vec::with_capacity(handles.len());
+        for handle in handles {
+            let text = match timeout_at(end, self.originals.get(self.scope, handle)).await {
+                Err(_elapsed) => break,
+                Ok(answer) => answer.ok().flatten(),
+            };
+            // Originals are text; bytes that are not were not put by us.
+            let text = text.and_then(|text| String::from_utf8(text.into()).ok());
+            found.extend(text.map(|text| (handle, text)));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use async_trait::async_trait;
+    use headroom_engine::ccr::HandleKey;
+
+    use super::*;
+    use crate::MemoryStore;
+
+    /// A store that never answers, or always fails.
+    #[derive(Debug)]
+    pub(crate) enum Broken {
+        Silent,
+        Failing,
+    }
+
+    impl Broken {
+        async fn answer<T>(&self) -> Result<T, StoreError> {
+            match self {
+                Self::Silent => std::future::pending().await,
+                Self::Failing => Err(StoreError::new("broken")),
+            }
+        }
+    }
+
+    #[async_trait]
+    impl OriginalStore for Broken {
+        async fn put_many(&self, _: Scope, _: Vec<Original>) -> Result<(), StoreError> {
+            self.answer().await
+        }
+        async fn touch_many(&self, _: Scope, _: &[Handle]) -> Result<Vec<Handle>, StoreError> {
+            self.answer().await
+        }
+        async fn get(&self, _: Scope, _: Handle) -> Result<Option<Bytes>, StoreError> {
+            self.answer().await
+        }
+        async fn delete_scope(&self, _: Scope) -> Result<(), StoreError> {
+            self.answer().await
+        }
+    }
+
+    #[async_trait]
+    impl LedgerStore for Broken {
+        async fn get_many(&self, _: Scope, _: &[LedgerKey]) -> Result<Vec<Record>, StoreError> {
+            self.answer().await
+        }
+        async fn put_many(&self, _: Scope, _: Vec<Record>) -> Result<(), StoreError> {
+            self.answer().await
+        }
+        fn durable(&self) -> bool {
+            true
+        }
+        async fn delete_scope(&self, _: Scope) -> Result<(), StoreError> {
+            self.answer().await
+        }
+    }
+
+    pub(crate) fn scoped<S: OriginalStore + LedgerStore + 'static>(store: S) -> Scoped {
+        let store = Arc::new(store);
+        Scoped {
+            originals: store.clone(),
+            ledger: store,
+            scope: Scope::shared(),
+            wait: Duration::from_millis(50),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_store_is_an_empty_one() {
+        for broken in [Broken::Silent, Broken::Failing] {
+            let stores = scoped(broken);
+            let mut report = MemoryReport::default();
+            let key = LedgerKey::from_bytes([0; 32]);
+            assert!(stores.recorded(&[key], &mut report).await.is_empty());
+            assert!(report.ledger_failed);
+            assert!(!stores.remember(Vec::new()).await);
+            let handle = Handle::new(&HandleKey::default(), "text", "x");
+            assert!(stores.redeem(vec![handle, handle]).await.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn no_key_no_look_up() {
+        let mut report = MemoryReport::default();
+        assert!(scoped(Broken::Silent).recorded(&[], &mut report).await.is_empty());
+        assert!(!report.ledger_failed);
+    }
+
+    #[tokio::test]
+    async fn redeems_text_and_nothing_else() {
+        let store = MemoryStore::default();
+        let handle = |text: &str| Handle::new(&HandleKey::default(), "text", text);
+        let originals = vec![
+            Original::new(handle("a"), "text", "text".into()),
+            Original::new(handle("b"), "text", Bytes::from_static(b"\xff")),
+        ];
+        OriginalStore::put_many(&store, Scope::shared(), originals).await.unwrap();
+        let found = scoped(store).redeem(vec![handle("a"), handle("b"), handle("c")]).await;
+        assert_eq!(found, [(handle("a"), "text".to_owned())]);
+    }
+}

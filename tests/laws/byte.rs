@@ -1,0 +1,224 @@
+//! The byte law: outside our edits a body goes out byte for byte.
+
+use bytes::Bytes;
+use headroom_engine::{
+    Dialect, Policy, RequestContext,
+    ccr::{ToolPresence, is_retrieval_name},
+};
+use headroom_tests::{
+    generate::{spellings, talks},
+    json::{Spelling, elements, only, span, text},
+    places::{DIALECTS, results},
+};
+use proptest::prelude::*;
+
+use crate::harness::{
+    CREWS, Crew, cases, crews, definition, dialects, eager, engine, fixtures, policies, rewrite, rewrite_as,
+    spell, utf8,
+};
+
+/// Where the output may differ from the input.
+enum Seam {
+    /// One string literal for another.
+    Literal(std::ops::Range<usize>),
+    /// Our definition.
+    Insertion(usize, String),
+}
+
+impl Seam {
+    fn start(&self) -> usize {
+        match self {
+            Self::Literal(range) => range.start,
+            Self::Insertion(at, _) => *at,
+        }
+    }
+}
+
+fn seams(dialect: Dialect, input: &str, listed: bool) -> Vec<Seam> {
+    let mut seams: Vec<Seam> =
+        results(dialect, input).into_iter().map(|place| Seam::Literal(place.span)).collect();
+    if listed {
+        let ours = definition(dialect);
+        seams.push(match only(input, "tools") {
+            Some(tools) => {
+                let comma = if elements(tools).is_empty() { "" } else { "," };
+                Seam::Insertion(span(input, tools).end - 1, format!("{comma}{ours}"))
+            }
+            None => Seam::Insertion(input.trim_end().len() - 1, format!(",\"tools\":[{ours}]")),
+        });
+    }
+    seams.sort_by_key(Seam::start);
+    seams
+}
+
+/// Walks input and output side by side. Returns how many literals differ.
+///
+/// Where the tool goes is given, and it must stand there exactly once.
+pub(crate) fn align(dialect: Dialect, input: &str, output: &str, listed: bool) -> usize {
+    let (mut from, mut at, mut changed) = (0, 0, 0);
+    let copied = |from: usize, to: usize, at: &mut usize| {
+        let same = &input.as_bytes()[from..to];
+        let other = output.as_bytes().get(*at..*at + same.len()).unwrap_or_default();
+        assert!(same == other, "differs in {:?}", String::from_utf8_lossy(same));
+        *at += same.len();
+    };
+    for seam in seams(dialect, input, listed) {
+        copied(from, seam.start(), &mut at);
+        match seam {
+            Seam::Literal(range) => {
+                let literal = literal(&output[at..]);
+                if literal != &input[range.clone()] {
+                    changed += 1;
+                    let now = text(literal).expect("a literal that decodes");
+                    assert_ne!(text(&input[range.clone()]).as_ref(), Some(&now), "only spelled otherwise");
+                }
+                at += literal.len();
+                from = range.end;
+            }
+            Seam::Insertion(here, ours) => {
+                assert!(output[at..].starts_with(&ours), "the tool stands last");
+                at += ours.len();
+                from = here;
+            }
+        }
+    }
+    copied(from, input.len(), &mut at);
+    assert_eq!(at, output.len(), "nothing behind the end");
+    changed
+}
+
+/// The string literal at the front of `text`.
+fn literal(text: &str) -> &str {
+    assert!(text.starts_with('"'), "a literal for a literal");
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    &text[..end.expect("a closing quote") + 2]
+}
+
+fn holds(crew: Crew, dialect: Dialect, body: &str, policy: &Policy) {
+    let input = Bytes::copy_from_slice(body.as_bytes());
+    let out = rewrite_as(&engine(crew).0, &RequestContext::new(dialect), input.clone(), policy);
+    let changed = align(dialect, body, utf8(&out.body), out.report.tool_listed);
+    let reported = out.report.blocks.iter().filter(|block| block.reason.replaced()).count();
+    assert_eq!(changed, reported, "the report names what changed");
+    if out.body == input {
+        assert_eq!(out.body.as_ptr(), input.as_ptr(), "nothing changed, so the same bytes");
+    }
+    // What went out is scanned as a request again.
+    let again = engine(crew).0.scan(out.body.clone(), &RequestContext::new(dialect));
+    assert!(again.is_ok(), "what went out is a request");
+    // And is left alone: what the client sends again is not ours to judge, but the tool is never
+    // listed twice.
+    if out.report.tool_listed {
+        let again = again.unwrap().rewrite(policy, &[]);
+        assert!(!again.report.tool_listed);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn holds_for_every_body(
+        crew in crews(), dialect in dialects(), talk in talks(), spelling in spellings(), policy in policies(),
+    ) {
+        holds(crew, dialect, &spell(dialect, &talk, spelling), &policy);
+    }
+}
+
+#[test]
+fn holds_on_real_conversations() {
+    let mut changed = 0;
+    for (name, dialect, body) in fixtures() {
+        println!("{name}");
+        for crew in CREWS {
+            for policy in [Policy::default(), eager(), Policy::exact()] {
+                holds(crew, dialect, &body, &policy);
+            }
+        }
+        let out = rewrite(&engine(Crew::Doubles).0, dialect, &body, &eager());
+        changed += align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+    }
+    assert!(changed > 20, "the suite bites: {changed} blocks replaced");
+}
+
+#[test]
+fn a_request_with_nothing_to_do_is_the_same_bytes() {
+    for (_, dialect, body) in fixtures() {
+        let input = Bytes::from(body);
+        let off = rewrite_as(
+            &engine(Crew::Doubles).0,
+            &RequestContext::new(dialect),
+            input.clone(),
+            &Policy::off(),
+        );
+        assert_eq!(off.body.as_ptr(), input.as_ptr());
+        assert!(off.originals.is_empty() && off.continuation.is_none() && off.report.blocks.is_empty());
+    }
+    let input =
+        Bytes::from_static(br#" {"messages" : [{"role":"user","content":"hi"}], "tools":[], "x":1.0e0 } "#);
+    for dialect in DIALECTS {
+        let out =
+            rewrite_as(&engine(Crew::Doubles).0, &RequestContext::new(dialect), input.clone(), &eager());
+        assert_eq!(out.body.as_ptr(), input.as_ptr());
+    }
+}
+
+#[test]
+fn the_tool_finds_its_place_in_any_tools() {
+    let message = r#""messages":[{"role":"user","content":"hi"}]"#;
+    for dialect in DIALECTS {
+        for body in [
+            format!("{{{message}}}"),
+            format!("{{{message} , \"tools\":[]\n}}\n"),
+            format!("{{\"tools\" : [ ] ,{message}}}"),
+            format!("{{\"tools\":[{{}}, 3 ],{message}}}"),
+            format!("{{\"to\\u006fls\":[{{}}],{message}}}"),
+        ] {
+            println!("{body}");
+            holds(Crew::Doubles, dialect, &body, &eager().presence(ToolPresence::Always));
+            let out =
+                rewrite(&engine(Crew::Doubles).0, dialect, &body, &eager().presence(ToolPresence::Always));
+            assert!(out.report.tool_listed);
+            assert_eq!(only(utf8(&out.body), "tools").map(|tools| !elements(tools).is_empty()), Some(true));
+        }
+        // Readers would disagree about anything else, so it stays as it is.
+        for odd in ["{\"a\":1}", "null", "\"x\""] {
+            let odd = format!("{{{message},\"tools\":{odd}}}");
+            let out =
+                rewrite(&engine(Crew::Doubles).0, dialect, &odd, &eager().presence(ToolPresence::Always));
+            assert_eq!(out.body, odd);
+        }
+    }
+}
+
+/// Whether the client itself lists a tool that redeems.
+pub(crate) fn client_owned(body: &str) -> bool {
+    elements(only(body, "tools").unwrap_or("")).into_iter().any(|tool| {
+        let function = only(tool, "function").unwrap_or(tool);
+        let name = only(function, "name").and_then(text).unwrap_or_default();
+        is_retrieval_name(&name, headroom_engine::TOOL_NAME)
+    })
+}
+
+#[test]
+fn alignment_itself_bites() {
+    let body = spell(Dialect::OpenAiChat, &crate::prefix::one_result("some text"), Spelling::COMPACT);
+    let good = body.replace("some text", "less");
+    assert_eq!(align(Dialect::OpenAiChat, &body, &good, false), 1);
+    for bad in [
+        good.replace("Go on", "Go"),
+        good.replace("less", "l\\u0065ss").replace("0.70", "0.7"),
+        body.replace("some text", "some\\u0020text"),
+        format!("{good} "),
+        good.replace("\"less\"", "null"),
+        good.replace("{\"model\"", "{ \"model\""),
+    ] {
+        let aligned = std::panic::catch_unwind(|| align(Dialect::OpenAiChat, &body, &bad, false));
+        assert!(aligned.is_err(), "{bad}");
+    }
+}

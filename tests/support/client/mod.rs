@@ -1,0 +1,13 @@
+//! The client's part: it reads answers and keeps a conversation going.
+
+mod answer;
+mod anthropic;
+mod dialogue;
+mod http;
+mod openai;
+mod sse;
+
+pub use answer::{Answer, Billed, Malformed, Reader, Said};
+pub use dialogue::Dialogue;
+pub use http::{HttpClient, http, post, read};
+pub use sse::{Event, Framer};

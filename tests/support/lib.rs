@@ -1,0 +1,46 @@
+//! What the end-to-end tests, the benches and the quickstart share.
+//!
+//! [`provider`] is a server that behaves like the real ones where it matters to a rewriting layer:
+//! it refuses what they refuse, binds thinking to what came before it, and prices what it was sent.
+//! [`fixtures`] are conversations of agents, and [`client`] is the part of a client that keeps one
+//! going: it reads answers, streamed or whole, and writes the next request.
+//!
+//! [`json`] and [`places`] read bodies independently of the engine, [`generate`] makes conversations
+//! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them.
+//!
+//! Everything here is for tests: a mistake of the caller panics.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "support for tests: a broken fixture must stop them"
+)]
+
+pub mod client;
+pub mod clients;
+pub mod fixtures;
+pub mod generate;
+pub mod json;
+pub mod places;
+pub mod provider;
+
+/// The wire formats that the double speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// `POST /v1/messages`.
+    Anthropic,
+    /// `POST /v1/chat/completions`.
+    OpenAi,
+}
+
+impl Dialect {
+    /// Where requests of this dialect go.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Anthropic => "/v1/messages",
+            Self::OpenAi => "/v1/chat/completions",
+        }
+    }
+}

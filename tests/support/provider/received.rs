@@ -1,0 +1,152 @@
+//! A request as the double received it.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde_json::Value;
+
+use super::{check::Rejection, prefix::Prefix};
+use crate::Dialect;
+
+/// What a request cost, in `o200k` tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Everything that was sent.
+    pub total: usize,
+    /// Read from the prompt cache.
+    pub cache_read: usize,
+    /// Written to the prompt cache.
+    pub cache_write: usize,
+    /// What the model said.
+    pub output: usize,
+}
+
+impl Usage {
+    /// Neither read from the cache nor written to it.
+    #[must_use]
+    pub fn uncached(&self) -> usize {
+        self.total - self.cache_read - self.cache_write
+    }
+}
+
+/// One request, with what the double made of it.
+#[derive(Debug)]
+pub struct Received {
+    pub(super) head: Parts,
+    pub(super) body: Bytes,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) json: Value,
+    pub(super) prefix: Prefix,
+    pub(super) usage: Usage,
+    pub(super) output: OnceLock<usize>,
+    pub(super) rejection: Option<Rejection>,
+}
+
+impl Received {
+    /// Method, path, version, headers and extensions.
+    #[must_use]
+    pub fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The format, by path; `None` for other paths.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.dialect
+    }
+
+    /// The body parsed; `Null` if it could not be.
+    #[must_use]
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
+    /// What it cost; of a rejected request, nothing.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage { output: self.output.get().copied().unwrap_or_default(), ..self.usage }
+    }
+
+    /// Why it was refused.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.rejection.as_ref()
+    }
+
+    /// The model that is asked for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.json["model"].as_str().unwrap_or_default()
+    }
+
+    /// Whether the answer is to be streamed.
+    #[must_use]
+    pub fn stream(&self) -> bool {
+        self.json["stream"] == true
+    }
+
+    /// Whether the model may think.
+    #[must_use]
+    pub fn thinking(&self) -> bool {
+        matches!(self.json["thinking"]["type"].as_str(), Some("enabled" | "adaptive"))
+    }
+
+    /// The messages.
+    #[must_use]
+    pub fn messages(&self) -> &[Value] {
+        self.json["messages"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the tools listed.
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        let tools = self.json["tools"].as_array().map_or(&[][..], Vec::as_slice);
+        tools.iter().filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()))
+    }
+
+    /// The tool results of all messages in order: the id of the call, and the text.
+    #[must_use]
+    pub fn results(&self) -> Vec<(&str, String)> {
+        let mut found = Vec::new();
+        for message in self.messages() {
+            if message["role"] == "tool" {
+                found.push((
+                    message["tool_call_id"].as_str().unwrap_or_default(),
+                    text_of(&message["content"]),
+                ));
+            }
+            for block in message["content"].as_array().into_iter().flatten() {
+                if block["type"] == "tool_result" {
+                    found.push((
+                        block["tool_use_id"].as_str().unwrap_or_default(),
+                        text_of(&block["content"]),
+                    ));
+                }
+            }
+        }
+        found
+    }
+
+    /// One hash for tools, system prompt and each block or message behind it: equal as long as the
+    /// conversations are, `cache_control` aside.
+    #[must_use]
+    pub fn prefix(&self) -> &[[u8; 32]] {
+        self.prefix.hashes()
+    }
+}
+
+/// The text of a `content`: a string, or an array with text parts.
+#[must_use]
+pub fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    }
+}
