@@ -22,7 +22,7 @@ use crate::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
-    compress::{LogCompressor, SmartCrusher},
+    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
@@ -143,7 +143,12 @@ impl Engine {
         EngineBuilder {
             key: HandleKey::default(),
             counter: Arc::new(O200k),
-            reducers: vec![Arc::new(SmartCrusher), Arc::new(LogCompressor)],
+            reducers: vec![
+                Arc::new(SmartCrusher),
+                Arc::new(DiffCompressor),
+                Arc::new(SearchCompressor),
+                Arc::new(LogCompressor),
+            ],
             memo_bytes: 64 << 20,
         }
     }
