@@ -110,7 +110,7 @@ impl Compressed {
 }
 
 impl Engine {
-    /// [`compress`](crate::compress) or, with `retrievable`, [`compress_with`](crate::compress_with),
+    /// [`compress`](crate::compress()) or, with `retrievable`, [`compress_with`](crate::compress_with),
     /// with this engine's memo, counter and specialists.
     ///
     /// # Errors
