@@ -111,9 +111,10 @@ impl HeadroomBuilder {
         self
     }
 
-    /// Who may redeem what a request hides. By default everyone with the same credential: the first
-    /// of `authorization`, `x-api-key`, `x-goog-api-key` and `api-key`, hashed; requests without
-    /// one share a scope.
+    /// Who may redeem what a request hides. By default everyone with the same credentials: all of
+    /// `authorization`, `x-api-key`, `x-goog-api-key` and `api-key`, hashed; requests without one
+    /// share a scope. Where credentials are added below this layer, or tokens are renewed within a
+    /// conversation, say who the tenant is.
     pub fn tenant(mut self, scope: impl Fn(&Parts) -> Scope + Send + Sync + 'static) -> Self {
         self.tenant = TenantResolver::new(scope);
         self
