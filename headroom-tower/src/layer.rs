@@ -27,6 +27,8 @@ pub struct HeadroomLayer {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) policy: Arc<Policy>,
+    /// The same for requests that want nothing left out.
+    pub(crate) exact: Arc<Policy>,
     pub(crate) originals: Arc<dyn OriginalStore>,
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) tenant: TenantResolver,
@@ -203,6 +205,7 @@ impl HeadroomBuilder {
         HeadroomLayer {
             shared: Arc::new(Shared {
                 engine: engine.build(),
+                exact: Arc::new(self.policy.clone().exactly()),
                 policy: Arc::new(self.policy),
                 originals: self.originals.unwrap_or_else(|| memory.clone()),
                 ledger: self.ledger.unwrap_or(memory),
