@@ -3,7 +3,7 @@
 //! Each body is cut into one request before every assistant message, and the whole where it does not
 //! end in one. Both sides, direct and rewritten, are priced by the [simulator](crate::cache); the laws
 //! are checked by a [reader of our own](crate::laws) on every request; the conversation's own later
-//! words say what was needed ([`oracle`]).
+//! words say what was needed ([`oracle`](mod@crate::oracle)).
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

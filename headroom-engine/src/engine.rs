@@ -196,7 +196,6 @@ impl Engine {
 }
 
 /// A request whose parts are found.
-#[derive(Debug)]
 pub struct Scanned {
     engine: Engine,
     context: RequestContext,
@@ -208,8 +207,16 @@ pub struct Scanned {
     recall: Recall,
 }
 
+impl fmt::Debug for Scanned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scanned")
+            .field("context", &self.context)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// A request as it goes out.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Rewrite {
     /// The body; the very same `Bytes` if nothing changed.
@@ -220,6 +227,16 @@ pub struct Rewrite {
     pub continuation: Option<Continuation>,
     /// What was done, and why.
     pub report: Report,
+}
+
+impl fmt::Debug for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rewrite")
+            .field("bytes", &self.body.len())
+            .field("originals", &self.originals)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Scanned {

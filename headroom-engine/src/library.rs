@@ -54,7 +54,6 @@ impl Retrievable {
 }
 
 /// Messages as they should be sent, and what they hide.
-#[derive(Debug)]
 pub struct Compressed {
     messages: String,
     originals: Originals,
@@ -62,6 +61,16 @@ pub struct Compressed {
     policy: Policy,
     report: Report,
     engine: Engine,
+}
+
+impl std::fmt::Debug for Compressed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compressed")
+            .field("bytes", &self.messages.len())
+            .field("originals", &self.originals)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Compressed {
@@ -110,7 +119,7 @@ impl Compressed {
 }
 
 impl Engine {
-    /// [`compress`](crate::compress) or, with `retrievable`, [`compress_with`](crate::compress_with),
+    /// [`compress`](crate::compress()) or, with `retrievable`, [`compress_with`](crate::compress_with),
     /// with this engine's memo, counter and specialists.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{ccr::Handle, reduce::Hidden, wire::scan::Str};
 
 /// The originals of one request. They are decoded from its body when asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Originals {
     body: Bytes,
     order: Vec<Handle>,
@@ -19,6 +19,13 @@ struct Place {
     kind: &'static str,
     text: Str,
     range: std::ops::Range<usize>,
+}
+
+/// Handles only, never content.
+impl std::fmt::Debug for Originals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Originals").field("handles", &self.order).finish_non_exhaustive()
+    }
 }
 
 impl Originals {

@@ -82,6 +82,13 @@ impl Policy {
         Self { mode: Mode::Exact, ..Self::default() }
     }
 
+    /// This policy, but for exact rewrites only.
+    #[must_use]
+    pub fn exactly(mut self) -> Self {
+        self.mode = if self.mode == Mode::Off { Mode::Off } else { Mode::Exact };
+        self
+    }
+
     /// How far the engine may go.
     #[must_use]
     pub fn mode(&self) -> Mode {

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers")]
 
 use bytes::Bytes;
-use headroom_engine::{Dialect, Engine, Policy, Record, RequestContext, Rewrite, Route, intercept::Step};
+use headroom_engine::{
+    Dialect, Engine, LedgerKey, Policy, Record, RequestContext, Rewrite, Route, intercept::Step,
+};
 use serde_json::{Value, json};
 
 fn rewrite(body: &Value, records: &[Record]) -> (Rewrite, usize) {
@@ -69,4 +71,19 @@ fn the_next_turn_restores_what_was_hidden() {
     let (sent, next) = (messages(&sent), messages(&next.body));
     assert_eq!(next[..sent.len()], sent);
     assert_eq!(next[sent.len()]["content"], json!([think, text]));
+}
+
+#[test]
+fn debug_shows_counts_and_no_content() {
+    let request = request(&[]);
+    let context = RequestContext::new(Dialect::AnthropicMessages);
+    let scanned = Engine::new().scan(Bytes::from(request.to_string()), &context).unwrap();
+    let before = format!("{scanned:?}");
+    let rewrite = scanned.rewrite(&Policy::default(), &[]);
+    assert!(!rewrite.originals.is_empty());
+    let record = Record::new(LedgerKey::from_bytes([7; 32]), "without a word".into());
+    let compressed = headroom_engine::compress(&request["messages"].to_string(), "claude-opus-5-5").unwrap();
+    let steps = [Step::Send("without a word".into()), Step::Remember(vec![record])];
+    let shown = format!("{before} {rewrite:?} {compressed:?} {steps:?}");
+    assert!(!shown.contains("without a word") && !shown.contains("wrong"), "{shown}");
 }

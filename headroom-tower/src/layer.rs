@@ -27,6 +27,8 @@ pub struct HeadroomLayer {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) policy: Arc<Policy>,
+    /// The same for requests that want nothing left out.
+    pub(crate) exact: Arc<Policy>,
     pub(crate) originals: Arc<dyn OriginalStore>,
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) tenant: TenantResolver,
@@ -111,9 +113,10 @@ impl HeadroomBuilder {
         self
     }
 
-    /// Who may redeem what a request hides. By default everyone with the same credential: the first
-    /// of `authorization`, `x-api-key`, `x-goog-api-key` and `api-key`, hashed; requests without
-    /// one share a scope.
+    /// Who may redeem what a request hides. By default everyone with the same credentials: all of
+    /// `authorization`, `x-api-key`, `x-goog-api-key` and `api-key`, hashed; requests without one
+    /// share a scope. Where credentials are added below this layer, or tokens are renewed within a
+    /// conversation, say who the tenant is.
     pub fn tenant(mut self, scope: impl Fn(&Parts) -> Scope + Send + Sync + 'static) -> Self {
         self.tenant = TenantResolver::new(scope);
         self
@@ -202,6 +205,7 @@ impl HeadroomBuilder {
         HeadroomLayer {
             shared: Arc::new(Shared {
                 engine: engine.build(),
+                exact: Arc::new(self.policy.clone().exactly()),
                 policy: Arc::new(self.policy),
                 originals: self.originals.unwrap_or_else(|| memory.clone()),
                 ledger: self.ledger.unwrap_or(memory),

@@ -1,6 +1,9 @@
 //! What was done to a request, for those who ask.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use headroom_engine::{Policy, Report as RewriteReport, intercept::RetrievalReport};
 
@@ -25,6 +28,9 @@ struct Inner {
     skipped: Option<Skipped>,
     rewrite: Option<RewriteReport>,
     memory: MemoryReport,
+    /// Behind the request's sending.
+    store_failed: AtomicBool,
+    ledger_failed: AtomicBool,
     unintercepted: OnceLock<Unintercepted>,
     retrieval: OnceLock<RetrievalReport>,
 }
@@ -50,10 +56,13 @@ impl Report {
         self.0.rewrite.as_ref()
     }
 
-    /// What became of the store's part in the request.
+    /// What became of the store's part so far: complete once the response's body has ended.
     #[must_use]
-    pub fn memory(&self) -> &MemoryReport {
-        &self.0.memory
+    pub fn memory(&self) -> MemoryReport {
+        let mut memory = self.0.memory.clone();
+        memory.store_failed |= self.0.store_failed.load(Relaxed);
+        memory.ledger_failed |= self.0.ledger_failed.load(Relaxed);
+        memory
     }
 
     /// Why a response that could have asked for originals was passed on unread.
@@ -71,6 +80,14 @@ impl Report {
 
     pub(crate) fn pass_on(&self, why: Unintercepted) {
         let _ = self.0.unintercepted.set(why);
+    }
+
+    pub(crate) fn store_failed(&self) {
+        self.0.store_failed.store(true, Relaxed);
+    }
+
+    pub(crate) fn ledger_failed(&self) {
+        self.0.ledger_failed.store(true, Relaxed);
     }
 
     pub(crate) fn finish(&self, retrieval: &RetrievalReport) {
@@ -116,11 +133,13 @@ pub enum Unintercepted {
 pub struct MemoryReport {
     /// Originals newly put into the store.
     pub stored: usize,
-    /// The store failed or took too long; the request itself still holds its originals.
+    /// The store failed or took too long: the request itself still holds its originals, but one that
+    /// it does not hold may have been missed.
     pub store_failed: bool,
     /// Records found in the ledger.
     pub recorded: usize,
-    /// The ledger failed or took too long; the conversation counted as unrecorded.
+    /// The ledger failed or took too long: the conversation counted as unrecorded, or its retrievals
+    /// could not be recorded.
     pub ledger_failed: bool,
 }
 

@@ -68,11 +68,19 @@ impl fmt::Debug for TenantResolver {
     }
 }
 
-/// One scope a credential: whoever holds the key may redeem what it sent.
+/// One scope a set of credentials: whoever holds all of them may redeem what they sent. All count,
+/// so that a gateway's own token beside its tenants' keys does not make the tenants one.
 fn credential(parts: &Parts) -> Scope {
-    let names = [header::AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key", "api-key"];
-    let value = names.iter().find_map(|name| parts.headers.get(*name));
-    value.map_or_else(Scope::shared, |value| Scope::of(value.as_bytes()))
+    let mut tenant = Vec::new();
+    for name in [header::AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key", "api-key"] {
+        for value in parts.headers.get_all(name) {
+            for text in [name.as_bytes(), value.as_bytes()] {
+                tenant.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                tenant.extend_from_slice(text);
+            }
+        }
+    }
+    Scope::of(&tenant)
 }
 
 #[cfg(test)]
@@ -92,6 +100,25 @@ mod tests {
             assert_ne!(scope(name, "one"), Scope::shared());
         }
         assert_eq!(scope("accept", "one"), Scope::shared());
+    }
+
+    #[test]
+    fn every_credential_counts() {
+        let scope = |pairs: &[(&str, &str)]| {
+            let mut head = http::Request::new(()).into_parts().0;
+            for (name, value) in pairs {
+                let name: http::HeaderName = name.parse().unwrap();
+                head.headers.append(name, value.parse().unwrap());
+            }
+            TenantResolver::default().scope(&head)
+        };
+        // A gateway's own token in front of the tenants' keys does not make them one.
+        let (gateway, one, two) = (("authorization", "Bearer g"), ("x-api-key", "1"), ("x-api-key", "2"));
+        assert_ne!(scope(&[gateway, one]), scope(&[gateway, two]));
+        assert_eq!(scope(&[gateway, one]), scope(&[one, gateway]));
+        assert_ne!(scope(&[one, two]), scope(&[one]), "each value of a header");
+        assert_ne!(scope(&[("x-api-key", "ab")]), scope(&[("x-api-key", "a"), ("api-key", "b")]));
+        assert_eq!(scope(&[("accept", "a")]), Scope::shared());
     }
 
     #[test]

@@ -42,7 +42,7 @@ use crate::{
 pub const MAX_ROUNDS: u32 = 3;
 
 /// What the caller of an exchange does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Step {
     /// Look these up in the store (they are not in the request), then call `redeemed`.
@@ -53,6 +53,17 @@ pub enum Step {
     Remember(Vec<Record>),
     /// Nothing more will come.
     Done,
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redeem(handles) => f.debug_tuple("Redeem").field(handles).finish(),
+            Self::Send(body) => write!(f, "Send({} bytes)", body.len()),
+            Self::Remember(records) => f.debug_tuple("Remember").field(records).finish(),
+            Self::Done => f.write_str("Done"),
+        }
+    }
 }
 
 /// Everything needed to answer the retrievals of one request.

@@ -49,8 +49,8 @@ where
         let mut step = rounds.response(data.clone());
         let next = loop {
             step = match step {
-                Step::Redeem(handles) => rounds.redeemed(stores.redeem(handles).await),
-                Step::Remember(records) => rounds.remembered(stores.remember(records).await),
+                Step::Redeem(handles) => rounds.redeemed(stores.redeem(handles, report).await),
+                Step::Remember(records) => rounds.remembered(stores.remember(records, report).await),
                 Step::Send(body) => break body,
                 Step::Done => {
                     report.finish(rounds.report());
@@ -70,6 +70,9 @@ where
             Ok(response) if Answer::of(&response) == Answer::Json => response,
             refused => {
                 rounds.failed();
+                if let Ok(Answer::Other(why)) = refused.as_ref().map(Answer::of) {
+                    report.pass_on(why);
+                }
                 report.finish(rounds.report());
                 return refused.map(|response| response.map(ResponseBody::passthrough));
             }

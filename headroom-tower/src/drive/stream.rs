@@ -186,13 +186,13 @@ where
         match step {
             Step::Done => self.phase = rest.map_or(Phase::Ended, Phase::Tail),
             Step::Redeem(handles) => {
-                let stores = self.stores.clone();
-                let work = async move { Outcome::Redeemed(stores.redeem(handles).await) };
+                let (stores, report) = (self.stores.clone(), self.report.clone());
+                let work = async move { Outcome::Redeemed(stores.redeem(handles, &report).await) };
                 self.phase = Phase::Waiting(Box::pin(work), rest);
             }
             Step::Remember(records) => {
-                let stores = self.stores.clone();
-                let work = async move { Outcome::Remembered(stores.remember(records).await) };
+                let (stores, report) = (self.stores.clone(), self.report.clone());
+                let work = async move { Outcome::Remembered(stores.remember(records, &report).await) };
                 self.phase = Phase::Waiting(Box::pin(work), rest);
             }
             Step::Send(body) => {

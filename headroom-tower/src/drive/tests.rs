@@ -224,6 +224,13 @@ async fn a_json_follow_up_that_fails_is_passed_on() {
     assert_eq!(read(response.into_body()).await.0, "slow");
     let error = drive_json(&probe, json(Script::text(&["call"])), &report()).await.unwrap_err();
     assert_eq!(error, Refused);
+
+    // One that cannot be read passes too, and is counted.
+    let page = Response::builder().header("content-type", "text/html").body(Script::text(&["<p>"]));
+    let (probe, report) = (Probe::new([Ok(page.unwrap())]), report());
+    let response = drive_json(&probe, json(Script::text(&["call"])), &report).await.unwrap();
+    assert_eq!(read(response.into_body()).await.0, "<p>");
+    assert_eq!(report.unintercepted(), Some(Unintercepted::OtherType));
 }
 
 #[tokio::test]

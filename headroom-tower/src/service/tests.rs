@@ -7,7 +7,8 @@ use tower_layer::Layer;
 
 use super::*;
 use crate::{
-    HeadroomLayer, Limits, MemoryStore, OriginalStore, Scope,
+    Handle, HeadroomLayer, LedgerKey, LedgerStore, Limits, MemoryStore, OriginalStore, Record, Scope,
+    StoreError,
     store::scoped::tests::Broken,
     testing::{Item, Probe, Refused, Script, bulk, bulk_handle, eliding, eliding_with, events, json, read},
 };
@@ -147,6 +148,23 @@ async fn the_request_s_policy_wins() {
 }
 
 #[tokio::test]
+async fn exact_hides_nothing_from_a_client_that_retrieves_itself() {
+    let probe = answered();
+    let mut service = eliding().layer(probe.clone());
+    let mut owned: serde_json::Value = serde_json::from_str(&bulk(false)).unwrap();
+    owned["tools"][0]["name"] = "headroom_retrieve".into();
+    let owned = owned.to_string();
+    for (policy, hides) in [(None, true), (Some(RequestPolicy::exact()), false)] {
+        let mut request = post(Script::text(&[owned.clone().leak()]));
+        if let Some(policy) = policy {
+            request.extensions_mut().insert::<RequestPolicy>(policy);
+        }
+        send(&mut service, request).await.unwrap();
+        assert!((probe.bodies().last().unwrap() != &owned) == hides);
+    }
+}
+
+#[tokio::test]
 async fn nested_layers_process_once() {
     let resolved = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&resolved);
@@ -201,6 +219,42 @@ impl<B> Service<Request<RequestBody<B>>> for Plain {
 
     fn call(&mut self, _: Request<RequestBody<B>>) -> Self::Future {
         std::future::ready(Err(Refused))
+    }
+}
+
+/// Takes originals and finds no records, then fails.
+#[derive(Debug)]
+struct Forgetful;
+
+#[async_trait::async_trait]
+impl OriginalStore for Forgetful {
+    async fn put_many(&self, _: Scope, _: Vec<crate::Original>) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn touch_many(&self, _: Scope, handles: &[Handle]) -> Result<Vec<Handle>, StoreError> {
+        Ok(handles.to_vec())
+    }
+    async fn get(&self, _: Scope, _: Handle) -> Result<Option<Bytes>, StoreError> {
+        Err(StoreError::new("down"))
+    }
+    async fn delete_scope(&self, _: Scope) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl LedgerStore for Forgetful {
+    async fn get_many(&self, _: Scope, _: &[LedgerKey]) -> Result<Vec<Record>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn put_many(&self, _: Scope, _: Vec<Record>) -> Result<(), StoreError> {
+        Err(StoreError::new("down"))
+    }
+    fn durable(&self) -> bool {
+        false
+    }
+    async fn delete_scope(&self, _: Scope) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -318,11 +372,27 @@ async fn a_broken_store_changes_no_byte_and_no_answer() {
         });
         let response =
             send(&mut layer.layer(probe.clone()), post(Script::text(&[bulk(false).leak()]))).await.unwrap();
-        let memory = response.extensions().get::<Report>().unwrap().memory().clone();
+        let memory = response.extensions().get::<Report>().unwrap().memory();
         assert_eq!((memory.store_failed, memory.stored), (failing, usize::from(!failing)));
         bodies.push((probe.bodies(), read(response.into_body()).await.0));
     }
     assert!(bodies[0] == bodies[1] && bodies[0] == bodies[2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_during_a_retrieval_is_reported() {
+    let other = bulk(false).replace("row 5 of", "line 5 of");
+    for (body, store, ledger) in [(other, true, false), (bulk(false), false, true)] {
+        let body = body.replace("claude-opus-5-5", "claude-opus-5");
+        let probe = Probe::new([ask(false, "r1", "20-25"), say(false, "done")].map(Ok));
+        let layer = eliding_with(|builder| match (store, ledger) {
+            (true, _) => builder.store(Arc::new(Forgetful)),
+            _ => builder.ledger(Arc::new(Forgetful)),
+        });
+        let response = send(&mut layer.layer(probe), post(Script::text(&[body.leak()]))).await.unwrap();
+        let memory = response.extensions().get::<Report>().unwrap().memory();
+        assert_eq!((memory.store_failed, memory.ledger_failed), (store, ledger));
+    }
 }
 
 #[tokio::test]

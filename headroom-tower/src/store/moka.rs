@@ -3,7 +3,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use headroom_engine::{LedgerKey, Record, ccr::Handle};
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::{LedgerStore, Original, OriginalStore, StoreError};
 use crate::tenant::Scope;
@@ -11,10 +11,13 @@ use crate::tenant::Scope;
 /// Counted for every entry beside its text: keys, hash table, recency lists.
 const OVERHEAD: usize = 256;
 
+/// moka takes no longer idle time: 1000 years.
+const FOR_EVER: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
+
 /// Keeps originals and ledger records in this process, in bounded memory.
 ///
-/// What is seen stays; what was not seen for the idle time, or least and longest ago when the
-/// capacity is reached, goes. A restart forgets everything, so its ledger is not
+/// What is seen stays; what was not seen for the idle time, or for longest when the capacity is
+/// reached, goes. What is larger than the capacity is refused. A restart forgets everything, so its ledger is not
 /// [durable](LedgerStore::durable). Clones share their content.
 ///
 /// ```
@@ -59,10 +62,33 @@ impl fmt::Debug for MemoryStore {
 fn cache<K: std::hash::Hash + Eq + Send + Sync + 'static>(capacity: u64, idle: Duration) -> Cache<K, Bytes> {
     Cache::builder()
         .max_capacity(capacity)
-        .weigher(|_, text: &Bytes| u32::try_from(text.len() + OVERHEAD).unwrap_or(u32::MAX))
-        .time_to_idle(idle)
+        .weigher(|_, text: &Bytes| weight(text))
+        // Not by frequency: that refuses a record of a new conversation for the sake of old ones.
+        .eviction_policy(EvictionPolicy::lru())
+        .time_to_idle(idle.min(FOR_EVER))
         .support_invalidation_closures()
         .build()
+}
+
+fn weight(text: &Bytes) -> u32 {
+    u32::try_from(text.len() + OVERHEAD).unwrap_or(u32::MAX)
+}
+
+/// Puts all that fits into `cache`; an error if one is larger than the whole of it.
+fn put<K>(cache: &Cache<K, Bytes>, entries: impl Iterator<Item = (K, Bytes)>) -> Result<(), StoreError>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+{
+    let capacity = cache.policy().max_capacity().unwrap_or(u64::MAX);
+    let mut all = true;
+    for (key, text) in entries {
+        if u64::from(weight(&text)) <= capacity {
+            cache.insert(key, own(&text));
+        } else {
+            all = false;
+        }
+    }
+    if all { Ok(()) } else { Err(StoreError::new("larger than the store")) }
 }
 
 fn forget<K>(cache: &Cache<(Scope, K), Bytes>, scope: Scope) -> Result<(), StoreError>
@@ -80,10 +106,7 @@ fn own(text: &Bytes) -> Bytes {
 #[async_trait]
 impl OriginalStore for MemoryStore {
     async fn put_many(&self, scope: Scope, originals: Vec<Original>) -> Result<(), StoreError> {
-        for original in originals {
-            self.originals.insert((scope, original.handle), own(&original.text));
-        }
-        Ok(())
+        put(&self.originals, originals.into_iter().map(|it| ((scope, it.handle), it.text)))
     }
 
     async fn touch_many(&self, scope: Scope, handles: &[Handle]) -> Result<Vec<Handle>, StoreError> {
@@ -110,10 +133,7 @@ impl LedgerStore for MemoryStore {
     }
 
     async fn put_many(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError> {
-        for record in records {
-            self.records.insert((scope, record.key), own(&record.value));
-        }
-        Ok(())
+        put(&self.records, records.into_iter().map(|it| ((scope, it.key), it.value)))
     }
 
     fn durable(&self) -> bool {
@@ -171,13 +191,52 @@ mod tests {
     async fn capacity_counts_bytes_and_refuses_what_is_larger() {
         let store = MemoryStore::new(64 << 10, Duration::from_secs(60));
         let scope = Scope::shared();
-        put(&store, scope, &[&"x".repeat(128 << 10)]).await;
+        let large = original(&"x".repeat(128 << 10));
+        assert!(OriginalStore::put_many(&store, scope, vec![large]).await.is_err());
+        store.originals.run_pending_tasks();
         assert_eq!(store.originals.entry_count(), 0);
         for n in 0..200 {
             put(&store, scope, &[&format!("{n}").repeat(1000)]).await;
         }
         assert!(store.originals.weighted_size() <= 48 << 10);
         assert!(store.originals.entry_count() > 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_not_said_to_be_kept() {
+        let store = MemoryStore::new(64 << 10, Duration::from_secs(60));
+        let (scope, large) = (Scope::shared(), "x".repeat(64 << 10));
+        let both = vec![original(&large), original("small")];
+        assert!(OriginalStore::put_many(&store, scope, both).await.is_err());
+        assert!(store.get(scope, handle("small")).await.unwrap().is_some());
+        let record = Record::new(LedgerKey::from_bytes([7; 32]), large.into());
+        assert!(LedgerStore::put_many(&store, scope, vec![record]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_full_store_takes_what_is_new_and_lets_go_of_what_was_not_seen_for_longest() {
+        let store = MemoryStore::new(64 << 10, Duration::from_secs(60));
+        let scope = Scope::shared();
+        let old: Vec<String> = (0..40).map(|n| format!("{n:04}").repeat(250)).collect();
+        for text in &old {
+            put(&store, scope, &[text]).await;
+            for _ in 0..5 {
+                store.touch_many(scope, &[handle(text)]).await.unwrap();
+            }
+        }
+        for n in 100..110 {
+            let text = format!("{n:04}").repeat(250);
+            put(&store, scope, &[&text]).await;
+            assert!(store.get(scope, handle(&text)).await.unwrap().is_some(), "{n}");
+        }
+        assert!(store.get(scope, handle(&old[0])).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_idle_time_without_end_is_one() {
+        let store = MemoryStore::new(1 << 20, Duration::MAX);
+        put(&store, Scope::shared(), &["kept"]).await;
+        assert!(store.get(Scope::shared(), handle("kept")).await.unwrap().is_some());
     }
 
     #[tokio::test]

@@ -2,10 +2,13 @@ use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use headroom_engine::{LedgerKey, Originals, Record, ccr::Handle};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{LedgerStore, Original, OriginalStore, StoreError};
-use crate::{report::MemoryReport, tenant::Scope};
+use crate::{
+    report::{MemoryReport, Report},
+    tenant::Scope,
+};
 
 /// The stores as one request sees them: under its scope, under a deadline, and never an error.
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub(crate) struct Scoped {
 
 impl Scoped {
     async fn within<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-        timeout_at(Instant::now() + self.wait, work).await.ok()?.ok()
+        timeout(self.wait, work).await.ok()?.ok()
     }
 
     /// What the ledger holds under `keys`; a failure counts as unrecorded.
@@ -34,8 +37,12 @@ impl Scoped {
     }
 
     /// Puts `records` into the ledger; whether it acknowledged them.
-    pub(crate) async fn remember(&self, records: Vec<Record>) -> bool {
-        self.within(self.ledger.put_many(self.scope, records)).await.is_some()
+    pub(crate) async fn remember(&self, records: Vec<Record>, report: &Report) -> bool {
+        let acknowledged = self.within(self.ledger.put_many(self.scope, records)).await.is_some();
+        if !acknowledged {
+            report.ledger_failed();
+        }
+        acknowledged
     }
 
     /// Hands the originals that the store does not hold yet to it.
@@ -67,13 +74,21 @@ impl Scoped {
     }
 
     /// The texts that the store holds of `handles`, as many as it gives in time.
-    pub(crate) async fn redeem(&self, handles: Vec<Handle>) -> Vec<(Handle, String)> {
-        let end = Instant::now() + self.wait;
+    pub(crate) async fn redeem(&self, handles: Vec<Handle>, report: &Report) -> Vec<(Handle, String)> {
+        /// A wait that ends behind all clocks.
+        const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+        let end = Instant::now() + self.wait.min(LONG);
         let mut found = Vec::with_capacity(handles.len());
         for handle in handles {
             let text = match timeout_at(end, self.originals.get(self.scope, handle)).await {
-                Err(_elapsed) => break,
-                Ok(answer) => answer.ok().flatten(),
+                Ok(Ok(text)) => text,
+                failed => {
+                    report.store_failed();
+                    if failed.is_err() {
+                        break;
+                    }
+                    continue;
+                }
             };
             // Originals are text; bytes that are not were not put by us.
             let text = text.and_then(|text| String::from_utf8(text.into()).ok());
@@ -154,12 +169,15 @@ pub(crate) mod tests {
         for broken in [Broken::Silent, Broken::Failing] {
             let stores = scoped(broken);
             let mut report = MemoryReport::default();
+            let late = Report::rewritten(Default::default(), report.clone());
             let key = LedgerKey::from_bytes([0; 32]);
             assert!(stores.recorded(&[key], &mut report).await.is_empty());
             assert!(report.ledger_failed);
-            assert!(!stores.remember(Vec::new()).await);
+            assert!(!stores.remember(Vec::new(), &late).await);
             let handle = Handle::new(&HandleKey::default(), "text", "x");
-            assert!(stores.redeem(vec![handle, handle]).await.is_empty());
+            assert!(late.memory().ledger_failed && !late.memory().store_failed);
+            assert!(stores.redeem(vec![handle, handle], &late).await.is_empty());
+            assert!(late.memory().store_failed);
         }
     }
 
@@ -167,6 +185,17 @@ pub(crate) mod tests {
     async fn no_key_no_look_up() {
         let mut report = MemoryReport::default();
         assert!(scoped(Broken::Silent).recorded(&[], &mut report).await.is_empty());
+        assert!(!report.ledger_failed);
+    }
+
+    #[tokio::test]
+    async fn a_wait_without_end_is_one() {
+        let mut report = MemoryReport::default();
+        let late = Report::rewritten(Default::default(), report.clone());
+        let stores = Scoped { wait: Duration::MAX, ..scoped(MemoryStore::default()) };
+        let key = LedgerKey::from_bytes([0; 32]);
+        assert!(stores.recorded(&[key], &mut report).await.is_empty());
+        assert!(stores.redeem(vec![Handle::new(&HandleKey::default(), "text", "x")], &late).await.is_empty());
         assert!(!report.ledger_failed);
     }
 
@@ -179,7 +208,8 @@ pub(crate) mod tests {
             Original::new(handle("b"), "text", Bytes::from_static(b"\xff")),
         ];
         OriginalStore::put_many(&store, Scope::shared(), originals).await.unwrap();
-        let found = scoped(store).redeem(vec![handle("a"), handle("b"), handle("c")]).await;
+        let report = Report::rewritten(Default::default(), MemoryReport::default());
+        let found = scoped(store).redeem(vec![handle("a"), handle("b"), handle("c")], &report).await;
         assert_eq!(found, [(handle("a"), "text".to_owned())]);
     }
 }
