@@ -1,6 +1,6 @@
 //! Which texts may be rewritten, and what each one answers.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
     ccr::HandleKey,
@@ -25,17 +25,30 @@ pub(crate) struct Candidate {
     /// Of everything that the causal query is made of.
     pub(crate) query: [u8; 32],
     /// The name of the tool that returned it; empty if unknown.
-    pub(crate) tool: String,
+    pub(crate) tool: Arc<str>,
     pub(crate) is_error: bool,
     call: Option<(usize, usize)>,
     /// The message that holds the user's text before it.
     user: Option<usize>,
 }
 
+/// The most bytes that a causal query reads at each end of a text: one long text stands before many
+/// blocks.
+const END: usize = 8 << 10;
+
+/// A tool call, looked at once however many results answer it.
+struct Called {
+    place: (usize, usize),
+    name: Arc<str>,
+    /// Of the name and the arguments.
+    digest: [u8; 32],
+}
+
 impl Candidate {
-    /// What the text answers: the call's name and arguments, and the user's text before it.
+    /// What the text answers: the call's name and arguments, and the user's text before it, of long
+    /// ones both ends.
     pub(crate) fn causal_query(&self, body: &str, conversation: &Conversation) -> Query {
-        let mut texts = vec![self.tool.clone()];
+        let mut texts = vec![self.tool.to_string()];
         let block =
             self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
         if let Some(BlockKind::Call { arguments, .. }) = block.map(|block| &block.kind) {
@@ -50,8 +63,15 @@ impl Candidate {
         texts.extend(
             self.user.and_then(|message| conversation.messages.get(message)).map(|user| said(body, user)),
         );
-        Query::new(texts.iter().map(String::as_str))
+        Query::new(texts.iter().flat_map(|text| ends(text)))
     }
+}
+
+fn ends(text: &str) -> [&str; 2] {
+    if text.len() <= 2 * END {
+        return [text, ""];
+    }
+    [&text[..text.floor_char_boundary(END)], &text[text.ceil_char_boundary(text.len() - END)..]]
 }
 
 /// The text of a message, as one.
@@ -76,7 +96,7 @@ pub(crate) fn walk(
     let mut chain = Chain::new(key, model, &history::system_digests(body, conversation));
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut keys = Vec::new();
-    let mut calls: HashMap<&str, (usize, usize)> = HashMap::new();
+    let mut calls: HashMap<&str, Called> = HashMap::new();
     let mut user: Option<usize> = None;
     let mut asked = [0; 32];
     for (at, message) in conversation.messages.iter().enumerate() {
@@ -84,12 +104,14 @@ pub(crate) fn walk(
         let mut spoke = false;
         for (block_at, block) in message.blocks.iter().enumerate() {
             match &block.kind {
-                BlockKind::Call { id: Some(id), .. } => {
-                    calls.insert(id.raw(body), (at, block_at));
+                BlockKind::Call { id: Some(id), name, arguments } => {
+                    let (name, digest) = called(body, name.as_ref(), arguments);
+                    calls.insert(id.raw(body), Called { place: (at, block_at), name, digest });
                 }
                 BlockKind::Result { call, is_error, texts } => {
-                    let call = call.as_ref().and_then(|call| calls.get(call.raw(body)).copied());
-                    let (tool, query) = causal(body, conversation, call, &asked);
+                    let called = call.as_ref().and_then(|call| calls.get(call.raw(body)));
+                    let query = causal(called, &asked);
+                    let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
                     for (part, text) in texts.iter().enumerate() {
                         candidates.push(Candidate {
                             message: at,
@@ -98,9 +120,9 @@ pub(crate) fn walk(
                             text: text.clone(),
                             digest: history::text_digest(body, text),
                             query,
-                            tool: tool.clone(),
+                            tool: Arc::clone(&tool),
                             is_error: *is_error,
-                            call,
+                            call: called.map(|called| called.place),
                             user,
                         });
                     }
@@ -124,20 +146,20 @@ pub(crate) fn walk(
     (candidates, chain, keys)
 }
 
-/// The name of the tool that was called, and a digest of what the causal query is made of.
-fn causal(
-    body: &str,
-    conversation: &Conversation,
-    call: Option<(usize, usize)>,
-    asked: &[u8; 32],
-) -> (String, [u8; 32]) {
+/// A digest of what the causal query is made of.
+fn causal(called: Option<&Called>, asked: &[u8; 32]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(asked);
-    let block = call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
-    let Some(BlockKind::Call { name, arguments, .. }) = block.map(|block| &block.kind) else {
-        return (String::new(), *hasher.finalize().as_bytes());
-    };
-    let name = name.as_ref().and_then(|name| name.decode(body)).unwrap_or_default();
+    if let Some(called) = called {
+        hasher.update(&called.digest);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// A call's name, and a digest of it and the arguments.
+fn called(body: &str, name: Option<&Str>, arguments: &Arguments) -> (Arc<str>, [u8; 32]) {
+    let name = name.and_then(|name| name.decode(body)).unwrap_or_default();
+    let mut hasher = blake3::Hasher::new();
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
     hasher.update(match arguments {
@@ -145,5 +167,51 @@ fn causal(
         Arguments::Value(span) => &body.as_bytes()[span.clone()],
         Arguments::Text(text) => text.raw(body).as_bytes(),
     });
-    (name.into_owned(), *hasher.finalize().as_bytes())
+    (name.into(), *hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{self, Dialect};
+
+    fn candidates(body: &str) -> (Conversation, Vec<Candidate>) {
+        let conversation = wire::read(Dialect::AnthropicMessages, body).unwrap();
+        let (candidates, ..) = walk(body, &conversation, "m", &HandleKey::default());
+        (conversation, candidates)
+    }
+
+    fn body(said: &str, input: &str, results: &str) -> String {
+        format!(
+            r#"{{"messages":[{{"role":"user","content":"{said}"}},
+            {{"role":"assistant","content":[{{"type":"tool_use","id":"t","name":"run","input":{{"q":"{input}"}}}}]}},
+            {{"role":"user","content":[{results}]}}]}}"#
+        )
+    }
+
+    #[test]
+    fn results_of_one_call_share_what_is_known_of_it() {
+        let result = r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#;
+        let body = body("why", "a", &[result; 3].join(","));
+        let (_, candidates) = candidates(&body);
+        assert_eq!((candidates.len(), &*candidates[0].tool), (3, "run"));
+        assert!(candidates.iter().all(|other| std::ptr::eq(&*other.tool, &*candidates[0].tool)));
+        assert!(candidates.iter().all(|other| other.query == candidates[0].query));
+    }
+
+    #[test]
+    fn of_a_long_text_the_query_reads_both_ends() {
+        let long = |ends: &str| {
+            let middle: String = (0..100_000).map(|n| format!(" middle{n} é")).collect();
+            format!("{ends}first{middle} {ends}last")
+        };
+        let body =
+            body(&long("said"), &long("asked"), r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#);
+        let (conversation, candidates) = candidates(&body);
+        let query = candidates[0].causal_query(&body, &conversation);
+        for term in ["saidfirst", "saidlast", "askedfirst", "askedlast", "run"] {
+            assert!(query.contains(term), "{term}");
+        }
+        assert!(!query.contains("middle50000") && query.iter().count() < 10_000);
+    }
 }
