@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers")]
 
 use bytes::Bytes;
-use headroom_engine::{Dialect, Engine, Policy, Record, RequestContext, Rewrite, Route, intercept::Step};
+use headroom_engine::{
+    Dialect, Engine, Policy, Record, RequestContext, Rewrite, Route, ToolPolicy, intercept::Step,
+};
 use serde_json::{Value, json};
 
 fn rewrite(body: &Value, records: &[Record]) -> (Rewrite, usize) {
@@ -69,4 +71,21 @@ fn the_next_turn_restores_what_was_hidden() {
     let (sent, next) = (messages(&sent), messages(&next.body));
     assert_eq!(next[..sent.len()], sent);
     assert_eq!(next[sent.len()]["content"], json!([think, text]));
+}
+
+#[test]
+fn blocks_that_are_never_looked_at_are_not_new() {
+    let engine = Engine::new();
+    let body = Bytes::from(request(&[]).to_string());
+    let new = |policy: &Policy| {
+        let context = RequestContext::new(Dialect::AnthropicMessages);
+        let scanned = engine.scan(body.clone(), &context).unwrap();
+        let new = scanned.new_bytes(policy);
+        (new, scanned.rewrite(policy, &[]).report.blocks.len()).0
+    };
+    assert!(new(&Policy::default()) > 0);
+    assert_eq!(new(&Policy::default()), 0, "seen before");
+    assert_eq!(new(&Policy::off()), 0);
+    assert_eq!(new(&Policy::default().tool("Bash", ToolPolicy::Off)), 0);
+    assert_eq!(new(&Policy::default().tool_name("Bash")), 0);
 }
