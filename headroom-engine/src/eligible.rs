@@ -1,6 +1,6 @@
 //! Which texts may be rewritten, and what each one answers.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     ccr::HandleKey,
@@ -28,8 +28,8 @@ pub(crate) struct Candidate {
     pub(crate) tool: Arc<str>,
     pub(crate) is_error: bool,
     call: Option<(usize, usize)>,
-    /// The message that holds the user's text before it.
-    user: Option<usize>,
+    /// The user's text before it, its ends if it is long.
+    user: Option<Arc<str>>,
 }
 
 /// The most bytes that a causal query reads at each end of a text: one long text stands before many
@@ -52,18 +52,19 @@ impl Candidate {
         let block =
             self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
         if let Some(BlockKind::Call { arguments, .. }) = block.map(|block| &block.kind) {
-            let json = match arguments {
-                Arguments::None => Cow::Borrowed(""),
-                Arguments::Value(span) => Cow::Borrowed(&body[span.clone()]),
-                Arguments::Text(text) => text.decode(body).unwrap_or_default(),
-            };
             // Escapes as letters, so that JSON spelled otherwise asks the same.
-            texts.push(unescape(&json).unwrap_or_else(|| json.into_owned()));
+            let letters = |json: &str| unescape(json).unwrap_or_else(|| json.to_owned());
+            match arguments {
+                Arguments::None => {}
+                Arguments::Value(span) => {
+                    texts.extend(ends(&body[span.clone()]).map(letters));
+                }
+                Arguments::Text(text) => {
+                    texts.extend(ends(text.raw(body)).map(|end| letters(&letters(end))));
+                }
+            }
         }
-        texts.extend(
-            self.user.and_then(|message| conversation.messages.get(message)).map(|user| said(body, user)),
-        );
-        Query::new(texts.iter().flat_map(|text| ends(text)))
+        Query::new(texts.iter().map(String::as_str).chain(self.user.as_deref()))
     }
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn walk(
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut keys = Vec::new();
     let mut calls: HashMap<&str, Called> = HashMap::new();
-    let mut user: Option<usize> = None;
+    let mut user: Option<Arc<str>> = None;
     let mut asked = [0; 32];
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
@@ -123,7 +124,7 @@ pub(crate) fn walk(
                             tool: Arc::clone(&tool),
                             is_error: *is_error,
                             call: called.map(|called| called.place),
-                            user,
+                            user: user.clone(),
                         });
                     }
                 }
@@ -136,8 +137,9 @@ pub(crate) fn walk(
         chain.push_message(body, message, &mut |_| digests.next().unwrap_or_default());
         match message.role {
             Role::User if spoke => {
-                user = Some(at);
-                asked = *blake3::hash(said(body, message).as_bytes()).as_bytes();
+                let said = said(body, message);
+                asked = *blake3::hash(said.as_bytes()).as_bytes();
+                user = Some(ends(&said).join(" ").into());
             }
             Role::Assistant => keys.push(chain.key()),
             _ => {}
