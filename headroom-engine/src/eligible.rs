@@ -1,6 +1,6 @@
 //! Which texts may be rewritten, and what each one answers.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     ccr::HandleKey,
@@ -25,33 +25,54 @@ pub(crate) struct Candidate {
     /// Of everything that the causal query is made of.
     pub(crate) query: [u8; 32],
     /// The name of the tool that returned it; empty if unknown.
-    pub(crate) tool: String,
+    pub(crate) tool: Arc<str>,
     pub(crate) is_error: bool,
     call: Option<(usize, usize)>,
-    /// The message that holds the user's text before it.
-    user: Option<usize>,
+    /// The user's text before it, its ends if it is long.
+    user: Option<Arc<str>>,
+}
+
+/// The most bytes that a causal query reads at each end of a text: one long text stands before many
+/// blocks.
+const END: usize = 8 << 10;
+
+/// A tool call, looked at once however many results answer it.
+struct Called {
+    place: (usize, usize),
+    name: Arc<str>,
+    /// Of the name and the arguments.
+    digest: [u8; 32],
 }
 
 impl Candidate {
-    /// What the text answers: the call's name and arguments, and the user's text before it.
+    /// What the text answers: the call's name and arguments, and the user's text before it, of long
+    /// ones both ends.
     pub(crate) fn causal_query(&self, body: &str, conversation: &Conversation) -> Query {
-        let mut texts = vec![self.tool.clone()];
+        let mut texts = vec![self.tool.to_string()];
         let block =
             self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
         if let Some(BlockKind::Call { arguments, .. }) = block.map(|block| &block.kind) {
-            let json = match arguments {
-                Arguments::None => Cow::Borrowed(""),
-                Arguments::Value(span) => Cow::Borrowed(&body[span.clone()]),
-                Arguments::Text(text) => text.decode(body).unwrap_or_default(),
-            };
             // Escapes as letters, so that JSON spelled otherwise asks the same.
-            texts.push(unescape(&json).unwrap_or_else(|| json.into_owned()));
+            let letters = |json: &str| unescape(json).unwrap_or_else(|| json.to_owned());
+            match arguments {
+                Arguments::None => {}
+                Arguments::Value(span) => {
+                    texts.extend(ends(&body[span.clone()]).map(letters));
+                }
+                Arguments::Text(text) => {
+                    texts.extend(ends(text.raw(body)).map(|end| letters(&letters(end))));
+                }
+            }
         }
-        texts.extend(
-            self.user.and_then(|message| conversation.messages.get(message)).map(|user| said(body, user)),
-        );
-        Query::new(texts.iter().map(String::as_str))
+        Query::new(texts.iter().map(String::as_str).chain(self.user.as_deref()))
     }
+}
+
+fn ends(text: &str) -> [&str; 2] {
+    if text.len() <= 2 * END {
+        return [text, ""];
+    }
+    [&text[..text.floor_char_boundary(END)], &text[text.ceil_char_boundary(text.len() - END)..]]
 }
 
 /// The text of a message, as one.
@@ -76,20 +97,22 @@ pub(crate) fn walk(
     let mut chain = Chain::new(key, model, &history::system_digests(body, conversation));
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut keys = Vec::new();
-    let mut calls: HashMap<&str, (usize, usize)> = HashMap::new();
-    let mut user: Option<usize> = None;
+    let mut calls: HashMap<&str, Called> = HashMap::new();
+    let mut user: Option<Arc<str>> = None;
     let mut asked = [0; 32];
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
         let mut spoke = false;
         for (block_at, block) in message.blocks.iter().enumerate() {
             match &block.kind {
-                BlockKind::Call { id: Some(id), .. } => {
-                    calls.insert(id.raw(body), (at, block_at));
+                BlockKind::Call { id: Some(id), name, arguments } => {
+                    let (name, digest) = called(body, name.as_ref(), arguments);
+                    calls.insert(id.raw(body), Called { place: (at, block_at), name, digest });
                 }
                 BlockKind::Result { call, is_error, texts } => {
-                    let call = call.as_ref().and_then(|call| calls.get(call.raw(body)).copied());
-                    let (tool, query) = causal(body, conversation, call, &asked);
+                    let called = call.as_ref().and_then(|call| calls.get(call.raw(body)));
+                    let query = causal(called, &asked);
+                    let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
                     for (part, text) in texts.iter().enumerate() {
                         candidates.push(Candidate {
                             message: at,
@@ -98,10 +121,10 @@ pub(crate) fn walk(
                             text: text.clone(),
                             digest: history::text_digest(body, text),
                             query,
-                            tool: tool.clone(),
+                            tool: Arc::clone(&tool),
                             is_error: *is_error,
-                            call,
-                            user,
+                            call: called.map(|called| called.place),
+                            user: user.clone(),
                         });
                     }
                 }
@@ -114,8 +137,9 @@ pub(crate) fn walk(
         chain.push_message(body, message, &mut |_| digests.next().unwrap_or_default());
         match message.role {
             Role::User if spoke => {
-                user = Some(at);
-                asked = *blake3::hash(said(body, message).as_bytes()).as_bytes();
+                let said = said(body, message);
+                asked = *blake3::hash(said.as_bytes()).as_bytes();
+                user = Some(ends(&said).join(" ").into());
             }
             Role::Assistant => keys.push(chain.key()),
             _ => {}
@@ -124,20 +148,20 @@ pub(crate) fn walk(
     (candidates, chain, keys)
 }
 
-/// The name of the tool that was called, and a digest of what the causal query is made of.
-fn causal(
-    body: &str,
-    conversation: &Conversation,
-    call: Option<(usize, usize)>,
-    asked: &[u8; 32],
-) -> (String, [u8; 32]) {
+/// A digest of what the causal query is made of.
+fn causal(called: Option<&Called>, asked: &[u8; 32]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(asked);
-    let block = call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
-    let Some(BlockKind::Call { name, arguments, .. }) = block.map(|block| &block.kind) else {
-        return (String::new(), *hasher.finalize().as_bytes());
-    };
-    let name = name.as_ref().and_then(|name| name.decode(body)).unwrap_or_default();
+    if let Some(called) = called {
+        hasher.update(&called.digest);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// A call's name, and a digest of it and the arguments.
+fn called(body: &str, name: Option<&Str>, arguments: &Arguments) -> (Arc<str>, [u8; 32]) {
+    let name = name.and_then(|name| name.decode(body)).unwrap_or_default();
+    let mut hasher = blake3::Hasher::new();
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
     hasher.update(match arguments {
@@ -145,5 +169,51 @@ fn causal(
         Arguments::Value(span) => &body.as_bytes()[span.clone()],
         Arguments::Text(text) => text.raw(body).as_bytes(),
     });
-    (name.into_owned(), *hasher.finalize().as_bytes())
+    (name.into(), *hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{self, Dialect};
+
+    fn candidates(body: &str) -> (Conversation, Vec<Candidate>) {
+        let conversation = wire::read(Dialect::AnthropicMessages, body).unwrap();
+        let (candidates, ..) = walk(body, &conversation, "m", &HandleKey::default());
+        (conversation, candidates)
+    }
+
+    fn body(said: &str, input: &str, results: &str) -> String {
+        format!(
+            r#"{{"messages":[{{"role":"user","content":"{said}"}},
+            {{"role":"assistant","content":[{{"type":"tool_use","id":"t","name":"run","input":{{"q":"{input}"}}}}]}},
+            {{"role":"user","content":[{results}]}}]}}"#
+        )
+    }
+
+    #[test]
+    fn results_of_one_call_share_what_is_known_of_it() {
+        let result = r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#;
+        let body = body("why", "a", &[result; 3].join(","));
+        let (_, candidates) = candidates(&body);
+        assert_eq!((candidates.len(), &*candidates[0].tool), (3, "run"));
+        assert!(candidates.iter().all(|other| std::ptr::eq(&*other.tool, &*candidates[0].tool)));
+        assert!(candidates.iter().all(|other| other.query == candidates[0].query));
+    }
+
+    #[test]
+    fn of_a_long_text_the_query_reads_both_ends() {
+        let long = |ends: &str| {
+            let middle: String = (0..100_000).map(|n| format!(" middle{n} é")).collect();
+            format!("{ends}first{middle} {ends}last")
+        };
+        let body =
+            body(&long("said"), &long("asked"), r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#);
+        let (conversation, candidates) = candidates(&body);
+        let query = candidates[0].causal_query(&body, &conversation);
+        for term in ["saidfirst", "saidlast", "askedfirst", "askedlast", "run"] {
+            assert!(query.contains(term), "{term}");
+        }
+        assert!(!query.contains("middle50000") && query.iter().count() < 10_000);
+    }
 }

@@ -257,9 +257,12 @@ impl Scanned {
     pub fn new_bytes(&self, policy: &Policy) -> usize {
         let Ok(text) = std::str::from_utf8(&self.body) else { return 0 };
         let (treatment, _) = plan::decide(text, &self.conversation, policy, self.context.route);
+        if treatment == Treatment::Off {
+            return 0;
+        }
         let epoch = policy.epoch(&self.engine.0.facts);
         let unseen = |candidate: &&Candidate| {
-            candidate.text.longer_than(SMALL, text)
+            exempt(text, candidate, policy).is_none()
                 && !self.engine.0.memo.contains(&self.memo_key(candidate, treatment, policy, &epoch))
         };
         self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
@@ -360,15 +363,8 @@ impl Scanned {
         policy: &Policy,
         epoch: &[u8; 32],
     ) -> Arc<Outcome> {
-        let kept = |reason| Arc::new(Outcome::kept(None, reason));
-        if !candidate.text.longer_than(SMALL, body) {
-            return kept(Reason::Small);
-        }
-        if ccr::is_retrieval_name(&candidate.tool, policy.retrieval_tool()) {
-            return kept(Reason::Retrieved);
-        }
-        if policy.for_tool(&candidate.tool) == ToolPolicy::Off {
-            return kept(Reason::ToolPolicy);
+        if let Some(reason) = exempt(body, candidate, policy) {
+            return Arc::new(Outcome::kept(None, reason));
         }
         let key = self.memo_key(candidate, treatment, policy, epoch);
         if let Some(known) = self.engine.0.memo.get(&key) {
@@ -503,6 +499,17 @@ impl Scanned {
             answer_budget: policy.answer_limit(),
             history: Arc::new(self.chain.clone()),
         })
+    }
+}
+
+/// Why a block is not even looked at; `None` if it is.
+fn exempt(body: &str, candidate: &Candidate, policy: &Policy) -> Option<Reason> {
+    if !candidate.text.longer_than(SMALL, body) {
+        Some(Reason::Small)
+    } else if ccr::is_retrieval_name(&candidate.tool, policy.retrieval_tool()) {
+        Some(Reason::Retrieved)
+    } else {
+        (policy.for_tool(&candidate.tool) == ToolPolicy::Off).then_some(Reason::ToolPolicy)
     }
 }
 

@@ -153,12 +153,30 @@ impl Engine {
     }
 }
 
+/// What the messages are written in, and that there is nothing but messages.
+///
 /// Tool results of a role of their own, or calls beside the content, are OpenAI's.
 fn dialect(body: &str) -> Result<Dialect, ScanError> {
     let openai = wire::read(Dialect::OpenAiChat, body)?;
+    if body[openai.messages_span.end..].trim_ascii() != "}" {
+        return Err(ScanError::Shape("more than an array of messages"));
+    }
     let calls = |message: &wire::Message| {
         message.role == Role::Tool
             || message.blocks.iter().any(|block| matches!(block.kind, BlockKind::Call { .. }))
     };
     Ok(if openai.messages.iter().any(calls) { Dialect::OpenAiChat } else { Dialect::AnthropicMessages })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_array() {
+        for bad in ["", "{}", "1", "[", "[],\"model\":\"m\"", "[]}", "[] []"] {
+            assert!(compress(bad, "m").is_err(), "{bad}");
+        }
+        assert_eq!(compress(" [ ] ", "m").unwrap().messages(), " [ ] ");
+    }
 }

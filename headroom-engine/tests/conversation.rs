@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use headroom_engine::{
-    Dialect, Engine, LedgerKey, Policy, Record, RequestContext, Rewrite, Route, intercept::Step,
+    Dialect, Engine, LedgerKey, Policy, Record, RequestContext, Rewrite, Route, ToolPolicy, intercept::Step,
 };
 use serde_json::{Value, json};
 
@@ -86,4 +86,21 @@ fn debug_shows_counts_and_no_content() {
     let steps = [Step::Send("without a word".into()), Step::Remember(vec![record])];
     let shown = format!("{before} {rewrite:?} {compressed:?} {steps:?}");
     assert!(!shown.contains("without a word") && !shown.contains("wrong"), "{shown}");
+}
+
+#[test]
+fn blocks_that_are_never_looked_at_are_not_new() {
+    let engine = Engine::new();
+    let body = Bytes::from(request(&[]).to_string());
+    let new = |policy: &Policy| {
+        let context = RequestContext::new(Dialect::AnthropicMessages);
+        let scanned = engine.scan(body.clone(), &context).unwrap();
+        let new = scanned.new_bytes(policy);
+        (new, scanned.rewrite(policy, &[]).report.blocks.len()).0
+    };
+    assert!(new(&Policy::default()) > 0);
+    assert_eq!(new(&Policy::default()), 0, "seen before");
+    assert_eq!(new(&Policy::off()), 0);
+    assert_eq!(new(&Policy::default().tool("Bash", ToolPolicy::Off)), 0);
+    assert_eq!(new(&Policy::default().tool_name("Bash")), 0);
 }

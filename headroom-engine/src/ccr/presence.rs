@@ -125,10 +125,11 @@ fn bulk(name: &str, description: &str) -> bool {
 
 /// Whether the first sentence of a description promises long results.
 fn describes(description: &str) -> bool {
-    let end = description.find(['.', '\n']).unwrap_or(description.len()).min(400);
+    let end = description.find(['.', '\n']).unwrap_or(description.len());
+    let end = description.floor_char_boundary(end.min(400));
     let mut long = false;
     let mut acts = None;
-    words(description.get(..end).unwrap_or(description), &mut |word| {
+    words(&description[..end], &mut |word| {
         // "Returns ..." looks, in a description.
         let stem = word.strip_suffix('s').unwrap_or(word);
         let act = *acts.get_or_insert_with(|| stem != "return" && ACTS.binary_search(&stem).is_ok());
@@ -250,6 +251,14 @@ mod tests {
             ("", "", false),
         ] {
             assert_eq!(bulk(name, description), expected, "{name}: {description}");
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_start_of_a_description_is_read() {
+        let before = "x ".repeat(199);
+        for middle in ["é", "xé"] {
+            assert!(!bulk("odd", &format!("{before}{middle} the files")), "{middle}");
         }
     }
 

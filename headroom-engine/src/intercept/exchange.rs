@@ -302,10 +302,12 @@ impl Exchange {
         let end = self.parts.messages_end.min(self.parts.request.len());
         let mut body = Vec::with_capacity(self.parts.request.len() + insert.len() + 1);
         body.extend_from_slice(&self.parts.request[..end]);
-        body.push(b',');
+        if !body.trim_ascii_end().ends_with(b"[") {
+            body.push(b',');
+        }
         body.extend_from_slice(insert.as_bytes());
+        self.parts.messages_end = body.len();
         body.extend_from_slice(&self.parts.request[end..]);
-        self.parts.messages_end = end + 1 + insert.len();
         self.parts.request = body.into();
         self.round += 1;
         self.report.rounds += 1;

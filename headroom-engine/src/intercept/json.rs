@@ -19,8 +19,8 @@ pub struct JsonExchange {
     /// The answer to the client's own request.
     first: Option<Bytes>,
     last: Option<Bytes>,
-    /// What the client is to see, with the round it is from.
-    blocks: Vec<(u32, Block)>,
+    /// What the client is to see, and whether a call of ours stands before it.
+    blocks: Vec<(bool, Block)>,
     ending: Option<Ending>,
     /// No record could be kept, so that nothing may be bound to one.
     forget: bool,
@@ -59,9 +59,13 @@ impl JsonExchange {
         if self.exchange.texts() == Texts::Last {
             self.blocks.retain(|(_, block)| !matches!(block.kind, super::round::Kind::Text(_)));
         }
-        let number = self.exchange.round();
-        let seen = round.blocks.iter().filter(|block| !block.is_ours()).cloned();
-        self.blocks.extend(seen.map(|block| (number, block)));
+        let mut behind = self.exchange.round() > 0;
+        for block in &round.blocks {
+            behind |= block.is_ours();
+            if !block.is_ours() {
+                self.blocks.push((behind, block.clone()));
+            }
+        }
         self.last = Some(body);
         let next = self.exchange.take(round);
         self.step(next)
@@ -99,7 +103,7 @@ impl JsonExchange {
             return Bytes::new();
         };
         let forgets = self.forget || self.exchange.forgets();
-        let seen = |(round, block): &&(u32, Block)| !(forgets && *round > 0 && block.is_thinking());
+        let seen = |(behind, block): &&(bool, Block)| !(forgets && *behind && block.is_thinking());
         let blocks: Vec<&Block> = self.blocks.iter().filter(seen).map(|(_, block)| block).collect();
         let ending = self.ending.unwrap_or(Ending {
             filler: !blocks.iter().any(|block| block.is_visible()),

@@ -106,6 +106,7 @@ fn tiles(source: &str, reduction: &Reduction) -> bool {
 fn decodes(source: &str, reduction: &Reduction, rendered: &Rendered) -> bool {
     let mut hidden = rendered.hidden.iter();
     let mut named = None;
+    let mut lines = Lines::default();
     reduction.segments.iter().zip(&rendered.segments).all(|(segment, text)| {
         let equality = segment.codec.equality();
         let source = &source[..segment.range.end];
@@ -128,7 +129,7 @@ fn decodes(source: &str, reduction: &Reduction, rendered: &Rendered) -> bool {
                             && named == Some(hidden.handle)
                             && original.start <= range.start
                             && range.end <= original.end
-                            && numbers_fit(source, range, original, *unit, *first, *last);
+                            && numbers_fit(source, range, original, (*unit, *first, *last), &mut lines);
                         let here = at == range.start;
                         at = range.end;
                         honest && here
@@ -159,21 +160,44 @@ fn numbers_fit(
     source: &str,
     range: &Range<usize>,
     original: &Range<usize>,
-    unit: Unit,
-    first: usize,
-    last: usize,
+    (unit, first, last): (Unit, usize, usize),
+    lines: &mut Lines,
 ) -> bool {
-    let before = &source[original.start..range.start];
+    let before = range.start - original.start;
     match unit {
         Unit::Lines => {
             let inside = &source[range.clone()];
-            let line = |text: &str| memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1;
             let through = inside.strip_suffix('\n').unwrap_or(inside);
-            line(before) == first && first + line(through) - 1 == last
+            lines.before(source, original.start, range.start) + 1 == first
+                && first + newlines(through) == last
         }
-        Unit::Bytes => before.len() + 1 == first && before.len() + range.len() == last,
+        Unit::Bytes => before + 1 == first && before + range.len() == last,
         Unit::Items => true,
     }
+}
+
+/// Counts the lines before the markers of one original, each line once: markers come in order.
+#[derive(Default)]
+struct Lines {
+    original: usize,
+    at: usize,
+    count: usize,
+}
+
+impl Lines {
+    /// How many lines end between `original` and `at`.
+    fn before(&mut self, source: &str, original: usize, at: usize) -> usize {
+        if self.original != original || at < self.at {
+            *self = Self { original, at: original, count: 0 };
+        }
+        self.count += newlines(&source[self.at..at]);
+        self.at = at;
+        self.count
+    }
+}
+
+fn newlines(text: &str) -> usize {
+    memchr::memchr_iter(b'\n', text.as_bytes()).count()
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Str {
     }
 }
 
-/// Decodes the inside of a valid string literal.
+/// Decodes the inside of a string literal. `None` if it holds a lone surrogate, or is no such inside.
 pub(crate) fn unescape(raw: &str) -> Option<String> {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -101,7 +101,8 @@ pub(crate) fn unescape(raw: &str) -> Option<String> {
                     char::from_u32(high)?
                 }
             }
-            other => char::from(other),
+            other if other.is_ascii() => char::from(other),
+            _ => return None,
         });
         rest = &rest[at + length..];
     }
@@ -110,7 +111,9 @@ pub(crate) fn unescape(raw: &str) -> Option<String> {
 }
 
 fn hex4(text: &str, at: usize) -> Option<u32> {
-    u32::from_str_radix(text.get(at..at + 4)?, 16).ok()
+    // A sign is a digit to `from_str_radix`.
+    let digits = text.get(at..at + 4).filter(|digits| !digits.starts_with('+'))?;
+    u32::from_str_radix(digits, 16).ok()
 }
 
 /// Appends `text` as a JSON string literal, quotes included, escaping only what must be.
@@ -491,6 +494,13 @@ mod tests {
         ] {
             let string = Scanner::new(text).string().unwrap();
             assert_eq!(string.decode(text).as_deref(), decoded, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_literal_does_not_decode() {
+        for raw in ["\\", "a\\é", "\\u12", "\\u+041", "\\u00é1"] {
+            assert_eq!(unescape(raw), None, "{raw}");
         }
     }
 

@@ -72,7 +72,8 @@ impl Stream {
         let upstream = data.number("index").unwrap_or(self.next);
         let capture = Capture::new(start);
         let block = super::block(start, &self.tool);
-        let withheld = block.is_ours() || (self.later && self.forgets && block.is_thinking());
+        let bound = (self.later || self.touched) && self.forgets && block.is_thinking();
+        let withheld = block.is_ours() || bound;
         self.touched |= block.is_ours();
         let client = (!withheld).then_some(if self.touched { self.next } else { upstream });
         if let Some(client) = client {

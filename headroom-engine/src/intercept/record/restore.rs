@@ -71,6 +71,7 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
     let mut wanted = restoration.earlier.iter();
     let mut thinking = restoration.thinking.clone();
     let mut keep = Vec::with_capacity(items.len());
+    let mut kept = false;
     let mut edits = Vec::new();
     let mut visible: Vec<Raw<'_>> = Vec::new();
     for item in &items {
@@ -105,9 +106,10 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
             wanted = [].iter();
             false
         };
-        if gone && keep.contains(&true) {
+        if gone && kept {
             return None;
         }
+        kept |= !gone;
         keep.push(!gone);
         if !gone && block.is_visible() {
             visible.push(*item);

@@ -178,6 +178,27 @@ fn thinking_behind_a_forgotten_exchange_is_withheld() {
 }
 
 #[test]
+fn thinking_behind_a_forgotten_call_of_the_same_round_is_withheld() {
+    let mixed = A("a", vec![B::Think("0"), ours("ours_1"), B::Think("1"), B::Client("c")], "tool_use");
+    let hidden = A("a", vec![B::Think("0"), ours("ours_1"), B::Think("1")], "tool_use");
+    let last = A("b", vec![B::Text("x")], "end_turn");
+    for (answers, end) in
+        [(vec![mixed.json()], B::Client("c")), (vec![hidden.json(), last.json()], B::Text("x"))]
+    {
+        let outcome = Script { recall: Recall::Forget, ..Script::anthropic() }.json(&answers);
+        assert_eq!(outcome.value()["content"], json!([block(&B::Think("0")), block(&end)]));
+    }
+}
+
+#[test]
+fn a_conversation_without_messages_goes_on_as_json() {
+    let script = Script { request: json!({"messages": []}), ..Script::anthropic() };
+    let answers =
+        [A("a", vec![ours("ours_1")], "tool_use").json(), A("b", vec![B::Text("x")], "end_turn").json()];
+    assert_eq!(script.json(&answers).sent(0)["messages"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn thinking_alone_behind_an_exchange_gets_a_text_so_that_it_can_be_restored() {
     let outcome = run(&[
         A("a", vec![B::Text("t"), ours("ours_1")], "tool_use"),

@@ -272,6 +272,14 @@ fn thinking_behind_a_forgotten_exchange_is_withheld() {
 }
 
 #[test]
+fn thinking_behind_a_forgotten_call_of_the_same_round_is_withheld() {
+    let mixed = A("a", vec![B::Think("0"), ours("ours_1"), B::Think("1"), B::Client("c")], "tool_use");
+    let outcome = Script { recall: Recall::Forget, ..Script::anthropic() }.stream(&answers(&[mixed]));
+    let message = accumulate_anthropic(outcome.text());
+    assert_eq!(message["content"], json!([block(&B::Think("0")), block(&B::Client("c"))]));
+}
+
+#[test]
 fn only_the_number_of_an_index_is_rewritten() {
     let stream = A("a", vec![ours("ours_1"), B::Client("c1")], "tool_use").sse().unwrap();
     let odd = stream
