@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod chart;
 mod corpus;
 mod generate;
 mod laws;

@@ -24,6 +24,7 @@ use headroom_engine::{
 use serde_json::{Value, json};
 
 use crate::{
+    chart::{self, Bar},
     corpus::{self, KINDS, Probe, Probes},
     specialists::{self, Recorded},
     table::{Progress, Table, percent, rounded, share},
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     /// One JSON object as the last line
     #[arg(long)]
     json: bool,
+    /// Draws what is left of each kind into this SVG file
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// A row for every file, and every probe that is not visible
     #[arg(long)]
     verbose: bool,
@@ -110,10 +114,27 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         writeln!(out)?;
     }
     print(&kinds, out)?;
+    if let Some(path) = &arguments.svg {
+        std::fs::write(path, picture(&kinds))?;
+    }
     if arguments.json {
         writeln!(out, "{}", report(&kinds))?;
     }
     Ok(())
+}
+
+/// The kinds of which something is saved.
+fn picture(kinds: &[(&str, Totals)]) -> String {
+    let bars: Vec<Bar<'_>> = kinds
+        .iter()
+        .filter(|(_, totals)| totals.tokens_out * 50 < totals.tokens_in * 49)
+        .map(|(name, totals)| Bar {
+            name,
+            exact: totals.tokens_exact as f64 / totals.tokens_in as f64,
+            retrievable: totals.tokens_out as f64 / totals.tokens_in as f64,
+        })
+        .collect();
+    chart::svg(&bars)
 }
 
 /// What is measured of one kind.

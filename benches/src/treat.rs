@@ -16,7 +16,7 @@ use crate::wire::{self, Body};
 pub(crate) const TOOL: &str = "read_file";
 
 /// The most tokens a retrieval returns: the policy's default.
-pub(crate) const ANSWER_TOKENS: usize = 4000;
+pub(crate) const ANSWER_TOKENS: usize = 8000;
 
 /// What became of a text.
 #[derive(Clone, Debug, Default)]

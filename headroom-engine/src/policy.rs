@@ -63,7 +63,7 @@ impl Default for Policy {
             tools: BTreeMap::new(),
             error_tokens: 2000,
             least_hidden: 300,
-            answer_tokens: 4000,
+            answer_tokens: 8000,
             rounds: 3,
         }
     }
@@ -134,7 +134,7 @@ impl Policy {
         self
     }
 
-    /// The most tokens that one retrieval returns; 4,000 by default.
+    /// The most tokens that one retrieval returns; 8,000 by default.
     #[must_use]
     pub fn answer_tokens(mut self, tokens: usize) -> Self {
         self.answer_tokens = tokens;

@@ -155,10 +155,16 @@ impl FromStr for Marker {
 /// The introducer of everything in our output that is not source text.
 pub const INTRODUCER: &str = "[~";
 
+/// Where `text` holds the introducer.
+pub(crate) fn introducers(text: &str) -> impl Iterator<Item = usize> + '_ {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'[', bytes).filter(|at| bytes.get(at + 1) == Some(&b'~'))
+}
+
 /// Writes `kept` to `out`, with one tilde more behind every `[~`.
 pub fn escape(kept: &str, out: &mut String) {
     let mut from = 0;
-    for at in memchr::memmem::find_iter(kept.as_bytes(), INTRODUCER) {
+    for at in introducers(kept) {
         out.push_str(&kept[from..at + INTRODUCER.len()]);
         out.push('~');
         from = at + INTRODUCER.len();
@@ -171,7 +177,7 @@ pub fn escape(kept: &str, out: &mut String) {
 pub fn unescape(text: &str) -> Option<Cow<'_, str>> {
     let mut out = String::new();
     let mut from = 0;
-    for at in memchr::memmem::find_iter(text.as_bytes(), INTRODUCER) {
+    for at in introducers(text) {
         let end = at + INTRODUCER.len();
         if text.as_bytes().get(end) != Some(&b'~') {
             return None;

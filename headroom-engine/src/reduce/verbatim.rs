@@ -41,6 +41,5 @@ fn emit<'a>(text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), Decode
 
 /// The first `[~` that is not escaped by a second tilde.
 fn bare_introducer(text: &str) -> Option<usize> {
-    memchr::memmem::find_iter(text.as_bytes(), marker::INTRODUCER)
-        .find(|at| text.as_bytes().get(at + marker::INTRODUCER.len()) != Some(&b'~'))
+    marker::introducers(text).find(|at| text.as_bytes().get(at + marker::INTRODUCER.len()) != Some(&b'~'))
 }

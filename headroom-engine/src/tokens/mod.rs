@@ -2,11 +2,13 @@
 
 #[cfg(feature = "tokenizers")]
 mod hf;
+mod o200k;
 
 use std::fmt;
 
 #[cfg(feature = "tokenizers")]
 pub use hf::{HfCounter, HfError};
+pub use o200k::O200k;
 
 /// Counts the tokens of a text for one model family.
 ///
@@ -18,26 +20,4 @@ pub trait TokenCounter: Send + Sync + fmt::Debug {
 
     /// A stable name; part of the epoch, since counts decide bytes.
     fn family(&self) -> &str;
-}
-
-/// The exact `o200k_base` counter (GPT-4o and later), embedded in the crate.
-///
-/// It is the default for every family. Measured on one core it counts 35 to 45 MB a second and is
-/// linear in its worst case.
-///
-/// ```
-/// use headroom_engine::tokens::{O200k, TokenCounter};
-/// assert_eq!(O200k.count("hello world"), 2);
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct O200k;
-
-impl TokenCounter for O200k {
-    fn count(&self, text: &str) -> usize {
-        bpe_openai::o200k_base().count(text)
-    }
-
-    fn family(&self) -> &str {
-        "o200k"
-    }
 }

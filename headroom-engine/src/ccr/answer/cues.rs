@@ -104,6 +104,13 @@ pub(super) const TROUBLE: &[(&str, f32)] = &[
     ("undefined", 1.0),
     ("unknown", 1.0),
     ("invalid", 1.0),
+    ("abnormal", 1.0),
+    ("unexpected", 1.0),
+    ("unusual", 1.0),
+    ("exceed", 1.0),
+    ("mismatch", 1.0),
+    ("conflict", 1.0),
+    ("corrupt", 1.5),
 ];
 
 /// Whether what `query` looks for are single pieces, whose surroundings say little.

@@ -17,7 +17,7 @@ const GAP: usize = 14;
 /// Fewer tokens than these hidden in all are not worth a round trip.
 const WORTH: usize = 250;
 /// Percent of the tokens that what is kept should cost.
-const SHARE: usize = 28;
+const SHARE: usize = 25;
 /// A kept line longer than this many bytes is cut.
 const LONG: usize = 700;
 /// What stays of it at both ends.

@@ -46,7 +46,8 @@ fn sense(lower: &[u8]) -> Sense {
         | b"overflow" | b"retry" | b"retrying" | b"conflict" | b"mismatch" | b"bad" | b"stale"
         | b"illegal" | b"terminated" | b"unavailable" | b"unusual" | b"disconnected" | b"broken"
         | b"deadlock" | b"unauthorized" | b"forbidden" | b"evicted" | b"expired" | b"unresolved"
-        | b"throttled" | b"degraded" | b"blocked" | b"leak" => Sense::Doubt,
+        | b"abnormal" | b"abnormally" | b"anomaly" | b"suspicious" | b"throttled" | b"degraded"
+        | b"blocked" | b"leak" => Sense::Doubt,
         b"info" | b"debug" | b"trace" | b"notice" | b"verbose" | b"dbug" | b"inf" | b"dbg" => Sense::Level,
         b"passed" | b"skipped" | b"xfailed" | b"passing" | b"ignored" => Sense::Tally,
         b"found" | b"such" | b"exist" | b"exists" | b"permitted" | b"allowed" | b"supported"

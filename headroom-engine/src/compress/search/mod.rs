@@ -59,7 +59,8 @@ impl Reducer for SearchCompressor {
 
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
         if recognise::is_listing(source) {
-            return Listing::new(source).exact(context);
+            let listing = Listing::new(source);
+            return listing.elide(context).or_else(|| listing.exact(context));
         }
         if paint::is_painted(source) {
             return painted(source, Some(context));

@@ -170,6 +170,16 @@ fn paths_in_a_list_stand_below_their_folder() {
 }
 
 #[test]
+fn a_long_list_keeps_what_is_asked_for_and_names_its_folders() {
+    let source: String = (0..2000).map(|at| format!("./src/part_{}/module_{at}.rs\n", at / 250)).collect();
+    let text = elided(&source, "open module_1234.rs").text;
+    assert!(text.contains("module_1234.rs") && ratio(&source, &text) < 0.3, "{text}");
+    for part in 0..8 {
+        assert!(text.contains(&format!("./src/part_{part}/")), "{part}\n{text}");
+    }
+}
+
+#[test]
 fn other_kinds_are_not_taken() {
     for other in [
         "10:00:01 INFO started\n10:00:02 ERROR disk full\n10:00:03 INFO x\n",
@@ -293,6 +303,10 @@ proptest! {
     fn lists_are_read_back(source in "(?s)([ ./~\\[a-c]{0,12}\n){0,30}[ ./a-c]{0,9}") {
         if let Some(reduction) = Listing::new(&source).exact(&context(&Query::default())) {
             accounts_for_all(&source, &reduction);
+        }
+        let long = source.repeat(1 + 16_000 / source.len().max(1));
+        if let Some(reduction) = Listing::new(&long).elide(&context(&Query::new(["abc"]))) {
+            accounts_for_all(&long, &reduction);
         }
     }
 
