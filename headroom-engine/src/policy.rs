@@ -148,6 +148,32 @@ impl Policy {
         self
     }
 
+    /// Why this policy cannot work; empty if it can. A name that providers refuse would fail every
+    /// request, and without a round or a token nothing hidden could be had back.
+    ///
+    /// ```
+    /// use headroom_engine::Policy;
+    /// assert!(Policy::default().problems().is_empty());
+    /// assert_eq!(Policy::default().tool_name("get it back").rounds(0).problems().len(), 2);
+    /// ```
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if !(1..=64).contains(&self.tool_name.len()) || !self.tool_name.bytes().all(good) {
+            problems.push(format!(
+                "policy: the tool name {:?} is not 1 to 64 letters, digits, '_' and '-'",
+                self.tool_name
+            ));
+        }
+        for (name, zero) in [("round", self.rounds == 0), ("answer token", self.answer_tokens == 0)] {
+            if zero {
+                problems.push(format!("policy: no {name} to retrieve with"));
+            }
+        }
+        problems
+    }
+
     pub(crate) fn tool_presence(&self) -> ToolPresence {
         self.presence
     }

@@ -164,7 +164,7 @@ impl HeadroomBuilder {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = self.policy.problems();
         for (at, (suffix, dialect)) in self.routes.iter().enumerate() {
             if !suffix.starts_with('/') || suffix.len() < 2 {
                 problems.push(format!("route {suffix:?}: a path suffix starts with '/' and names something"));
@@ -253,11 +253,13 @@ mod tests {
             .route("/twice", Dialect::OpenAiChat)
             .route("/twice", Dialect::AnthropicMessages)
             .limits(Limits::default().request_bytes(0).keep_alive(Duration::ZERO))
+            .policy(Policy::default().tool_name("get it back").rounds(0))
             .build()
             .unwrap_err();
-        assert_eq!(error.problems().count(), 5, "{error}");
+        assert_eq!(error.problems().count(), 7, "{error}");
         let text = error.to_string();
-        for word in ["v1/llm", "query", "two dialects", "request_bytes", "keep_alive"] {
+        for word in ["v1/llm", "query", "two dialects", "request_bytes", "keep_alive", "get it back", "round"]
+        {
             assert!(text.contains(word), "{word} is not in: {text}");
         }
     }
