@@ -4,16 +4,20 @@
 //! cargo run --release -q -p headroom-bench -- quality --corpus DIR [--probes FILE]
 //! cargo run --release -q -p headroom-bench -- sessions --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
+//! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
+//! cargo run --release -q -p headroom-bench -- hard --inputs FILE
 //! ```
 //!
 //! Each prints a table and, with `--json`, one JSON object as its last line. Shares are fractions
 //! weighted by tokens (`o200k`, counted on JSON-decoded text).
 #![forbid(unsafe_code)]
 
+mod bodies;
 mod cache;
 mod chart;
 mod corpus;
 mod generate;
+mod hard;
 mod laws;
 mod oracle;
 mod overhead;
@@ -40,6 +44,10 @@ enum Command {
     Sessions(sessions::Arguments),
     /// What the layer adds to a request, with and without sockets
     Overhead(overhead::Arguments),
+    /// The last request of each recorded body
+    Bodies(bodies::Arguments),
+    /// Small inputs on which compressors fail, case by case
+    Hard(hard::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +55,8 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Quality(arguments) => quality::run(&arguments, &mut out),
         Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
+        Command::Bodies(arguments) => bodies::run(&arguments, &mut out),
+        Command::Hard(arguments) => hard::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
     };
     match done {
