@@ -108,6 +108,11 @@ impl Bed {
         }
     }
 
+    /// A test that speaks over a socket of its own sends these headers.
+    pub(crate) fn sends(&self, headers: &[HeaderName]) {
+        self.sent.lock().unwrap().extend(headers.iter().cloned());
+    }
+
     /// Sends a conversation's next request.
     pub(crate) async fn ask(&self, dialect: Dialect, body: impl Into<Bytes>) -> Heard {
         self.send(self.post(dialect.path(), body)).await.unwrap()
@@ -227,7 +232,7 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    fn new<B>(response: Response<B>, report: Option<Report>) -> Self
+    pub(crate) fn new<B>(response: Response<B>, report: Option<Report>) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -322,5 +327,5 @@ impl Drop for Heard {
 
 /// Fails a test that would hang; it synchronises nothing.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(120), future).await.expect("nothing hangs")
+    tokio::time::timeout(Duration::from_secs(30), future).await.expect("nothing hangs")
 }

@@ -9,6 +9,12 @@
     reason = "tests and their helpers"
 )]
 
+mod bad_input;
 mod bed;
 mod contract;
+mod headers;
+mod live;
+mod restarts;
+mod retrievals;
 mod talk;
+mod thinking;
