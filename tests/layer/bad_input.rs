@@ -130,7 +130,12 @@ async fn bodies_that_are_no_requests_pass_byte_for_byte() {
             }
             for body in [&nested[..], &nested[..deep], &keyed, &keyed[..deep]] {
                 passes(&bed, dialect, body.to_owned()).await;
-                passes(&bed, dialect, format!("{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":{body}}}]}}")).await;
+                passes(
+                    &bed,
+                    dialect,
+                    format!("{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":{body}}}]}}"),
+                )
+                .await;
             }
             let whole = Talk::about(dialect, &log(1)).body(false);
             for at in [1, 10, whole.len() / 2, whole.len() - 1] {
@@ -162,8 +167,9 @@ async fn what_stands_beside_an_output_keeps_its_bytes() {
 fn outputs(case: &str) -> [String; 4] {
     let row = |n: usize| format!("{{\"id\":{n},\"state\":\"done\",\"value\":{case}}}");
     let rows: Vec<String> = (0..60).map(row).collect();
-    let lines: Vec<String> =
-        (0..120).map(|n| format!("2026-11-02T10:00:{:02} INFO worker: got {case} in {n} ms", n % 60)).collect();
+    let lines: Vec<String> = (0..120)
+        .map(|n| format!("2026-11-02T10:00:{:02} INFO worker: got {case} in {n} ms", n % 60))
+        .collect();
     [case.to_owned(), format!("[{}]", rows.join(",")), rows.join("\n"), lines.join("\n")]
 }
 
@@ -292,7 +298,10 @@ async fn a_large_body_passes_whatever_the_limit() {
                 let received = bed.provider.last();
                 assert!(received.body() == &body, "{length} of {limit}");
                 let told = received.head().headers.contains_key("content-length");
-                assert!(told == !in_chunks || length <= limit, "{length} of {limit}: what is not held has no length");
+                assert!(
+                    told == !in_chunks || length <= limit,
+                    "{length} of {limit}: what is not held has no length"
+                );
             }
         }
     }

@@ -315,7 +315,8 @@ impl Drop for Heard {
             return;
         }
         static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
-            let tool: Value = serde_json::from_str(&definition(ToolShape::Anthropic, RETRIEVAL_TOOL)).unwrap();
+            let tool: Value =
+                serde_json::from_str(&definition(ToolShape::Anthropic, RETRIEVAL_TOOL)).unwrap();
             tool["description"].as_str().unwrap().to_owned()
         });
         let heard = format!("{:?}\n{}", self.head.headers, self.text());

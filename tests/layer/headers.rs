@@ -89,13 +89,8 @@ async fn of_a_rewritten_request_and_of_each_round() {
 #[tokio::test]
 async fn of_an_exact_rewrite_leave_codings_to_the_client() {
     for protocol in PROTOCOLS {
-        let bed = Bed::speaking(
-            protocol,
-            Around::Client,
-            layer(),
-            script(|_, _| Turn::text("Done.").into()),
-        )
-        .await;
+        let bed =
+            Bed::speaking(protocol, Around::Client, layer(), script(|_, _| Turn::text("Done.").into())).await;
         let talk = Talk::about(Dialect::OpenAi, &output(Kind::IndentedRows, 3, 80));
         let mut request = bed.post(Dialect::OpenAi.path(), talk.body(false));
         request.extensions_mut().insert(RequestPolicy::exact());
@@ -290,10 +285,10 @@ async fn of_a_spliced_answer_are_true_and_the_providers() {
                     let bed = Bed::speaking(protocol, around, layer(), answers).await;
                     let heard = bed.ask(dialect, Talk::about(dialect, &log(1)).body(stream)).await;
                     let headers: HeaderMap = heard.head.headers.clone();
-                    assert_eq!((&headers["request-id"], &headers["cache-control"]), (
-                        &"req_1".parse().unwrap(),
-                        &"no-cache".parse().unwrap()
-                    ));
+                    assert_eq!(
+                        (&headers["request-id"], &headers["cache-control"]),
+                        (&"req_1".parse().unwrap(), &"no-cache".parse().unwrap())
+                    );
                     let length = headers.get("content-length").cloned();
                     let bytes = heard.bytes().await;
                     assert!(String::from_utf8_lossy(&bytes).contains("Done."));

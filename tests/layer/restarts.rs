@@ -28,7 +28,12 @@ fn layer(store: &Arc<MemoryStore>) -> HeadroomLayer {
     HeadroomLayer::builder().store(store.clone()).ledger(store.clone()).build().unwrap()
 }
 
-async fn played(conversation: &Conversation, restart: Restart, stream: bool, asks: bool) -> Vec<Arc<Received>> {
+async fn played(
+    conversation: &Conversation,
+    restart: Restart,
+    stream: bool,
+    asks: bool,
+) -> Vec<Arc<Received>> {
     let replay = Replay::new([conversation.clone()]).delta(400);
     let asker = Asker::new(replay, move |_| asks.then_some(Question::Whole));
     let mut store = Arc::new(MemoryStore::default());

@@ -96,8 +96,12 @@ async fn several_calls_in_a_round_are_each_answered() {
             let found = handles(request);
             match n {
                 0 => {
-                    let all: std::collections::BTreeSet<String> = found.iter().map(Handle::to_string).collect();
-                    let calls = all.iter().enumerate().map(|(n, it)| retrieve(n, json!({"handle": it, "range": "30-60"})));
+                    let all: std::collections::BTreeSet<String> =
+                        found.iter().map(Handle::to_string).collect();
+                    let calls = all
+                        .iter()
+                        .enumerate()
+                        .map(|(n, it)| retrieve(n, json!({"handle": it, "range": "30-60"})));
                     Turn::new(std::iter::once(words("Both. ")).chain(calls).collect::<Vec<Block>>()).into()
                 }
                 _ => Turn::text("Done.").into(),
@@ -311,12 +315,19 @@ async fn a_follow_up_that_fails_is_an_error_and_no_answer() {
                 if stream {
                     assert!(broken.is_ok(), "{what}: the stream has an end of its own");
                     assert!(text.contains("I look."), "{what}");
-                    assert_eq!((heard.status(), text.matches("\"error\"").count() > 0), (200, true), "{what}: {text}");
+                    assert_eq!(
+                        (heard.status(), text.matches("\"error\"").count() > 0),
+                        (200, true),
+                        "{what}: {text}"
+                    );
                     assert!(!text.contains("message_stop") && !text.contains("[DONE]"), "{what}: {text}");
                 } else {
                     match &reply {
                         Reply::Error { status, headers, .. } => {
-                            assert_eq!((heard.status(), heard.header("retry-after")), (*status, Some(&*headers[0].1)));
+                            assert_eq!(
+                                (heard.status(), heard.header("retry-after")),
+                                (*status, Some(&*headers[0].1))
+                            );
                             assert!(text.contains("Not now."), "{what}");
                         }
                         Reply::Raw { status, body, .. } => {

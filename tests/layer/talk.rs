@@ -46,7 +46,8 @@ pub(crate) fn log(seed: usize) -> String {
         let (minute, second) = (line / 60, line % 60);
         let token = (seed * 7919 + line * 104_729) % 999_983;
         if line == 120 {
-            writeln!(out, "2026-11-02T10:{minute:02}:{second:02} ERROR store: lost lease {token:06}").unwrap();
+            writeln!(out, "2026-11-02T10:{minute:02}:{second:02} ERROR store: lost lease {token:06}")
+                .unwrap();
         } else {
             writeln!(
                 out,

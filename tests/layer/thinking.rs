@@ -64,7 +64,8 @@ async fn played(stream: bool, durable: bool) -> (usize, usize, Bed) {
     let mut delivered = 0;
     for turn in 1..=TURNS {
         let heard = bed.ask(Anthropic, talk.body(stream)).await;
-        let answer = within(heard.answer(Anthropic)).await.unwrap_or_else(|error| panic!("turn {turn}: {error}"));
+        let answer =
+            within(heard.answer(Anthropic)).await.unwrap_or_else(|error| panic!("turn {turn}: {error}"));
         let blocks = answer.message()["content"].as_array().unwrap();
         delivered += blocks.iter().filter(|block| block["type"] == "thinking").count();
         let [(id, _)] = answer.calls()[..] else { panic!("turn {turn}: {answer:?}") };
