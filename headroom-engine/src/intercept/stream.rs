@@ -81,11 +81,18 @@ impl StreamExchange {
 
     /// Takes the end of the current round's stream.
     pub fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step {
+        let mut last = VecDeque::new();
         while let Some(frame) = self.framer.finish() {
-            self.frame(frame, out);
+            self.frame(frame, &mut last);
         }
         self.framer = Framer::new(self.framer.cap());
-        self.splicer.close(out);
+        self.splicer.close(&mut last);
+        if self.splicer.state() == State::Open && self.exchange.round() > 0 {
+            // A follow-up without its end is one that failed; an event without its end is none.
+            self.failed(out);
+            return Step::Done;
+        }
+        out.append(&mut last);
         if self.splicer.state() != State::Complete {
             // Cut short or failed: what has come is all there is, and no call in it is meant.
             return Step::Done;

@@ -182,6 +182,19 @@ fn edge_64_a_follow_up_that_fails_ends_in_the_dialects_error() {
 }
 
 #[test]
+fn edge_63_a_follow_up_that_ends_early_is_one_that_failed() {
+    let asks = A("a", vec![B::Text("t"), ours("ours_1")], "tool_use").sse();
+    let whole = A("b", vec![B::Text("u")], "end_turn").sse().unwrap();
+    let stop = whole.find("event: message_stop").unwrap();
+    for at in 0..stop {
+        let outcome = Script::anthropic().stream(&[asks.clone(), Some(whole[..at].to_owned())]);
+        outcome.assert_nothing_leaks();
+        let message = accumulate_anthropic(outcome.text());
+        assert_eq!((&message["error"]["type"], &message["stopped"]), (&json!("api_error"), &json!(false)));
+    }
+}
+
+#[test]
 fn edge_61_what_keeps_a_client_waiting_is_an_event_of_the_dialect() {
     let exchange = Script::anthropic().continuation(&Arc::default()).stream();
     let ping = exchange.keep_alive();

@@ -237,6 +237,11 @@ fn edge_62_63_64_streams_that_break_run_no_call() {
         outcome.assert_nothing_leaks();
         assert!(outcome.sent.is_empty());
     }
+    let begun = text("b", &["x"]);
+    for at in 0..=begun.len() {
+        let outcome = Script::openai().stream(&[Some(asks()), Some(begun[..at].to_owned())]);
+        assert_eq!(accumulate_openai(outcome.text())["error"]["type"], "server_error", "cut at {at}");
+    }
     let outcome = Script::openai().stream(&[Some(asks()), None]);
     outcome.assert_nothing_leaks();
     assert_eq!(accumulate_openai(outcome.text())["error"]["type"], "server_error");

@@ -1,0 +1,124 @@
+//! Thinking that is bound to what came before it, over many turns: with a ledger that may forget,
+//! nothing is delivered that would be refused later; with a durable one, everything.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use headroom_tests::{
+    Dialect::Anthropic,
+    provider::{Block, Received, Reply, Turn},
+};
+use headroom_tower::{LedgerKey, LedgerStore, MemoryStore, Record, Scope, StoreError};
+
+use crate::{
+    bed::{Bed, OURS, within},
+    talk::{Talk, eager, fetch, handles, log, run, script},
+};
+
+const TURNS: usize = 10;
+
+/// Keeps its promises for as long as the test runs.
+#[derive(Debug, Default)]
+struct Durable(MemoryStore);
+
+#[async_trait]
+impl LedgerStore for Durable {
+    async fn get_many(&self, scope: Scope, keys: &[LedgerKey]) -> Result<Vec<Record>, StoreError> {
+        LedgerStore::get_many(&self.0, scope, keys).await
+    }
+
+    async fn put_many(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError> {
+        LedgerStore::put_many(&self.0, scope, records).await
+    }
+
+    fn durable(&self) -> bool {
+        true
+    }
+
+    async fn delete_scope(&self, scope: Scope) -> Result<(), StoreError> {
+        LedgerStore::delete_scope(&self.0, scope).await
+    }
+}
+
+/// The model looks at each output before it goes on: thinks, asks, thinks again, runs the next.
+fn answers(n: usize, request: &Received) -> Reply {
+    let last = request.messages().last().unwrap();
+    let returns = last["content"][0]["tool_use_id"].as_str().unwrap_or_default();
+    let mut blocks = vec![Block::Thinking(format!("Thought {n}."))];
+    if returns.starts_with(OURS) || handles(request).is_empty() {
+        blocks.extend([Block::Text(format!("Step {n}.")), run(&format!("next_{n}"))]);
+    } else {
+        blocks.push(fetch(request, n));
+    }
+    Turn::new(blocks).into()
+}
+
+/// Plays all turns; returns how many thinking blocks the model wrote and how many the client got.
+async fn played(stream: bool, durable: bool) -> (usize, usize, Bed) {
+    let mut builder = eager();
+    if durable {
+        builder = builder.ledger(Arc::new(Durable::default()));
+    }
+    let bed = Bed::client(builder.build().unwrap(), script(answers)).await;
+    let mut talk = Talk::about(Anthropic, &log(0)).thinking();
+    let mut delivered = 0;
+    for turn in 1..=TURNS {
+        let heard = bed.ask(Anthropic, talk.body(stream)).await;
+        let answer =
+            within(heard.answer(Anthropic)).await.unwrap_or_else(|error| panic!("turn {turn}: {error}"));
+        let blocks = answer.message()["content"].as_array().unwrap();
+        delivered += blocks.iter().filter(|block| block["type"] == "thinking").count();
+        let [(id, _)] = answer.calls()[..] else { panic!("turn {turn}: {answer:?}") };
+        let id = id.to_owned();
+        talk.answered(&answer);
+        talk.result(&id, &log(turn));
+    }
+    for (at, request) in bed.provider.received().iter().enumerate() {
+        assert_eq!(request.rejection(), None, "request {at}, stream {stream}, durable {durable}");
+    }
+    (bed.provider.received().len(), delivered, bed)
+}
+
+#[tokio::test]
+async fn a_ledger_that_may_forget_forgets_and_withholds() {
+    for stream in [false, true] {
+        let (written, delivered, bed) = played(stream, false).await;
+        assert_eq!(written, 2 * TURNS, "each turn asked");
+        assert_eq!(delivered, TURNS, "what was thought behind a hidden exchange stays there");
+        // Nothing hidden is ever put back.
+        let last = bed.provider.received()[written - 2].clone();
+        assert!(!String::from_utf8_lossy(last.body()).contains(OURS));
+    }
+}
+
+#[tokio::test]
+async fn a_durable_ledger_restores_and_delivers() {
+    for stream in [false, true] {
+        let (written, delivered, bed) = played(stream, true).await;
+        assert_eq!((written, delivered), (2 * TURNS, 2 * TURNS));
+        for pair in bed.provider.received().windows(2) {
+            assert!(pair[1].prefix().starts_with(pair[0].prefix()), "every byte stays, in every round");
+        }
+    }
+}
+
+/// The same conversation on both ledgers, with a client that switches from one manner to the other.
+#[tokio::test]
+async fn a_client_may_change_between_whole_and_streamed() {
+    for durable in [false, true] {
+        let mut builder = eager();
+        if durable {
+            builder = builder.ledger(Arc::new(Durable::default()));
+        }
+        let bed = Bed::client(builder.build().unwrap(), script(answers)).await;
+        let mut talk = Talk::about(Anthropic, &log(0)).thinking();
+        for turn in 1..5 {
+            let heard = bed.ask(Anthropic, talk.body(turn % 2 == 0)).await;
+            let answer = within(heard.answer(Anthropic)).await.unwrap();
+            let id = answer.calls()[0].0.to_owned();
+            talk.answered(&answer);
+            talk.result(&id, &log(turn));
+        }
+        assert!(bed.provider.received().iter().all(|request| request.rejection().is_none()));
+    }
+}
