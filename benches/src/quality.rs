@@ -5,10 +5,11 @@
 //! each probe is judged in the request of its own.
 //!
 //! `reduce_ratio` is the specialist's time, nothing counted, over the time of parsing the same bytes
-//! as `serde_json::Value` for json, and over that of counting their tokens for the other kinds.
+//! as `serde_json::Value` for json, and over that of counting their o200k tokens with `bpe-openai`
+//! for the other kinds.
 //! `gate_ratio` is the time of the specialist and of all of the gate (counting the source, decoding
-//! the output, counting it) over that of counting the source's tokens, for every kind. Files
-//! without a specialist are in neither.
+//! the output, counting it) over that of counting the source with `bpe-openai`, for every kind.
+//! Files without a specialist are in neither.
 
 use std::{
     io::{self, Write},

@@ -121,7 +121,8 @@ pub(crate) struct Times {
     pub(crate) gate: f64,
     /// Parsing the same bytes as JSON values; `None` where they are not JSON's kind.
     pub(crate) parse: Option<f64>,
-    /// Counting the tokens of the same bytes.
+    /// Counting the tokens of the same bytes with `bpe-openai`, the published counter: a yardstick
+    /// that does not move when ours gets faster.
     pub(crate) count: f64,
 }
 
@@ -160,7 +161,7 @@ pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs
             }))
         });
         best.count = best.count.min(seconds(|| {
-            black_box(O200k.count(text));
+            black_box(bpe_openai::o200k_base().count(text));
         }));
     }
     Some(best)
@@ -177,13 +178,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_takes_at_least_one_count_of_the_source() {
+    fn the_gate_comes_on_top_of_the_specialist() {
         let rows: Vec<String> =
             (0..2000).map(|n| format!(r#"{{"id":{n},"name":"item {n}","ok":true}}"#)).collect();
         let text = format!("[{}]", rows.join(","));
         let query = Query::new(["item"]);
         let times = times(&Engine::new(), &text, &query, true, 9).unwrap();
-        assert!(times.gate > times.count && times.gate > times.reduce, "{times:?}");
+        assert!(times.gate > times.reduce && times.count > 0.0, "{times:?}");
         assert_eq!(times.yardstick(), times.parse.unwrap());
         let logs = Times { parse: None, ..times };
         assert_eq!(logs.yardstick(), times.count);

@@ -9,7 +9,7 @@ use crate::{
     rank::Query,
     wire::{
         Arguments, BlockKind, Conversation, Message, Role,
-        scan::{Str, unescape},
+        text::{Str, unescape},
     },
 };
 

@@ -18,31 +18,29 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    block::Blocks,
+    builder::EngineBuilder,
     ccr::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
     ledger::{LedgerKey, Record},
-    memo::{Key, Memo, Outcome},
+    memo::Memo,
     originals::Originals,
-    policy::{self, Policy, RequestContext, Route, ToolPolicy},
+    policy::{Policy, RequestContext, Route},
     recall::{recall, restore},
-    reduce::{Context, Gate, Reducer, Refusal},
-    report::{BlockReport, Reason, Report},
-    tokens::{O200k, TokenCounter},
+    reduce::Reducer,
+    report::{BlockReport, Report},
+    tokens::TokenCounter,
     wire::{
         self, Conversation, Dialect, ToolChoice,
-        scan::{ScanError, quote},
+        scan::ScanError,
         splice::{Edit, Splice},
     },
 };
-
-/// Texts shorter than this, in bytes, cannot save the least that counts.
-const SMALL: usize = 64;
 
 /// Shrinks requests. Cheap to clone; every clone shares one memo.
 ///
@@ -56,14 +54,14 @@ const SMALL: usize = 64;
 /// # Ok::<(), headroom_engine::ScanError>(())
 /// ```
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(pub(crate) Arc<Inner>);
 
-struct Inner {
-    key: HandleKey,
-    counter: Arc<dyn TokenCounter>,
-    reducers: Vec<Arc<dyn Reducer>>,
-    memo: Memo,
-    facts: [u8; 32],
+pub(crate) struct Inner {
+    pub(crate) key: HandleKey,
+    pub(crate) counter: Arc<dyn TokenCounter>,
+    pub(crate) reducers: Vec<Arc<dyn Reducer>>,
+    pub(crate) memo: Memo,
+    pub(crate) facts: [u8; 32],
 }
 
 impl fmt::Debug for Engine {
@@ -81,56 +79,6 @@ impl Default for Engine {
     }
 }
 
-/// Builds an [`Engine`].
-#[derive(Debug)]
-#[must_use]
-pub struct EngineBuilder {
-    key: HandleKey,
-    counter: Arc<dyn TokenCounter>,
-    reducers: Vec<Arc<dyn Reducer>>,
-    memo_bytes: u64,
-}
-
-impl EngineBuilder {
-    /// The key that handles are hashed under; the same for all replicas of a deployment.
-    pub fn handle_key(mut self, key: HandleKey) -> Self {
-        self.key = key;
-        self
-    }
-
-    /// What counts tokens; [`O200k`] by default.
-    pub fn counter(mut self, counter: Arc<dyn TokenCounter>) -> Self {
-        self.counter = counter;
-        self
-    }
-
-    /// One more specialist, asked before the built-in ones.
-    pub fn reducer(mut self, reducer: Arc<dyn Reducer>) -> Self {
-        self.reducers.insert(0, reducer);
-        self
-    }
-
-    /// The most bytes that the memo of known blocks may take; 64 MiB by default.
-    pub fn memo_bytes(mut self, bytes: u64) -> Self {
-        self.memo_bytes = bytes;
-        self
-    }
-
-    /// The engine. Loads the counter's tables, so that the first request need not.
-    #[must_use]
-    pub fn build(self) -> Engine {
-        self.counter.count("ready");
-        let kinds = self.reducers.iter().map(|reducer| reducer.kind());
-        Engine(Arc::new(Inner {
-            facts: policy::facts(self.counter.family(), kinds),
-            key: self.key,
-            counter: self.counter,
-            reducers: self.reducers,
-            memo: Memo::new(self.memo_bytes),
-        }))
-    }
-}
-
 impl Engine {
     /// An engine with the built-in specialists and the embedded counter.
     #[must_use]
@@ -140,17 +88,7 @@ impl Engine {
 
     /// Starts building one.
     pub fn builder() -> EngineBuilder {
-        EngineBuilder {
-            key: HandleKey::default(),
-            counter: Arc::new(O200k),
-            reducers: vec![
-                Arc::new(SmartCrusher),
-                Arc::new(DiffCompressor),
-                Arc::new(SearchCompressor),
-                Arc::new(LogCompressor),
-            ],
-            memo_bytes: 64 << 20,
-        }
+        EngineBuilder::default()
     }
 
     /// Finds where things stand in `body`. Copies nothing of it.
@@ -260,11 +198,8 @@ impl Scanned {
         if treatment == Treatment::Off {
             return 0;
         }
-        let epoch = policy.epoch(&self.engine.0.facts);
-        let unseen = |candidate: &&Candidate| {
-            exempt(text, candidate, policy).is_none()
-                && !self.engine.0.memo.contains(&self.memo_key(candidate, treatment, policy, &epoch))
-        };
+        let blocks = Blocks::new(&self.engine.0, text, &self.conversation, treatment, policy);
+        let unseen = |candidate: &&Candidate| blocks.is_new(candidate);
         self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
     }
 
@@ -332,10 +267,10 @@ impl Scanned {
         originals: &mut Originals,
         report: &mut Report,
     ) -> Vec<Edit> {
-        let epoch = policy.epoch(&self.engine.0.facts);
+        let blocks = Blocks::new(&self.engine.0, body, &self.conversation, treatment, policy);
         let mut edits = Vec::new();
         for candidate in &self.candidates {
-            let outcome = self.outcome(body, candidate, treatment, policy, &epoch);
+            let outcome = blocks.outcome(candidate);
             if outcome.reason.replaced() {
                 edits.push(Edit { span: candidate.text.range.clone(), text: outcome.literal.to_string() });
                 originals.add(outcome.kind.unwrap_or_default(), &candidate.text, &outcome.hidden);
@@ -353,110 +288,6 @@ impl Scanned {
             });
         }
         edits
-    }
-
-    fn outcome(
-        &self,
-        body: &str,
-        candidate: &Candidate,
-        treatment: Treatment,
-        policy: &Policy,
-        epoch: &[u8; 32],
-    ) -> Arc<Outcome> {
-        if let Some(reason) = exempt(body, candidate, policy) {
-            return Arc::new(Outcome::kept(None, reason));
-        }
-        let key = self.memo_key(candidate, treatment, policy, epoch);
-        if let Some(known) = self.engine.0.memo.get(&key) {
-            return known;
-        }
-        let work = AssertUnwindSafe(|| self.reduce(body, candidate, treatment, policy));
-        let outcome = Arc::new(catch_unwind(work).unwrap_or_else(|_| Outcome::kept(None, Reason::Panicked)));
-        self.engine.0.memo.insert(key, Arc::clone(&outcome));
-        outcome
-    }
-
-    /// Everything that decides what becomes of a block.
-    fn memo_key(
-        &self,
-        candidate: &Candidate,
-        treatment: Treatment,
-        policy: &Policy,
-        epoch: &[u8; 32],
-    ) -> Key {
-        let elide = treatment.retrievable().is_some();
-        let mut hasher = blake3::Hasher::new_keyed(self.engine.0.key.bytes());
-        hasher.update(epoch);
-        hasher.update(&candidate.digest);
-        hasher.update(&candidate.query);
-        hasher.update(&[
-            u8::from(elide),
-            u8::from(candidate.is_error),
-            policy.for_tool(&candidate.tool) as u8,
-        ]);
-        *hasher.finalize().as_bytes()
-    }
-
-    /// One block, for the first time.
-    fn reduce(&self, body: &str, candidate: &Candidate, treatment: Treatment, policy: &Policy) -> Outcome {
-        let Some(source) = candidate.text.decode(body) else { return Outcome::kept(None, Reason::NotText) };
-        let inner = &*self.engine.0;
-        let Some(reducer) = inner.reducers.iter().find(|reducer| reducer.recognises(&source)) else {
-            return Outcome::kept(None, Reason::NoSpecialist);
-        };
-        let kind = reducer.kind();
-        let query = candidate.causal_query(body, &self.conversation);
-        let context = Context {
-            query: &query,
-            tool: &candidate.tool,
-            is_error: candidate.is_error,
-            counter: &*inner.counter,
-        };
-        let gate = Gate { counter: &*inner.counter, key: &inner.key };
-        let tokens_in = inner.counter.count(&source);
-        let mut refused = Reason::NothingToGain;
-        let mut pass = |reduction, may_hide| match gate.pass(&source, Some(tokens_in), kind, &reduction) {
-            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => Some(accepted),
-            Ok(_) => {
-                refused = Reason::Undecodable;
-                None
-            }
-            Err(refusal) => {
-                refused = match refusal {
-                    Refusal::NotSmaller => Reason::NotSmaller,
-                    Refusal::Untiled | Refusal::Undecodable => Reason::Undecodable,
-                };
-                None
-            }
-        };
-        let exact = reducer.exact(&source, &context).and_then(|reduction| pass(reduction, false));
-        let tokens_exact = exact.as_ref().map_or(tokens_in, |accepted| accepted.tokens_out);
-        let may_elide = treatment.retrievable().is_some()
-            && policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
-            && tokens_exact > policy.hidden_limit()
-            && !(candidate.is_error && tokens_in <= policy.error_limit());
-        let elided = may_elide
-            .then(|| reducer.elide(&source, &context).and_then(|reduction| pass(reduction, true)))
-            .flatten()
-            .filter(|accepted| accepted.tokens_out + policy.hidden_limit() <= tokens_exact);
-        let (accepted, reason) = match (elided, exact) {
-            (Some(elided), _) if !elided.rendered.hidden.is_empty() => (elided, Reason::Elided),
-            (Some(better), _) | (None, Some(better)) => (better, Reason::Exact),
-            (None, None) => {
-                return Outcome { tokens_in, tokens_out: tokens_in, ..Outcome::kept(Some(kind), refused) };
-            }
-        };
-        let mut literal = String::new();
-        quote(&accepted.rendered.text, &mut literal);
-        Outcome {
-            kind: Some(kind),
-            reason,
-            literal: literal.into(),
-            tokens_in,
-            tokens_out: accepted.tokens_out,
-            tokens_exact,
-            hidden: accepted.rendered.hidden.into(),
-        }
     }
 
     /// Our tool, always last.
@@ -499,17 +330,6 @@ impl Scanned {
             answer_budget: policy.answer_limit(),
             history: Arc::new(self.chain.clone()),
         })
-    }
-}
-
-/// Why a block is not even looked at; `None` if it is.
-fn exempt(body: &str, candidate: &Candidate, policy: &Policy) -> Option<Reason> {
-    if !candidate.text.longer_than(SMALL, body) {
-        Some(Reason::Small)
-    } else if ccr::is_retrieval_name(&candidate.tool, policy.retrieval_tool()) {
-        Some(Reason::Retrieved)
-    } else {
-        (policy.for_tool(&candidate.tool) == ToolPolicy::Off).then_some(Reason::ToolPolicy)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
     ledger::LedgerKey,
     wire::{
         Arguments, BlockKind, Conversation, Message, Role,
-        scan::{ScanError, Scanner, Str},
+        scan::{ScanError, Scanner},
+        text::Str,
     },
 };
 

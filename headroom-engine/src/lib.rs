@@ -3,6 +3,8 @@
 //! No async, no sockets, no clock, no environment, no globals.
 #![forbid(unsafe_code)]
 
+mod block;
+mod builder;
 pub mod catalogue;
 pub mod ccr;
 pub mod compress;
@@ -22,7 +24,8 @@ mod report;
 pub mod tokens;
 mod wire;
 
-pub use engine::{Engine, EngineBuilder, Rewrite, Scanned};
+pub use builder::EngineBuilder;
+pub use engine::{Engine, Rewrite, Scanned};
 pub use intercept::RetrievalReport;
 pub use ledger::{LedgerKey, Record};
 pub use library::{Compressed, Retrievable, compress, compress_with};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use crate::{ccr::Handle, reduce::Hidden, wire::scan::Str};
+use crate::{ccr::Handle, reduce::Hidden, wire::text::Str};
 
 /// The originals of one request. They are decoded from its body when asked for.
 #[derive(Clone, Default)]

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{ccr::ToolPresence, wire::Dialect};
+pub use crate::ccr::tool::DEFAULT_NAME as TOOL_NAME;
+use crate::{ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
 
 /// The version of what the engine writes. Any change of output bytes raises it.
 pub(crate) const OUTPUT_VERSION: u32 = 1;
-
-/// The default name of the retrieval tool.
-pub const TOOL_NAME: &str = "retrieve_original_content";
 
 /// How far the engine may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -64,7 +62,7 @@ impl Default for Policy {
             error_tokens: 2000,
             least_hidden: 300,
             answer_tokens: 8000,
-            rounds: 3,
+            rounds: MAX_ROUNDS,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{ToolPresence, is_retrieval_name};
 use crate::{
     policy::{Mode, Policy, Route},
     report::Reason,
-    wire::{Conversation, scan::Str},
+    wire::{Conversation, text::Str},
 };
 
 /// How a request is treated.

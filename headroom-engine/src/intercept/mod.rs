@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// Follow-up requests for one answer, unless the policy says otherwise.
-pub const MAX_ROUNDS: u32 = 3;
+pub(crate) const MAX_ROUNDS: u32 = 3;
 
 /// What the caller of an exchange does next.
 #[derive(Clone, PartialEq, Eq)]

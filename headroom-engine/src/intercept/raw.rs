@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::wire::scan::{Scanner, quote};
+use crate::wire::{scan::Scanner, text::quote};
 
 /// A replacement of a range of some text.
 pub(super) type Edit = (Range<usize>, String);

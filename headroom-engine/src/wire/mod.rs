@@ -4,10 +4,12 @@ mod anthropic;
 mod openai_chat;
 pub(crate) mod scan;
 pub(crate) mod splice;
+pub(crate) mod text;
 
 use std::ops::Range;
 
-use scan::{ScanError, Scanner, Str};
+use scan::{ScanError, Scanner};
+use text::Str;
 
 /// A provider's wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

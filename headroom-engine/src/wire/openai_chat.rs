@@ -3,7 +3,8 @@
 use super::{
     Arguments, Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip,
     object_or_skip, once,
-    scan::{ScanError, Scanner, Str},
+    scan::{ScanError, Scanner},
+    text::Str,
 };
 
 type Result<T> = std::result::Result<T, ScanError>;
