@@ -102,6 +102,35 @@ async fn a_durable_ledger_restores_and_delivers() {
     }
 }
 
+/// Ours beside the client's: without a promise to restore it, only the client's was ever called.
+#[tokio::test]
+async fn a_mixed_turn_stays_valid_on_both_ledgers() {
+    for (stream, durable) in [(false, false), (true, false), (false, true), (true, true)] {
+        let answers = script(|n, request| {
+            let call = run(&format!("next_{n}"));
+            Turn::new([Block::Thinking(format!("Thought {n}.")), fetch(request, n), call]).into()
+        });
+        let mut builder = eager();
+        if durable {
+            builder = builder.ledger(Arc::new(Durable::default()));
+        }
+        let bed = Bed::client(builder.build().unwrap(), answers).await;
+        let mut talk = Talk::about(Anthropic, &log(0)).thinking();
+        for turn in 0..4 {
+            let heard = bed.ask(Anthropic, talk.body(stream)).await;
+            let answer = within(heard.answer(Anthropic)).await.unwrap();
+            assert_eq!(answer.calls(), [(&*format!("next_{turn}"), "run_command")]);
+            talk.answered(&answer);
+            talk.result(&format!("next_{turn}"), &log(turn + 1));
+        }
+        let received = bed.provider.received();
+        assert_eq!(received.len(), 4, "the client goes first");
+        assert!(received.iter().all(|request| request.rejection().is_none()));
+        let restored = String::from_utf8_lossy(received[3].body()).contains(OURS);
+        assert_eq!(restored, durable, "stream {stream}");
+    }
+}
+
 /// The same conversation on both ledgers, with a client that switches from one manner to the other.
 #[tokio::test]
 async fn a_client_may_change_between_whole_and_streamed() {
