@@ -6,6 +6,7 @@
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
 //! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- hard --inputs FILE
+//! cargo run --release -q -p headroom-bench -- peer --corpus DIR --wire DIR --python PATH
 //! ```
 //!
 //! Each prints a table and, with `--json`, one JSON object as its last line. Shares are fractions
@@ -21,6 +22,8 @@ mod hard;
 mod laws;
 mod oracle;
 mod overhead;
+mod peer;
+mod python;
 mod quality;
 mod sessions;
 mod specialists;
@@ -29,6 +32,7 @@ mod transport;
 mod treat;
 mod visible;
 mod wire;
+mod words;
 
 use std::{io, process::ExitCode};
 
@@ -48,6 +52,8 @@ enum Command {
     Bodies(bodies::Arguments),
     /// Small inputs on which compressors fail, case by case
     Hard(hard::Arguments),
+    /// The same requests through the Python package headroom-ai, side by side
+    Peer(peer::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
         Command::Bodies(arguments) => bodies::run(&arguments, &mut out),
         Command::Hard(arguments) => hard::run(&arguments, &mut out),
+        Command::Peer(arguments) => peer::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
     };
     match done {
