@@ -11,21 +11,21 @@ pub(crate) fn missing<'a>(
     sources: impl Iterator<Item = &'a str>,
     texts: impl Iterator<Item = &'a str>,
 ) -> usize {
-    let known: HashSet<&str> = texts.flat_map(words).collect();
-    sources.flat_map(words).filter(|word| !known.contains(word)).map(str::len).sum()
+    let texts: Vec<String> = texts.map(plain).collect();
+    let known: HashSet<&str> = texts.iter().flat_map(|text| words(text)).collect();
+    let lost = |text: &str| -> usize { words(text).filter(|word| !known.contains(word)).map(str::len).sum() };
+    sources.map(|text| lost(&plain(text))).sum()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let start = loop {
-            let at = rest.find(|c: char| c.is_ascii_alphanumeric() || c == '\\' || c == '\x1b')?;
-            let (mark, behind) = (rest.as_bytes().get(at)?, rest.get(at + 1..)?);
-            rest = match mark {
-                b'\\' => escaped(behind.trim_start_matches('\\')),
-                0x1b => colour(behind),
-                _ => break at,
-            };
+            let at = rest.find(|c: char| c.is_ascii_alphanumeric() || c == '\\')?;
+            match rest.get(at..)?.strip_prefix('\\') {
+                Some(behind) => rest = escaped(behind.trim_start_matches('\\')),
+                None => break at,
+            }
         };
         let word = rest.get(start..)?;
         let end = word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len());
@@ -41,11 +41,15 @@ fn escaped(text: &str) -> &str {
     text.get(escape..).unwrap_or(text)
 }
 
-/// What stands behind a control sequence whose first byte is read.
-fn colour(text: &str) -> &str {
-    let Some(sequence) = text.strip_prefix('[') else { return text };
-    let end = sequence.find(|c: char| ('@'..='~').contains(&c));
-    end.and_then(|end| sequence.get(end + 1..)).unwrap_or(sequence)
+/// A text without its control sequences, which may stand inside a word.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| ('@'..='~').contains(&c));
+        out.push_str(end.and_then(|end| part.get(end + 1..)).unwrap_or(part));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -61,6 +65,6 @@ mod tests {
         assert_eq!(one(r"\u00e9tude", "étude"), 0);
         assert_eq!(one("x \\", ""), 1);
         assert_eq!(one(r#"["a\nbc"]"#, r#"["[\"a\\nbc\"]"]"#), 0);
-        assert_eq!(one("\x1b[1;32mgreen\x1b[0m", "green"), 0);
+        assert_eq!(one("\x1b[1;32mgr\x1b[0meen", "green"), 0);
     }
 }
