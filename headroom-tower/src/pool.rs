@@ -7,8 +7,8 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Semaphore, task};
 
-/// Work of more bytes than this leaves the worker. Token counting alone takes 35 to 45 MB a second,
-/// so the limit is a fraction of a millisecond; handing over costs some ten microseconds.
+/// Work of more bytes than this leaves the worker. Rewriting new text takes some 50 µs a kilobyte, so
+/// the limit is a fraction of a millisecond; handing over costs some ten microseconds.
 const INLINE_BYTES: usize = 16 << 10;
 
 #[derive(Clone, Debug)]
