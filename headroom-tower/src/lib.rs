@@ -60,9 +60,10 @@
 //! # Back-pressure and cancellation
 //!
 //! No task is spawned for a body. Upstream frames are read when the client asks for the next one,
-//! and dropping the response or its future drops the call that is under way. Only the rewriting of
-//! much new text leaves the worker, for a blocking thread, and waits there for one of as many
-//! permits as there are cores.
+//! and dropping the response or its future drops the call that is under way. Only
+//! scanning a large body and rewriting much new text leave the worker, for a blocking thread, and
+//! wait there for one of as many permits as there are cores. Ranking an original for a retrieval
+//! does not.
 #![forbid(unsafe_code)]
 
 mod body;
