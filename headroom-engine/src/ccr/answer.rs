@@ -268,6 +268,13 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_blank_head_is_no_answer() {
+        let original = "\na  0ééé0a0000éa0日 \n日0éé0a0éé日a0日a日éé日日日0";
+        let request = Request { handle: handle(), query: None, range: None, unit: None, budget: 0 };
+        assert!(!body(&ask(original, &request)).trim().is_empty());
+    }
+
     proptest! {
         #[test]
         fn never_empty_and_within_budget(

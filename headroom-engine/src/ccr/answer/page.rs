@@ -148,7 +148,8 @@ impl Page<'_> {
         let units = self.units;
         let tail_budget = self.budget / 4;
         let head = self.head(0..units.len(), self.budget - tail_budget - GAP);
-        if head == 0 || units.len() == 1 {
+        // Blank lines alone are no answer.
+        if head == 0 || units.len() == 1 || units.slice(0, head - 1).trim().is_empty() {
             return self.long(&format!("too long, here are its start and end; {}", self.how()));
         }
         let tail = self.fitting(head..units.len(), tail_budget, true);
