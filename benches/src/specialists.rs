@@ -12,7 +12,7 @@ use headroom_engine::{
     Engine,
     ccr::HandleKey,
     rank::Query,
-    reduce::{Context, Gate, Hidden, Reducer, Reduction, render},
+    reduce::{Context, Gate, Hidden, Hints, Reducer, Reduction, render},
     tokens::{O200k, TokenCounter},
 };
 
@@ -85,8 +85,8 @@ impl Reducer for Recorder {
         self.inner().map(Reducer::kind).unwrap_or_default()
     }
 
-    fn recognises(&self, source: &str) -> bool {
-        self.inner().is_some_and(|inner| inner.recognises(source))
+    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
+        self.inner().is_some_and(|inner| inner.recognises(source, hints))
     }
 
     fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
@@ -135,12 +135,13 @@ impl Times {
 
 /// Times the specialist of `text`; `None` where it has none.
 pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs: usize) -> Option<Times> {
-    let reducer = engine.reducers().find(|reducer| reducer.recognises(text))?;
+    let reducer = engine.reducers().find(|reducer| reducer.recognises(text, Hints::default()))?;
     let key = HandleKey::default();
     let gate = Gate { counter: &O200k, key: &key };
-    let context = |counter| Context { query, tool: "read_file", is_error: false, counter };
+    let context =
+        |counter| Context { query, tool: "read_file", hints: Hints::default(), is_error: false, counter };
     let reduce = |context: &Context<'_>| {
-        black_box(reducer.recognises(text));
+        black_box(reducer.recognises(text, Hints::default()));
         reducer.elide(text, context).or_else(|| reducer.exact(text, context))
     };
     let mut best =

@@ -91,12 +91,16 @@ impl<'a> Blocks<'a> {
         let Some(source) = candidate.text.decode(self.body) else {
             return Outcome::kept(None, Reason::NotText);
         };
-        let Some(reducer) = self.engine.reducers.iter().find(|reducer| reducer.recognises(&source)) else {
+        let said = candidate.said(self.body, self.conversation);
+        let hints = said.hints();
+        let Some(reducer) = self.engine.reducers.iter().find(|reducer| reducer.recognises(&source, hints))
+        else {
             return Outcome::kept(None, Reason::NoSpecialist);
         };
         let query = candidate.causal_query(self.body, self.conversation);
         let counter = &*self.engine.counter;
-        let context = Context { query: &query, tool: &candidate.tool, is_error: candidate.is_error, counter };
+        let context =
+            Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };
         let tokens_in = counter.count(&source);
         let mut trial = Trial {
             gate: Gate { counter, key: &self.engine.key },

@@ -7,8 +7,10 @@ use crate::{
     history::{self, Chain},
     ledger::LedgerKey,
     rank::Query,
+    reduce::Hints,
     wire::{
         Arguments, BlockKind, Conversation, Message, Role,
+        scan::Scanner,
         text::{Str, unescape},
     },
 };
@@ -65,6 +67,66 @@ impl Candidate {
             }
         }
         Query::new(texts.iter().map(String::as_str).chain(self.user.as_deref()))
+    }
+
+    /// What the call says of the text.
+    pub(crate) fn said(&self, body: &str, conversation: &Conversation) -> Said {
+        let call =
+            self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
+        match call.map(|block| &block.kind) {
+            Some(BlockKind::Call { arguments: Arguments::Value(span), .. }) => Said::of(&body[span.clone()]),
+            Some(BlockKind::Call { arguments: Arguments::Text(text), .. }) => {
+                text.decode(body).map(|json| Said::of(&json)).unwrap_or_default()
+            }
+            _ => Said::default(),
+        }
+    }
+}
+
+/// What a call's arguments say of the content of its result.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    path: Option<String>,
+    command: Option<String>,
+}
+
+/// Names of arguments that hold a path, and that hold a command line.
+const PATHS: &[&str] = &["path", "file_path", "filePath", "file", "filename", "target_file", "absolute_path"];
+const COMMANDS: &[&str] = &["command", "cmd", "script"];
+
+impl Said {
+    fn of(arguments: &str) -> Self {
+        let mut said = Self::default();
+        let mut scanner = Scanner::new(arguments);
+        // What is no object says nothing.
+        let _ = scanner.object(|scanner, key| {
+            if scanner.peek() != b'"' {
+                return scanner.skip().map(|_| ());
+            }
+            let text = scanner.string()?;
+            let slot = match key {
+                key if PATHS.contains(&key) => &mut said.path,
+                key if COMMANDS.contains(&key) => &mut said.command,
+                _ => return Ok(()),
+            };
+            if slot.is_none() && !text.longer_than(END, scanner.body()) {
+                *slot = text.decode(scanner.body()).map(Into::into);
+            }
+            Ok(())
+        });
+        said
+    }
+
+    /// As hints, of which a path is worth more.
+    pub(crate) fn hints(&self) -> Hints<'_> {
+        let mut hints = Hints::default();
+        if let Some(path) = &self.path {
+            hints = hints.path(path);
+        }
+        if let Some(command) = &self.command {
+            hints = hints.command(command);
+        }
+        hints
     }
 }
 

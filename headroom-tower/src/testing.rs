@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use headroom_engine::{
     ccr::{Handle, HandleKey, Unit},
-    reduce::{self, Op, Reducer, Reduction, Segment, Verbatim},
+    reduce::{self, Hints, Op, Reducer, Reduction, Segment, Verbatim},
 };
 use http::{HeaderMap, Request, Response, request::Parts};
 use http_body::{Body, Frame, SizeHint};
@@ -223,7 +223,7 @@ impl Reducer for Middle {
         "test"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         source.starts_with("bulk\n")
     }
 

@@ -10,7 +10,7 @@ use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, ToolPresence, ToolShape},
     compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
-    reduce::{Context, Reducer, Reduction},
+    reduce::{Context, Hints, Reducer, Reduction},
 };
 use headroom_tests::{
     generate::{self, Talk},
@@ -64,8 +64,8 @@ impl<R: Reducer> Reducer for Witness<R> {
         self.0.kind()
     }
 
-    fn recognises(&self, source: &str) -> bool {
-        self.0.recognises(source)
+    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
+        self.0.recognises(source, hints)
     }
 
     fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headroom_engine::{
     Dialect, Engine, Policy, Reason, Rewrite,
-    reduce::{Context, Op, Reducer, Reduction, Segment, Verbatim},
+    reduce::{Context, Hints, Op, Reducer, Reduction, Segment, Verbatim},
     tokens::{O200k, TokenCounter},
 };
 use headroom_tests::{
@@ -131,7 +131,7 @@ impl Reducer for Chops {
         "chops"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         source.ends_with(" stop")
     }
 

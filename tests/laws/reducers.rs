@@ -6,7 +6,9 @@ use std::{ops::Range, sync::Arc};
 use headroom_engine::{
     ccr::{Unit, marker},
     rank::terms,
-    reduce::{Codec, Context, DecodeError, Equality, Op, Piece, Reducer, Reduction, Segment, Verbatim},
+    reduce::{
+        Codec, Context, DecodeError, Equality, Hints, Op, Piece, Reducer, Reduction, Segment, Verbatim,
+    },
 };
 
 /// Leaves out the middle of long texts, but for lines that the causal query asks for.
@@ -20,7 +22,7 @@ impl Reducer for Middle {
         "middle"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         source.lines().count() > 3 * ENDS
     }
 
@@ -74,7 +76,7 @@ impl Reducer for Minify {
         "minified"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         source.starts_with(['[', '{']) && serde_json::from_str::<&serde_json::value::RawValue>(source).is_ok()
     }
 
@@ -240,7 +242,7 @@ impl Reducer for Bad {
         "bad"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         assert!(self.0 != Vice::PanicsOnSight || !source.starts_with("BAD"), "on sight");
         source.starts_with("BAD")
     }

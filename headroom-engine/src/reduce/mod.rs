@@ -7,6 +7,7 @@
 //! waste time, but lose nothing.
 
 mod gate;
+mod hints;
 mod json;
 mod render;
 mod verbatim;
@@ -14,6 +15,7 @@ mod verbatim;
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 pub use gate::{Accepted, Gate, Refusal};
+pub use hints::Hints;
 pub use json::same_tokens;
 pub use render::{Hidden, Rendered, render};
 pub use verbatim::Verbatim;
@@ -34,6 +36,8 @@ pub struct Context<'a> {
     pub query: &'a Query,
     /// The name of the tool that returned the block; empty if unknown.
     pub tool: &'a str,
+    /// What the call says of the block's content.
+    pub hints: Hints<'a>,
     /// The result is flagged as an error: every error in it must stay.
     pub is_error: bool,
     /// Counts what a choice between encodings costs.
@@ -48,8 +52,9 @@ pub trait Reducer: Send + Sync + fmt::Debug {
     /// The kind's name in reports and in the hash of handles: `"json"`, `"log"`.
     fn kind(&self) -> &'static str;
 
-    /// Whether `source` is of this kind. Reads a bounded part of it where that suffices.
-    fn recognises(&self, source: &str) -> bool;
+    /// Whether `source` is of this kind. Reads a bounded part of it where that suffices; what the
+    /// call says of it is a hint, and `source` may overrule it.
+    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool;
 
     /// Only what our decoder undoes from the output alone: no [`Op::Elide`].
     fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction>;

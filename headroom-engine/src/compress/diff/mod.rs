@@ -13,14 +13,14 @@ mod spell;
 use std::sync::Arc;
 
 use self::{codec::DiffCodec, patch::Patch, spell::Choice};
-use crate::reduce::{Context, Reducer, Reduction, Segment};
+use crate::reduce::{Context, Hints, Reducer, Reduction, Segment};
 
 /// Patches: `git diff`, `git show`, `git log -p`, `git format-patch`, `diff -u`.
 ///
 /// ```
 /// use headroom_engine::{compress::DiffCompressor, reduce::Reducer};
-/// assert!(DiffCompressor.recognises("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n"));
-/// assert!(!DiffCompressor.recognises("- a list\n+ of things\n"));
+/// assert!(DiffCompressor.recognises("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", Hints::default()));
+/// assert!(!DiffCompressor.recognises("- a list\n+ of things\n", Hints::default()));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiffCompressor;
@@ -30,7 +30,7 @@ impl Reducer for DiffCompressor {
         "diff"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         patch::may_be(source) && Patch::new(patch::head(source)).is_patch()
     }
 

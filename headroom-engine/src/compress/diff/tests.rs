@@ -8,16 +8,16 @@ use super::*;
 use crate::{
     ccr::HandleKey,
     rank::Query,
-    reduce::{Codec, Gate, Op, Piece, Rendered, Verbatim, render},
+    reduce::{Codec, Gate, Hints, Op, Piece, Rendered, Verbatim, render},
     tokens::{O200k, TokenCounter},
 };
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "bash", is_error: false, counter: &O200k }
+    Context { query, tool: "bash", hints: Hints::default(), is_error: false, counter: &O200k }
 }
 
 fn elided(source: &str, query: &str) -> Rendered {
-    assert!(DiffCompressor.recognises(source), "{source}");
+    assert!(DiffCompressor.recognises(source, Hints::default()), "{source}");
     let reduction = DiffCompressor.elide(source, &context(&Query::new([query]))).unwrap();
     let gate = Gate { counter: &O200k, key: &HandleKey::default() };
     gate.pass(source, None, "diff", &reduction).unwrap().rendered
@@ -104,7 +104,7 @@ fn plain_merged_and_unprefixed_patches_are_read() {
         "From 3ea751c0 Mon Sep 17 00:00:00 2001\nFrom: a\nSubject: [PATCH] x\n\n---\n x.c | 2 +-\n\ndiff --git a/x.c b/x.c\nindex 1..2 100644\n--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-b\n+c\n-- \n2.40.0\n",
         "Index: x.c\n===================================================================\n--- x.c\t(revision 1)\n+++ x.c\t(working copy)\n@@ -1 +1 @@\n-b\n+c\n",
     ] {
-        assert!(DiffCompressor.recognises(source), "{source}");
+        assert!(DiffCompressor.recognises(source, Hints::default()), "{source}");
     }
 }
 
@@ -118,7 +118,7 @@ fn other_kinds_are_not_taken() {
         "10:00:01 INFO started\n",
         "fn main() {}\n--- x\n+++ y\nnot a hunk\n",
     ] {
-        assert!(!DiffCompressor.recognises(other), "{other}");
+        assert!(!DiffCompressor.recognises(other, Hints::default()), "{other}");
     }
 }
 
@@ -241,7 +241,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_back(source in "(?s).{0,200}") {
-        DiffCompressor.recognises(&source);
+        DiffCompressor.recognises(&source, Hints::default());
         let query = Query::default();
         let both = [DiffCompressor.exact(&source, &context(&query)), DiffCompressor.elide(&source, &context(&query))];
         both.iter().flatten().for_each(|reduction| accounts_for_all(&source, reduction));

@@ -21,15 +21,15 @@ use std::{ops::Range, sync::Arc};
 use self::{codec::LogCodec, line::Log};
 use crate::{
     ccr::Unit,
-    reduce::{Context, Op, Reducer, Reduction, Segment},
+    reduce::{Context, Hints, Op, Reducer, Reduction, Segment},
 };
 
 /// Build, test, CI and system logs.
 ///
 /// ```
 /// use headroom_engine::{compress::LogCompressor, reduce::Reducer};
-/// assert!(LogCompressor.recognises("12:00:01 INFO started\n12:00:02 ERROR disk full\n"));
-/// assert!(!LogCompressor.recognises("{\"level\": \"error\"}"));
+/// assert!(LogCompressor.recognises("12:00:01 INFO started\n12:00:02 ERROR disk full\n", Hints::default()));
+/// assert!(!LogCompressor.recognises("{\"level\": \"error\"}", Hints::default()));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogCompressor;
@@ -39,7 +39,7 @@ impl Reducer for LogCompressor {
         "log"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         recognise::is_log(source)
     }
 

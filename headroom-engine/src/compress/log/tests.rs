@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     ccr::{HandleKey, Marker},
     rank::Query,
-    reduce::{Accepted, Gate, Refusal},
+    reduce::{Accepted, Gate, Hints, Refusal},
     tokens::{O200k, TokenCounter},
 };
 
@@ -17,7 +17,7 @@ fn gate(source: &str, reduction: &Reduction) -> Result<Accepted, Refusal> {
 }
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "", is_error: false, counter: &O200k }
+    Context { query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k }
 }
 
 fn exact(source: &str) -> String {
@@ -87,7 +87,7 @@ fn one_odd_line_among_many_stays() {
         let (head, tail) = ordinary.split_at(ordinary.len() / 2);
         let (line, tail) = tail.split_once('\n').unwrap();
         let source = format!("{head}{line}\n{odd}\n{tail}");
-        assert!(LogCompressor.recognises(&source), "{odd}");
+        assert!(LogCompressor.recognises(&source, Hints::default()), "{odd}");
         let text = elided(&source);
         assert_shows(&text, &[odd]);
         assert!(ratio(&source, &text) <= 0.15, "{odd}: {}\n{text}", ratio(&source, &text));
@@ -357,7 +357,7 @@ fn other_kinds_are_not_taken() {
         "time,level,value\n2024-01-01T00:00:00,INFO,1\n2024-01-01T00:00:01,ERROR,2\n",
         "",
     ] {
-        assert!(!LogCompressor.recognises(other), "{other}");
+        assert!(!LogCompressor.recognises(other, Hints::default()), "{other}");
     }
     for log in [
         "============ test session starts ============\ncollected 2 items\n\ntests/test_a.py ..   [100%]\n\n============ 2 passed in 0.1s ============\n",
@@ -370,7 +370,7 @@ fn other_kinds_are_not_taken() {
         "[1/3] Building C object a.o\n[2/3] Building C object b.o\nninja: build stopped: subcommand failed.\n",
         "\u{1b}[1mStep 1\u{1b}[0m\n\u{1b}[32mok\u{1b}[0m\n",
     ] {
-        assert!(LogCompressor.recognises(log), "{log}");
+        assert!(LogCompressor.recognises(log, Hints::default()), "{log}");
     }
 }
 

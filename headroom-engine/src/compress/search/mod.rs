@@ -21,14 +21,14 @@ use self::{
     paint::{PaintCodec, Painted},
     spell::Choice,
 };
-use crate::reduce::{Codec, Context, Op, Reducer, Reduction, Segment, Verbatim};
+use crate::reduce::{Codec, Context, Hints, Op, Reducer, Reduction, Segment, Verbatim};
 
 /// Search output: hits with path and line, with or without headings, and lists of paths.
 ///
 /// ```
 /// use headroom_engine::{compress::SearchCompressor, reduce::Reducer};
-/// assert!(SearchCompressor.recognises("src/a.rs:12:fn main() {\nsrc/a.rs:40:fn run() {\nsrc/b.rs:3:mod a;\n"));
-/// assert!(!SearchCompressor.recognises("10:00:01 INFO started\n10:00:02 ERROR disk full\n"));
+/// assert!(SearchCompressor.recognises("src/a.rs:12:fn main() {\nsrc/a.rs:40:fn run() {\nsrc/b.rs:3:mod a;\n", Hints::default()));
+/// assert!(!SearchCompressor.recognises("10:00:01 INFO started\n10:00:02 ERROR disk full\n", Hints::default()));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SearchCompressor;
@@ -38,7 +38,7 @@ impl Reducer for SearchCompressor {
         "search"
     }
 
-    fn recognises(&self, source: &str) -> bool {
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
         recognise::is_listing(source) || recognise::is_hits(source)
     }
 

@@ -8,12 +8,12 @@ use super::*;
 use crate::{
     ccr::{HandleKey, Marker},
     rank::Query,
-    reduce::{Accepted, Gate, Rendered, render},
+    reduce::{Accepted, Gate, Hints, Rendered, render},
     tokens::{O200k, TokenCounter},
 };
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "grep", is_error: false, counter: &O200k }
+    Context { query, tool: "grep", hints: Hints::default(), is_error: false, counter: &O200k }
 }
 
 fn gate(source: &str, reduction: &Reduction) -> Accepted {
@@ -21,14 +21,14 @@ fn gate(source: &str, reduction: &Reduction) -> Accepted {
 }
 
 fn exact(source: &str) -> String {
-    assert!(SearchCompressor.recognises(source));
+    assert!(SearchCompressor.recognises(source, Hints::default()));
     let reduction = SearchCompressor.exact(source, &context(&Query::default())).unwrap();
     assert!(reduction.segments.iter().all(|s| s.ops.iter().all(|op| !matches!(op, Op::Elide { .. }))));
     gate(source, &reduction).rendered.text
 }
 
 fn elided(source: &str, query: &str) -> Rendered {
-    assert!(SearchCompressor.recognises(source));
+    assert!(SearchCompressor.recognises(source, Hints::default()));
     let reduction = SearchCompressor.elide(source, &context(&Query::new([query]))).unwrap();
     gate(source, &reduction).rendered
 }
@@ -191,7 +191,7 @@ fn other_kinds_are_not_taken() {
         "fn main() {\n    let x: u32 = 1;\n    match x {}\n}\n",
         "",
     ] {
-        assert!(!SearchCompressor.recognises(other), "{other}");
+        assert!(!SearchCompressor.recognises(other, Hints::default()), "{other}");
     }
 }
 
@@ -276,7 +276,7 @@ proptest! {
     #[test]
     fn any_text_is_read_back(source in "(?s).{0,200}") {
         let query = Query::default();
-        SearchCompressor.recognises(&source);
+        SearchCompressor.recognises(&source, Hints::default());
         let both = [SearchCompressor.exact(&source, &context(&query)), SearchCompressor.elide(&source, &context(&query))];
         both.iter().flatten().for_each(|reduction| accounts_for_all(&source, reduction));
     }

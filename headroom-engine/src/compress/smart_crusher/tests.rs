@@ -7,13 +7,14 @@ use super::{
 use crate::{
     ccr::HandleKey,
     rank::Query,
-    reduce::{Accepted, Codec, Gate, Piece, Refusal, render, same_tokens},
+    reduce::{Accepted, Codec, Gate, Hints, Piece, Refusal, render, same_tokens},
     tokens::O200k,
 };
 
 fn reduce(source: &str, query: &str, elide: bool) -> Option<Reduction> {
     let query = Query::new([query]);
-    let context = Context { query: &query, tool: "", is_error: false, counter: &O200k };
+    let context =
+        Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
     if elide { SmartCrusher.elide(source, &context) } else { SmartCrusher.exact(source, &context) }
 }
 
@@ -146,7 +147,7 @@ fn deep_nesting_and_odd_roots_are_harmless() {
         round_trip(&object);
     }
     for bad in ["", "[", "nothing", "{\"a\":1}x", "[1] [2]", "\u{feff} 1", "1"] {
-        assert!(reduce(bad, "", true).is_none() && !SmartCrusher.recognises(bad), "{bad}");
+        assert!(reduce(bad, "", true).is_none() && !SmartCrusher.recognises(bad, Hints::default()), "{bad}");
     }
     assert!(reduce("[1,2,3]", "", true).is_none(), "nothing to gain");
 }
@@ -219,7 +220,8 @@ fn links_and_signatures_of_single_objects_go_unless_asked_for() {
     assert!(text.contains(r#""signature":"[~bytes 1-902 #"#), "{text}");
     assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
     let query = Query::default();
-    let context = Context { query: &query, tool: "", is_error: true, counter: &O200k };
+    let context =
+        Context { query: &query, tool: "", hints: Hints::default(), is_error: true, counter: &O200k };
     assert!(SmartCrusher.elide(&source, &context).is_none(), "an error keeps them");
 }
 
