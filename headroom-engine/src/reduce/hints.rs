@@ -71,7 +71,7 @@ fn read_by(command: &str) -> Option<&str> {
         let mut words = simple.split_ascii_whitespace().map(|word| word.trim_matches(['"', '\'']));
         let program = words.next()?.rsplit('/').next()?;
         let file = |word: &&str| !word.starts_with('-') && word.contains(['.', '/']) && !word.contains(',');
-        READERS.contains(&program).then(|| words.filter(file).last()).flatten()
+        READERS.contains(&program).then(|| words.rfind(file)).flatten()
     })
 }
 

@@ -70,6 +70,41 @@ pub struct Reduction {
     pub segments: Vec<Segment>,
 }
 
+impl Reduction {
+    /// Text that stays as it is.
+    #[must_use]
+    pub fn kept(range: Range<usize>) -> Self {
+        let ops = vec![Op::Keep(range.clone())];
+        Self { segments: vec![Segment { range, codec: Arc::new(Verbatim), ops }] }
+    }
+
+    /// The reduction of a part of a source, as a part of the reduction of the whole: the part began
+    /// at byte `by`.
+    #[must_use]
+    pub fn shifted(mut self, by: usize) -> Self {
+        let shift = |range: &mut Range<usize>| *range = range.start + by..range.end + by;
+        for segment in &mut self.segments {
+            shift(&mut segment.range);
+            for op in &mut segment.ops {
+                match op {
+                    Op::Keep(range) | Op::Rewrite { range, .. } => shift(range),
+                    Op::Elide { range, original, .. } => {
+                        shift(range);
+                        shift(original);
+                    }
+                }
+            }
+        }
+        self
+    }
+
+    /// The reduction of a source from those of its parts, each [shifted](Self::shifted), in order.
+    #[must_use]
+    pub fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
+        Self { segments: parts.into_iter().flat_map(|part| part.segments).collect() }
+    }
+}
+
 /// A part of the source with one grammar.
 #[derive(Clone, Debug)]
 pub struct Segment {
