@@ -6,6 +6,8 @@
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
 //! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- hard --inputs FILE
+//! cargo run --release -q -p headroom-bench -- route --corpus DIR
+//! cargo run --release -q -p headroom-bench -- train --corpus DIR --out headroom-engine/src/route/weights.bin
 //! cargo run --release -q -p headroom-bench -- peer --corpus DIR --wire DIR --python PATH
 //! ```
 //!
@@ -25,9 +27,12 @@ mod overhead;
 mod peer;
 mod python;
 mod quality;
+mod route;
+mod samples;
 mod sessions;
 mod specialists;
 mod table;
+mod train;
 mod transport;
 mod treat;
 mod visible;
@@ -52,6 +57,10 @@ enum Command {
     Bodies(bodies::Arguments),
     /// Small inputs on which compressors fail, case by case
     Hard(hard::Arguments),
+    /// What the router sees in texts of known kinds, with and without its classifier
+    Route(route::Arguments),
+    /// Makes the weights of the router's classifier
+    Train(train::Arguments),
     /// The same requests through the Python package headroom-ai, side by side
     Peer(peer::Arguments),
 }
@@ -63,6 +72,8 @@ fn main() -> ExitCode {
         Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
         Command::Bodies(arguments) => bodies::run(&arguments, &mut out),
         Command::Hard(arguments) => hard::run(&arguments, &mut out),
+        Command::Route(arguments) => route::run(&arguments, &mut out),
+        Command::Train(arguments) => train::run(&arguments, &mut out),
         Command::Peer(arguments) => peer::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
     };

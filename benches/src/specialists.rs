@@ -2,7 +2,7 @@
 //! on their own.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     hint::black_box,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -18,7 +18,9 @@ use headroom_engine::{
 
 use crate::visible::{Audit, Section, audit};
 
-type Log = Arc<Mutex<HashMap<blake3::Hash, Vec<(&'static str, Reduction)>>>>;
+/// A text, the kind that was seen in it, and what was made of it.
+type Said = (Arc<String>, &'static str, Reduction);
+type Log = Arc<Mutex<HashMap<blake3::Hash, Vec<Said>>>>;
 
 /// An engine that works like any other and remembers what its specialists said to do.
 #[derive(Clone, Debug)]
@@ -43,19 +45,66 @@ impl Recorded {
             return Audit::default();
         }
         let ranges: Vec<_> = hidden.iter().map(|hidden| hidden.range.clone()).collect();
+        let Some((reduction, kind)) = self.said(source, output) else {
+            return audit(source, output, &ranges, &[]);
+        };
+        let rendered = render(source, &reduction, kind, &HandleKey::default());
+        let pairs = reduction.segments.iter().zip(rendered.segments);
+        let sections: Vec<_> =
+            pairs.map(|(s, output)| Section { source: s.range.clone(), output, codec: &*s.codec }).collect();
+        audit(source, output, &ranges, &sections)
+    }
+
+    /// What specialists said of `source`, or of parts of it, that gives `output`.
+    fn said(&self, source: &str, output: &str) -> Option<(Reduction, &'static str)> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        for (kind, reduction) in log.get(&blake3::hash(source.as_bytes())).into_iter().flatten() {
-            let rendered = render(source, reduction, kind, &HandleKey::default());
-            if rendered.text == output {
-                let pairs = reduction.segments.iter().zip(rendered.segments);
-                let sections: Vec<_> = pairs
-                    .map(|(s, output)| Section { source: s.range.clone(), output, codec: &*s.codec })
-                    .collect();
-                return audit(source, output, &ranges, &sections);
+        let key = HandleKey::default();
+        let whole = log.get(&blake3::hash(source.as_bytes())).into_iter().flatten();
+        let mut whole = whole.filter(|(_, kind, said)| render(source, said, kind, &key).text == output);
+        if let Some((_, kind, said)) = whole.next() {
+            return Some((said.clone(), kind));
+        }
+        let parts: Vec<Said> =
+            log.values().flatten().filter(|(part, ..)| source.contains(part.as_str())).cloned().collect();
+        composed(source, output, &parts)
+    }
+}
+
+/// The reduction that is put together from what was `said` of parts of `source`, what lies between
+/// them as it is, so that it renders to `output`; and the kind that its handles are hashed with.
+/// Nothing here knows how a source is cut.
+fn composed(source: &str, output: &str, said: &[Said]) -> Option<(Reduction, &'static str)> {
+    let key = HandleKey::default();
+    let mut starts: BTreeMap<usize, Vec<&Said>> = BTreeMap::new();
+    for said in said.iter().filter(|(part, ..)| !part.is_empty() && part.len() <= source.len()) {
+        for (at, _) in source.match_indices(said.0.as_str()) {
+            starts.entry(at).or_default().push(said);
+        }
+    }
+    let kinds: BTreeSet<&'static str> = starts.values().flatten().map(|(_, kind, _)| *kind).collect();
+    kinds.into_iter().find_map(|kind| {
+        let mut tried = BTreeSet::new();
+        let mut open = vec![(0, 0, Vec::new())];
+        while let Some((from, read, parts)) = open.pop() {
+            if (from, read) == (source.len(), output.len()) {
+                return Some((Reduction::joined(parts), kind));
+            }
+            if from == source.len() || !tried.insert((from, read)) {
+                continue;
+            }
+            let next = starts.range(from + 1..).next().map_or(source.len(), |(at, _)| *at);
+            let here = starts.get(&from).into_iter().flatten();
+            let reduced = here.map(|(part, _, said)| (from + part.len(), said.clone().shifted(from)));
+            for (end, part) in std::iter::once((next, Reduction::kept(from..next))).chain(reduced) {
+                let text = render(source, &part, kind, &key).text;
+                if output[read..].starts_with(&text) {
+                    let parts: Vec<Reduction> = parts.iter().cloned().chain([part]).collect();
+                    open.push((end, read + text.len(), parts));
+                }
             }
         }
-        audit(source, output, &ranges, &[])
-    }
+        None
+    })
 }
 
 /// Passes everything on to a specialist of `plain`.
@@ -74,7 +123,8 @@ impl Recorder {
     fn note(&self, source: &str, reduction: Option<Reduction>) -> Option<Reduction> {
         if let Some(reduction) = &reduction {
             let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.entry(blake3::hash(source.as_bytes())).or_default().push((self.kind(), reduction.clone()));
+            let said = (Arc::new(source.to_owned()), self.kind(), reduction.clone());
+            log.entry(blake3::hash(source.as_bytes())).or_default().push(said);
         }
         reduction
     }
@@ -135,14 +185,26 @@ impl Times {
 
 /// Times the specialist of `text`; `None` where it has none.
 pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs: usize) -> Option<Times> {
-    let reducer = engine.reducers().find(|reducer| reducer.recognises(text, Hints::default()))?;
+    let router = engine.router();
+    let routed = router.route(text, Hints::default());
+    routed.iter().find(|part| part.reducer.is_some())?;
     let key = HandleKey::default();
     let gate = Gate { counter: &O200k, key: &key };
     let context =
         |counter| Context { query, tool: "read_file", hints: Hints::default(), is_error: false, counter };
+    // Routing is the specialists' time too.
     let reduce = |context: &Context<'_>| {
-        black_box(reducer.recognises(text, Hints::default()));
-        reducer.elide(text, context).or_else(|| reducer.exact(text, context))
+        let parts = black_box(router.route(text, Hints::default()));
+        let reduced = parts.iter().map(|part| {
+            let (source, context) = (&text[part.range.clone()], part.context(context));
+            let reduction = part.reducer.and_then(|reducer| {
+                reducer.elide(source, &context).or_else(|| reducer.exact(source, &context))
+            });
+            reduction.map(|reduction| reduction.shifted(part.range.start)).ok_or(part.range.clone())
+        });
+        let reduced: Vec<_> = reduced.collect();
+        let any = reduced.iter().any(Result::is_ok);
+        any.then(|| Reduction::joined(reduced.into_iter().map(|part| part.unwrap_or_else(Reduction::kept))))
     };
     let mut best =
         Times { reduce: f64::MAX, gate: f64::MAX, parse: json.then_some(f64::MAX), count: f64::MAX };
@@ -152,7 +214,7 @@ pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs
             // As the engine does it: the source is counted whatever becomes of it.
             let tokens = O200k.count(text);
             if let Some(reduction) = reduce(&context(&O200k)) {
-                let _ = black_box(gate.pass(text, Some(tokens), reducer.kind(), &reduction));
+                let _ = black_box(gate.pass(text, Some(tokens), "timed", &reduction));
             }
         }));
         best.parse = best.parse.map(|parse| {

@@ -11,8 +11,9 @@ use crate::{
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
-    reduce::{Accepted, Context, Gate, Reduction, Refusal},
+    reduce::{Context, Gate},
     report::Reason,
+    trial::Trial,
     wire::{Conversation, text::quote},
 };
 
@@ -92,73 +93,49 @@ impl<'a> Blocks<'a> {
             return Outcome::kept(None, Reason::NotText);
         };
         let said = candidate.said(self.body, self.conversation);
-        let hints = said.hints();
-        let Some(reducer) = self.engine.reducers.iter().find(|reducer| reducer.recognises(&source, hints))
-        else {
+        let parts = self.engine.router.route(&source, said.hints());
+        if parts.iter().all(|part| part.reducer.is_none()) {
             return Outcome::kept(None, Reason::NoSpecialist);
-        };
+        }
         let query = candidate.causal_query(self.body, self.conversation);
         let counter = &*self.engine.counter;
-        let context =
-            Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };
-        let tokens_in = counter.count(&source);
-        let mut trial = Trial {
+        let context = Context {
+            query: &query,
+            tool: &candidate.tool,
+            hints: said.hints(),
+            is_error: candidate.is_error,
+            counter,
+        };
+        let trial = Trial {
             gate: Gate { counter, key: &self.engine.key },
             source: &source,
-            tokens_in,
-            kind: reducer.kind(),
-            refused: Reason::NothingToGain,
+            context,
+            may_elide: self.may_elide(candidate),
+            error_limit: self.policy.error_limit(),
+            hidden_limit: self.policy.hidden_limit(),
         };
-        let exact = trial.take(reducer.exact(&source, &context), false);
-        let tokens_exact = exact.as_ref().map_or(tokens_in, |accepted| accepted.tokens_out);
-        let elided = self
-            .may_elide(candidate, tokens_in, tokens_exact)
-            .then(|| trial.take(reducer.elide(&source, &context), true))
-            .flatten()
-            .filter(|accepted| accepted.tokens_out + self.policy.hidden_limit() <= tokens_exact);
-        let Some(accepted) = elided.or(exact) else {
-            let kept = Outcome::kept(Some(trial.kind), trial.refused);
-            return Outcome { tokens_in, tokens_out: tokens_in, ..kept };
+        let tried = trial.run(&parts);
+        let counted = Outcome {
+            parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
+            tokens_in: tried.tokens_in,
+            tokens_out: tried.tokens_in,
+            ..Outcome::kept(tried.kind, tried.refused)
         };
+        let Some(accepted) = tried.accepted else { return counted };
         let hides = !accepted.rendered.hidden.is_empty();
         let mut literal = String::new();
         quote(&accepted.rendered.text, &mut literal);
         Outcome {
-            kind: Some(trial.kind),
             reason: if hides { Reason::Elided } else { Reason::Exact },
             literal: literal.into(),
-            tokens_in,
             tokens_out: accepted.tokens_out,
-            tokens_exact,
+            tokens_exact: tried.tokens_exact,
             hidden: accepted.rendered.hidden.into(),
+            ..counted
         }
     }
 
-    fn may_elide(&self, candidate: &Candidate, tokens_in: usize, tokens_exact: usize) -> bool {
-        self.may_hide
-            && self.policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
-            && tokens_exact > self.policy.hidden_limit()
-            && !(candidate.is_error && tokens_in <= self.policy.error_limit())
-    }
-}
-
-/// Reductions of one source before the gate.
-struct Trial<'a> {
-    gate: Gate<'a>,
-    source: &'a str,
-    tokens_in: usize,
-    kind: &'static str,
-    /// Why the last one was refused.
-    refused: Reason,
-}
-
-impl Trial<'_> {
-    fn take(&mut self, reduction: Option<Reduction>, may_hide: bool) -> Option<Accepted> {
-        match self.gate.pass(self.source, Some(self.tokens_in), self.kind, &reduction?) {
-            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => return Some(accepted),
-            Err(Refusal::NotSmaller) => self.refused = Reason::NotSmaller,
-            Ok(_) | Err(Refusal::Untiled | Refusal::Undecodable) => self.refused = Reason::Undecodable,
-        }
-        None
+    fn may_elide(&self, candidate: &Candidate) -> bool {
+        self.may_hide && self.policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     memo::Memo,
     policy,
     reduce::Reducer,
+    route::ContentRouter,
     tokens::{O200k, TokenCounter},
 };
 
@@ -51,7 +52,8 @@ impl EngineBuilder {
         self
     }
 
-    /// One more specialist, asked before the built-in ones.
+    /// One more specialist, asked before the built-in ones of its kind; of a kind of its own, before
+    /// all of them.
     pub fn reducer(mut self, reducer: Arc<dyn Reducer>) -> Self {
         self.reducers.insert(0, reducer);
         self
@@ -67,12 +69,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn build(self) -> Engine {
         self.counter.count("ready");
-        let kinds = self.reducers.iter().map(|reducer| reducer.kind());
+        let router = ContentRouter::new(self.reducers);
+        let kinds = router.reducers().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
             facts: policy::facts(self.counter.family(), kinds),
             key: self.key,
             counter: self.counter,
-            reducers: self.reducers,
+            router,
             memo: Memo::new(self.memo_bytes),
         }))
     }

@@ -10,7 +10,7 @@ use crate::{
     reduce::Hints,
     wire::{
         Arguments, BlockKind, Conversation, Message, Role,
-        scan::Scanner,
+        scan::{ScanError, Scanner},
         text::{Str, unescape},
     },
 };
@@ -100,17 +100,18 @@ impl Said {
         let mut scanner = Scanner::new(arguments);
         // What is no object says nothing.
         let _ = scanner.object(|scanner, key| {
-            if scanner.peek() != b'"' {
-                return scanner.skip().map(|_| ());
-            }
-            let text = scanner.string()?;
             let slot = match key {
                 key if PATHS.contains(&key) => &mut said.path,
                 key if COMMANDS.contains(&key) => &mut said.command,
-                _ => return Ok(()),
+                _ => return scanner.skip().map(drop),
             };
-            if slot.is_none() && !text.longer_than(END, scanner.body()) {
-                *slot = text.decode(scanner.body()).map(Into::into);
+            let found = match scanner.peek() {
+                b'"' => short(scanner)?,
+                b'[' => command(&words(scanner)?),
+                _ => return scanner.skip().map(drop),
+            };
+            if slot.is_none() {
+                *slot = found;
             }
             Ok(())
         });
@@ -127,6 +128,42 @@ impl Said {
             hints = hints.command(command);
         }
         hints
+    }
+}
+
+/// The next string, unless it is long.
+fn short(scanner: &mut Scanner<'_>) -> Result<Option<String>, ScanError> {
+    let text = scanner.string()?;
+    let short = !text.longer_than(END, scanner.body());
+    Ok(short.then(|| text.decode(scanner.body()).map(Into::into)).flatten())
+}
+
+/// The short strings of the next array.
+fn words(scanner: &mut Scanner<'_>) -> Result<Vec<String>, ScanError> {
+    let mut words = Vec::new();
+    scanner.array(|scanner| {
+        match scanner.peek() {
+            b'"' => words.extend(short(scanner)?),
+            _ => drop(scanner.skip()?),
+        }
+        Ok(())
+    })?;
+    Ok(words)
+}
+
+/// The command line of a program and its arguments; what a shell is given, if it is one.
+fn command(words: &[String]) -> Option<String> {
+    const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash", "fish"];
+    match words {
+        [] => None,
+        [shell, option, script, ..]
+            if SHELLS.contains(&shell.rsplit('/').next().unwrap_or_default())
+                && option.starts_with('-')
+                && option.ends_with('c') =>
+        {
+            Some(script.clone())
+        }
+        words => Some(words.join(" ")),
     }
 }
 
@@ -261,6 +298,24 @@ mod tests {
         assert_eq!((candidates.len(), &*candidates[0].tool), (3, "run"));
         assert!(candidates.iter().all(|other| std::ptr::eq(&*other.tool, &*candidates[0].tool)));
         assert!(candidates.iter().all(|other| other.query == candidates[0].query));
+    }
+
+    #[test]
+    fn a_call_says_what_it_read_and_ran() {
+        let said = |arguments: &str| {
+            let said = Said::of(arguments);
+            (said.path, said.command)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            said(r#"{"file_path":"a\u002fb.rs","command":["bash","-lc","rg x | head"],"cmd":1}"#),
+            (some("a/b.rs"), some("rg x | head"))
+        );
+        assert_eq!(said(r#"{"command":["git","log",7,"-p"]}"#), (None, some("git log -p")));
+        assert_eq!(said(r#"{"command":[],"path":{"a":1}}"#), (None, None));
+        for nothing in ["", "[1]", "{", "7", r#"{"command":[["x"]]}"#] {
+            assert_eq!(said(nothing), (None, None), "{nothing}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! ```text
 //! scan      where things stand, and what the ledger may know of this conversation
 //! rewrite   plan      how this request is treated
-//!           compress  each eligible block: its specialist, the gate, the memo
+//!           route     each eligible block into parts of one kind
+//!           compress  each part: its specialist, the gate, the memo
 //!           restore   what the ledger knows
 //!           list      the retrieval tool, last
 //!           splice    the only write
@@ -34,6 +35,7 @@ use crate::{
     recall::{recall, restore},
     reduce::Reducer,
     report::{BlockReport, Report},
+    route::ContentRouter,
     tokens::TokenCounter,
     wire::{
         self, Conversation, Dialect, ToolChoice,
@@ -59,7 +61,7 @@ pub struct Engine(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) key: HandleKey,
     pub(crate) counter: Arc<dyn TokenCounter>,
-    pub(crate) reducers: Vec<Arc<dyn Reducer>>,
+    pub(crate) router: ContentRouter,
     pub(crate) memo: Memo,
     pub(crate) facts: [u8; 32],
 }
@@ -68,7 +70,7 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("counter", &self.0.counter)
-            .field("reducers", &self.0.reducers)
+            .field("router", &self.0.router)
             .finish_non_exhaustive()
     }
 }
@@ -129,7 +131,13 @@ impl Engine {
 
     /// The specialists, in the order in which they are asked.
     pub fn reducers(&self) -> impl Iterator<Item = &dyn Reducer> {
-        self.0.reducers.iter().map(|reducer| &**reducer)
+        self.0.router.reducers()
+    }
+
+    /// What chooses among them.
+    #[must_use]
+    pub fn router(&self) -> &ContentRouter {
+        &self.0.router
     }
 }
 
@@ -280,6 +288,7 @@ impl Scanned {
                 block: candidate.block,
                 part: candidate.part,
                 kind: outcome.kind,
+                parts: outcome.parts,
                 reason: outcome.reason,
                 tokens_in: outcome.tokens_in,
                 tokens_out: outcome.tokens_out,

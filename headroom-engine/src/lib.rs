@@ -22,7 +22,9 @@ pub mod rank;
 mod recall;
 pub mod reduce;
 mod report;
+pub mod route;
 pub mod tokens;
+mod trial;
 mod wire;
 
 pub use builder::EngineBuilder;

@@ -11,6 +11,7 @@ use crate::{reduce::Hidden, report::Reason};
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) kind: Option<&'static str>,
+    pub(crate) parts: u32,
     pub(crate) reason: Reason,
     /// The new string literal, quotes included; empty if the block stays.
     pub(crate) literal: Box<str>,
@@ -24,6 +25,7 @@ impl Outcome {
     pub(crate) fn kept(kind: Option<&'static str>, reason: Reason) -> Self {
         Self {
             kind,
+            parts: 1,
             reason,
             literal: "".into(),
             tokens_in: 0,

@@ -56,8 +56,10 @@ pub struct BlockReport {
     pub block: usize,
     /// The text within the block, from 0.
     pub part: usize,
-    /// The kind of content, where a specialist recognised it.
+    /// The kind of content, where a specialist recognised it; of several the largest.
     pub kind: Option<&'static str>,
+    /// How many parts it was routed as.
+    pub parts: u32,
     /// What became of it, and why.
     pub reason: Reason,
     /// Its tokens before; 0 where they were not counted.

@@ -1,6 +1,7 @@
 //! Engines, policies and bodies for the laws.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -8,9 +9,9 @@ use std::{
 use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
-    ccr::{self, ToolPresence, ToolShape},
+    ccr::{self, HandleKey, ToolPresence, ToolShape},
     compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
-    reduce::{Context, Hints, Reducer, Reduction},
+    reduce::{Context, Hints, Reducer, Reduction, render},
 };
 use headroom_tests::{
     generate::{self, Talk},
@@ -45,6 +46,45 @@ impl Seen {
         let seen = self.0.lock().unwrap();
         seen.iter().filter(|(of, ..)| of == source).map(|(_, kind, said)| (*kind, said.clone())).collect()
     }
+
+    /// What was said of `source`, or of parts of it, that gives `output` with handles of `kind`.
+    pub(crate) fn that_gives(&self, source: &str, kind: &str, output: &str) -> Option<Reduction> {
+        let gives = |said: &Reduction| render(source, said, kind, &HandleKey::default()).text == output;
+        let mut whole = self.of(source).into_iter().filter(|(of, _)| *of == kind).map(|(_, said)| said);
+        whole.find(gives).or_else(|| composed(source, kind, output, &self.0.lock().unwrap()))
+    }
+}
+
+/// The reduction that is put together from what was `said` of parts of `source`, what lies between
+/// them as it is, so that it renders to `output`. Nothing here knows how a source is cut.
+fn composed(source: &str, kind: &str, output: &str, said: &[Said]) -> Option<Reduction> {
+    let mut starts: BTreeMap<usize, Vec<&Said>> = BTreeMap::new();
+    for said in said.iter().filter(|(part, ..)| !part.is_empty() && part.len() < source.len()) {
+        for (at, _) in source.match_indices(said.0.as_str()) {
+            starts.entry(at).or_default().push(said);
+        }
+    }
+    let mut tried = BTreeSet::new();
+    let mut open = vec![(0, 0, Vec::new())];
+    while let Some((from, read, parts)) = open.pop() {
+        if (from, read) == (source.len(), output.len()) {
+            return Some(Reduction::joined(parts));
+        }
+        if from == source.len() || !tried.insert((from, read)) {
+            continue;
+        }
+        let next = starts.range(from + 1..).next().map_or(source.len(), |(at, _)| *at);
+        let here = starts.get(&from).into_iter().flatten();
+        let reduced = here.map(|(part, _, said)| (from + part.len(), said.clone().shifted(from)));
+        for (end, part) in std::iter::once((next, Reduction::kept(from..next))).chain(reduced) {
+            let text = render(source, &part, kind, &HandleKey::default()).text;
+            if output[read..].starts_with(&text) {
+                let parts: Vec<Reduction> = parts.iter().cloned().chain([part]).collect();
+                open.push((end, read + text.len(), parts));
+            }
+        }
+    }
+    None
 }
 
 /// A reducer, and someone who writes down what it says.

@@ -11,6 +11,7 @@ pub struct Hints<'a> {
     path: Option<&'a str>,
     command: Option<&'a str>,
     media_type: Option<&'a str>,
+    language: Option<&'a str>,
 }
 
 /// Commands that print the file they name.
@@ -38,6 +39,13 @@ impl<'a> Hints<'a> {
         self
     }
 
+    /// The language that a fenced block names, or its extension.
+    #[must_use]
+    pub fn language(mut self, language: &'a str) -> Self {
+        self.language = Some(language);
+        self
+    }
+
     /// The command line that was run, if one was.
     #[must_use]
     pub fn command_line(&self) -> Option<&'a str> {
@@ -56,13 +64,39 @@ impl<'a> Hints<'a> {
         self.path.or_else(|| read_by(self.command?))
     }
 
-    /// The extension of the file that was read, as written.
+    /// The extension of the file that was read, as written, or that of the language that is named.
     #[must_use]
     pub fn extension(&self) -> Option<&'a str> {
+        if let Some(language) = self.language {
+            return Some(extension_of(language));
+        }
         let name = self.file()?.rsplit(['/', '\\']).next()?;
         let (stem, extension) = name.rsplit_once('.')?;
         (!stem.is_empty() && !extension.is_empty()).then_some(extension)
     }
+}
+
+/// The usual extension of a language's files; names that are extensions are their own.
+fn extension_of(language: &str) -> &str {
+    const NAMES: &[(&str, &str)] = &[
+        ("python", "py"),
+        ("python3", "py"),
+        ("javascript", "js"),
+        ("typescript", "ts"),
+        ("golang", "go"),
+        ("rust", "rs"),
+        ("c++", "cpp"),
+        ("csharp", "cs"),
+        ("ruby", "rb"),
+        ("kotlin", "kt"),
+        ("shell", "sh"),
+        ("console", "sh"),
+        ("markdown", "md"),
+        ("text", "txt"),
+        ("jsonc", "json"),
+    ];
+    let known = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(language));
+    known.map_or(language, |(_, extension)| extension)
 }
 
 /// The last file that the first reader of a command line names.
@@ -78,6 +112,13 @@ fn read_by(command: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_is_an_extension() {
+        for (language, extension) in [("C++", "cpp"), ("python", "py"), ("rs", "rs")] {
+            assert_eq!(Hints::default().language(language).extension(), Some(extension));
+        }
+    }
 
     #[test]
     fn readers_name_their_file() {
