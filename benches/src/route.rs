@@ -124,8 +124,13 @@ fn place(kind: Option<&str>) -> usize {
 
 /// The kind of the largest part, as the rules see it.
 fn by_rule(router: &ContentRouter, text: &str) -> Option<&'static str> {
-    let parts = router.route(text, Hints::default());
-    parts.iter().max_by_key(|part| part.range.len()).filter(|part| !part.guessed).and_then(|part| part.kind())
+    let routed = router.route(text, Hints::default());
+    routed
+        .parts()
+        .iter()
+        .max_by_key(|part| part.range.len())
+        .filter(|part| !part.guessed)
+        .and_then(|part| part.kind())
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -186,25 +186,15 @@ impl Times {
 /// Times the specialist of `text`; `None` where it has none.
 pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs: usize) -> Option<Times> {
     let router = engine.router();
-    let routed = router.route(text, Hints::default());
-    routed.iter().find(|part| part.reducer.is_some())?;
+    router.route(text, Hints::default()).kind()?;
     let key = HandleKey::default();
     let gate = Gate { counter: &O200k, key: &key };
     let context =
         |counter| Context { query, tool: "read_file", hints: Hints::default(), is_error: false, counter };
-    // Routing is the specialists' time too.
+    // Routing is the specialists' time too, and so is the gate of each of several parts.
     let reduce = |context: &Context<'_>| {
-        let parts = black_box(router.route(text, Hints::default()));
-        let reduced = parts.iter().map(|part| {
-            let (source, context) = (&text[part.range.clone()], part.context(context));
-            let reduction = part.reducer.and_then(|reducer| {
-                reducer.elide(source, &context).or_else(|| reducer.exact(source, &context))
-            });
-            reduction.map(|reduction| reduction.shifted(part.range.start)).ok_or(part.range.clone())
-        });
-        let reduced: Vec<_> = reduced.collect();
-        let any = reduced.iter().any(Result::is_ok);
-        any.then(|| Reduction::joined(reduced.into_iter().map(|part| part.unwrap_or_else(Reduction::kept))))
+        let routed = black_box(router.route(text, Hints::default()));
+        routed.elide(context, &gate, 0).or_else(|| routed.exact(context, &gate))
     };
     let mut best =
         Times { reduce: f64::MAX, gate: f64::MAX, parse: json.then_some(f64::MAX), count: f64::MAX };
@@ -213,8 +203,8 @@ pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs
         best.gate = best.gate.min(seconds(|| {
             // As the engine does it: the source is counted whatever becomes of it.
             let tokens = O200k.count(text);
-            if let Some(reduction) = reduce(&context(&O200k)) {
-                let _ = black_box(gate.pass(text, Some(tokens), "timed", &reduction));
+            if let Some((kind, reduction)) = reduce(&context(&O200k)) {
+                let _ = black_box(gate.pass(text, Some(tokens), kind, &reduction));
             }
         }));
         best.parse = best.parse.map(|parse| {

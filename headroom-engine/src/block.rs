@@ -11,9 +11,9 @@ use crate::{
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
-    reduce::{Context, Gate},
+    reduce::{Accepted, Context, Gate, Refusal},
     report::Reason,
-    trial::Trial,
+    route::Reduced,
     wire::{Conversation, text::quote},
 };
 
@@ -93,49 +93,75 @@ impl<'a> Blocks<'a> {
             return Outcome::kept(None, Reason::NotText);
         };
         let said = candidate.said(self.body, self.conversation);
-        let parts = self.engine.router.route(&source, said.hints());
-        if parts.iter().all(|part| part.reducer.is_none()) {
+        let hints = said.hints();
+        let routed = self.engine.router.route(&source, hints);
+        let Some(kind) = routed.kind() else {
             return Outcome::kept(None, Reason::NoSpecialist);
-        }
+        };
         let query = candidate.causal_query(self.body, self.conversation);
         let counter = &*self.engine.counter;
-        let context = Context {
-            query: &query,
-            tool: &candidate.tool,
-            hints: said.hints(),
-            is_error: candidate.is_error,
-            counter,
-        };
-        let trial = Trial {
+        let context =
+            Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };
+        let tokens_in = counter.count(&source);
+        let mut trial = Trial {
             gate: Gate { counter, key: &self.engine.key },
             source: &source,
-            context,
-            may_elide: self.may_elide(candidate),
-            error_limit: self.policy.error_limit(),
-            hidden_limit: self.policy.hidden_limit(),
+            tokens_in,
+            refused: Reason::NothingToGain,
         };
-        let tried = trial.run(&parts);
-        let counted = Outcome {
-            parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
-            tokens_in: tried.tokens_in,
-            tokens_out: tried.tokens_in,
-            ..Outcome::kept(tried.kind, tried.refused)
+        let exact = trial.take(routed.exact(&context, &trial.gate), false);
+        let tokens_exact = exact.as_ref().map_or(tokens_in, |(_, accepted)| accepted.tokens_out);
+        let least = self.policy.hidden_limit();
+        let elided = self
+            .may_elide(candidate, tokens_in, tokens_exact)
+            .then(|| trial.take(routed.elide(&context, &trial.gate, least), true))
+            .flatten()
+            .filter(|(_, accepted)| accepted.tokens_out + least <= tokens_exact);
+        let parts = u32::try_from(routed.parts().len()).unwrap_or(u32::MAX);
+        let Some((kind, accepted)) = elided.or(exact) else {
+            let kept = Outcome::kept(Some(kind), trial.refused);
+            return Outcome { parts, tokens_in, tokens_out: tokens_in, ..kept };
         };
-        let Some(accepted) = tried.accepted else { return counted };
         let hides = !accepted.rendered.hidden.is_empty();
         let mut literal = String::new();
         quote(&accepted.rendered.text, &mut literal);
         Outcome {
+            kind: Some(kind),
+            parts,
             reason: if hides { Reason::Elided } else { Reason::Exact },
             literal: literal.into(),
+            tokens_in,
             tokens_out: accepted.tokens_out,
-            tokens_exact: tried.tokens_exact,
+            tokens_exact,
             hidden: accepted.rendered.hidden.into(),
-            ..counted
         }
     }
 
-    fn may_elide(&self, candidate: &Candidate) -> bool {
-        self.may_hide && self.policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
+    fn may_elide(&self, candidate: &Candidate, tokens_in: usize, tokens_exact: usize) -> bool {
+        self.may_hide
+            && self.policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
+            && tokens_exact > self.policy.hidden_limit()
+            && !(candidate.is_error && tokens_in <= self.policy.error_limit())
+    }
+}
+
+/// Reductions of one source before the gate.
+struct Trial<'a> {
+    gate: Gate<'a>,
+    source: &'a str,
+    tokens_in: usize,
+    /// Why the last one was refused.
+    refused: Reason,
+}
+
+impl Trial<'_> {
+    fn take(&mut self, reduced: Option<Reduced>, may_hide: bool) -> Option<(&'static str, Accepted)> {
+        let (kind, reduction) = reduced?;
+        match self.gate.pass(self.source, Some(self.tokens_in), kind, &reduction) {
+            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => return Some((kind, accepted)),
+            Err(Refusal::NotSmaller) => self.refused = Reason::NotSmaller,
+            Ok(_) | Err(Refusal::Untiled | Refusal::Undecodable) => self.refused = Reason::Undecodable,
+        }
+        None
     }
 }

@@ -24,7 +24,6 @@ pub mod reduce;
 mod report;
 pub mod route;
 pub mod tokens;
-mod trial;
 mod wire;
 
 pub use builder::EngineBuilder;

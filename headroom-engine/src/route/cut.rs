@@ -9,6 +9,8 @@ use crate::reduce::Hints;
 const LEAST: usize = 256;
 /// Lines numbered one by one make a view.
 const VIEW: usize = 8;
+/// Fewer lines between bars are no table.
+const TABLE: usize = 5;
 /// Longer fences are decoration.
 const MAX_FENCE: usize = 32;
 
@@ -94,6 +96,7 @@ impl<'a> Cutter<'a> {
         match line.as_bytes().get(indent) {
             Some(b'{' | b'[') => self.document(at + indent).unwrap_or(end),
             Some(b'`' | b'~') if indent < 4 => self.fence(&line[indent..], end).unwrap_or(end),
+            Some(b'|') => self.table(at),
             Some(b'd' | b'-' | b'I') if indent == 0 => match self.patch(at) {
                 Some(end) => end,
                 None => self.announce(line, at, end),
@@ -159,6 +162,23 @@ impl<'a> Cutter<'a> {
         }
         self.no_fence[tilde][length..].fill(true);
         None
+    }
+
+    /// Lines between bars, as Markdown and clients of databases draw them.
+    fn table(&mut self, from: usize) -> usize {
+        let mut end = from;
+        let mut lines = 0;
+        for line in self.source[from..].split_inclusive('\n') {
+            if !line.trim_start_matches([' ', '\t']).starts_with('|') {
+                break;
+            }
+            end += line.len();
+            lines += 1;
+        }
+        if lines >= TABLE && end - from >= LEAST {
+            self.push(from..end, self.section.hints, true);
+        }
+        end
     }
 
     fn patch(&mut self, at: usize) -> Option<usize> {

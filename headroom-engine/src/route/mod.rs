@@ -11,7 +11,7 @@
 //!    type) is a hint to the rules; content overrules it.
 //! 2. Stretches of another kind inside the text are found by their own structure: a JSON document on
 //!    lines of its own, a patch by the counts of its hunks, a fenced block by its fence, a file view
-//!    by its numbered lines, outputs of several commands by the lines that announce them. One is cut
+//!    by its numbered lines, a table by its bars, outputs of several commands by the lines that announce them. One is cut
 //!    out where its specialist claims it and it is long enough to pay; the rest stays one text as
 //!    far as it can. Where that is not sure there is one part.
 //! 3. Where no rule claims a part, a trained classifier ([`classify`]) may name a kind. It is never
@@ -31,10 +31,12 @@ pub mod classify;
 mod cut;
 mod json;
 mod patch;
+mod routed;
 mod said;
 
 use std::{fmt, ops::Range, sync::Arc};
 
+pub use routed::{Reduced, Routed};
 pub use said::said;
 
 use self::cut::Stretch;
@@ -61,8 +63,8 @@ const MAX_PARTS: usize = 64;
 /// let rows: Vec<String> = (0..40).map(|n| format!("  {{\"id\": {n}, \"name\": \"item {n}\"}}")).collect();
 /// let source = format!("$ curl -s localhost/items\nHTTP/1.1 200 OK\n\nserved by a\n\n[\n{}\n]\nbash-$ ", rows.join(",\n"));
 /// let engine = Engine::new();
-/// let parts = engine.router().route(&source, Hints::default());
-/// let kinds: Vec<_> = parts.iter().map(|part| part.kind()).collect();
+/// let routed = engine.router().route(&source, Hints::default());
+/// let kinds: Vec<_> = routed.parts().iter().map(|part| part.kind()).collect();
 /// assert_eq!(kinds, [None, Some("json"), None]);
 /// ```
 pub struct ContentRouter {
@@ -116,16 +118,16 @@ impl ContentRouter {
         self.reducers.iter().map(|reducer| &**reducer)
     }
 
-    /// The parts of `source` with their specialists, tiling it; one at least.
+    /// The parts of `source` with their specialists.
     #[must_use]
-    pub fn route<'a>(&'a self, source: &'a str, hints: Hints<'a>) -> Vec<Part<'a>> {
+    pub fn route<'a>(&'a self, source: &'a str, hints: Hints<'a>) -> Routed<'a> {
         let whole = self.claim(source, hints);
         if source.len() >= PART + 64
             && let Some(parts) = self.parts(source, hints, whole)
         {
-            return parts;
+            return Routed::new(source, parts);
         }
-        vec![self.part(source, 0..source.len(), hints, whole)]
+        Routed::new(source, vec![self.part(source, 0..source.len(), hints, whole)])
     }
 
     /// The first specialist whose rule claims `text`.

@@ -16,10 +16,11 @@ fn router() -> ContentRouter {
 /// The kinds of the parts by rule, and the text of each.
 fn parts<'s>(source: &'s str, hints: Hints<'s>) -> Vec<(Option<&'static str>, &'s str)> {
     let router = router();
-    let parts = router.route(source, hints);
+    let routed = router.route(source, hints);
+    let parts = routed.parts();
     assert!(!parts.is_empty());
     let mut at = 0;
-    for part in &parts {
+    for part in parts {
         assert_eq!(part.range.start, at, "the parts tile the source");
         at = part.range.end;
     }
@@ -110,8 +111,8 @@ fn a_fence_may_name_any_language() {
 fn a_language_is_a_hint_to_its_part_only() {
     let source = format!("text\n\n```rust\n{}\n```\ntext\n", rows(30));
     let router = router();
-    let parts = router.route(&source, Hints::default().path("README.md"));
-    let said: Vec<_> = parts.iter().map(|part| part.hints.extension()).collect();
+    let routed = router.route(&source, Hints::default().path("README.md"));
+    let said: Vec<_> = routed.parts().iter().map(|part| part.hints.extension()).collect();
     assert_eq!(said, [Some("md"), Some("rs"), Some("md")]);
 }
 
@@ -171,6 +172,78 @@ fn a_readme_stays_as_it_is() {
     let compressed = Engine::new().compress(&messages, "m", None).unwrap();
     assert!(compressed.messages().len() <= messages.len());
     assert_eq!(compressed.report().blocks[0].parts, 1);
+}
+
+/// Claims what it was made for.
+#[derive(Debug)]
+struct Claims(&'static str, fn(&str) -> bool);
+
+impl Reducer for Claims {
+    fn kind(&self) -> &'static str {
+        self.0
+    }
+
+    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
+        self.1(source)
+    }
+
+    fn exact(&self, _: &str, _: &Context<'_>) -> Option<crate::reduce::Reduction> {
+        None
+    }
+
+    fn elide(&self, _: &str, _: &Context<'_>) -> Option<crate::reduce::Reduction> {
+        None
+    }
+}
+
+#[test]
+fn views_and_tables_are_cut_out_for_those_who_claim_them() {
+    let router = ContentRouter::new(vec![
+        Arc::new(Claims("table", |text| text.starts_with('|'))),
+        Arc::new(Claims("code", |text| text.starts_with("1:use"))),
+        Arc::new(Claims("prose", |text| text.starts_with("# "))),
+    ]);
+    let kinds = |source: &str| -> Vec<_> {
+        router.route(source, Hints::default()).parts().iter().map(Part::kind).collect()
+    };
+    let view: String = (1..80).map(|n| format!("{n}:use std::fmt::Debug as D{n};\n")).collect();
+    let source = format!("[File: /x/y.rs (300 lines total)]\n{view}(221 more lines below)\n\nbash-$ ");
+    assert_eq!(kinds(&source), [None, Some("code"), None]);
+    let table: String = (0..60).map(|n| format!("| item {n} | {n} | yes |\n")).collect();
+    assert_eq!(kinds(&format!("# Report\n\n{table}\nThe end.\n")), [None, Some("table"), None]);
+    // An unknown specialist, or that of a file, claims all that it claims.
+    let router = ContentRouter::new(vec![
+        Arc::new(Claims("mine", |text| text.starts_with("mine"))),
+        Arc::new(Claims("table", |text| text.starts_with('|'))),
+    ]);
+    let source = format!("mine\n{table}");
+    assert_eq!(router.route(&source, Hints::default()).parts().len(), 1);
+}
+
+#[test]
+fn one_refused_part_leaves_the_others() {
+    use crate::{ccr::HandleKey, rank::Query, reduce::Gate, tokens::O200k};
+    let source = format!("one\ntwo\nthree\nfour\n{}\nbash-$ \n{}\nbash-$ ", rows(60), rows(60));
+    let (query, key) = (Query::default(), HandleKey::default());
+    let context =
+        Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
+    let gate = Gate { counter: &O200k, key: &key };
+    let router = router();
+    let routed = router.route(&source, Hints::default());
+    assert_eq!(routed.kind(), Some("json"));
+    let (kind, exact) = routed.exact(&context, &gate).unwrap();
+    let exact = gate.pass(&source, None, kind, &exact).unwrap();
+    assert!(exact.rendered.hidden.is_empty() && exact.rendered.text.ends_with("\nbash-$ "));
+    let (kind, elided) = routed.elide(&context, &gate, 300).unwrap();
+    let elided = gate.pass(&source, None, kind, &elided).unwrap();
+    assert!(elided.tokens_out < exact.tokens_out);
+    // What a handle names is the part, so ranges count in it.
+    for hidden in &elided.rendered.hidden {
+        assert!(routed.parts().iter().any(|part| part.range == hidden.original));
+    }
+    assert!(elided.rendered.hidden.len() > 1);
+    let refused = routed.elide(&context, &gate, 1_000_000).unwrap().1;
+    assert!(gate.pass(&source, None, kind, &refused).unwrap().rendered.hidden.is_empty());
 }
 
 /// Work is counted, not timed: a bound on what is read in vain is tested where it is kept.
