@@ -117,7 +117,10 @@ impl<'a> Cutter<'a> {
         let mut end = None;
         let mut at = from;
         while let Some(length) = self.documents.end(&bytes[at..]) {
-            let Some(line) = blank(at + length) else { break };
+            let Some(line) = blank(at + length) else {
+                self.documents.wasted(length);
+                break;
+            };
             end = Some((at + length, line));
             let next =
                 bytes[line..].iter().position(|byte| !byte.is_ascii_whitespace()).map(|skip| line + skip);

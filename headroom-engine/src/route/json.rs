@@ -25,9 +25,14 @@ impl Documents {
         let text = &text[..text.len().min(self.budget)];
         let (end, read) = balanced(text);
         if end.is_none() {
-            self.budget -= read;
+            self.wasted(read);
         }
         end
+    }
+
+    /// So many bytes were read, and are going to be read again.
+    pub(super) fn wasted(&mut self, bytes: usize) {
+        self.budget = self.budget.saturating_sub(bytes);
     }
 }
 

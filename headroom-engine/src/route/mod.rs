@@ -174,7 +174,7 @@ impl ContentRouter {
                 continue;
             }
             let Some(reducer) = self.claim(&source[range.clone()], said) else { continue };
-            if kind == Some(reducer.kind()) {
+            if kind.is_some_and(|kind| !pays(kind, reducer.kind(), range.len() * 2 >= source.len())) {
                 continue;
             }
             match parts.last_mut() {
@@ -195,8 +195,11 @@ impl ContentRouter {
                 }
             }
             from = range.end;
+            if parts.len() > MAX_PARTS {
+                return None;
+            }
         }
-        if parts.is_empty() || parts.len() > MAX_PARTS {
+        if parts.is_empty() {
             return None;
         }
         self.rest(source, from..source.len(), hints, &mut parts);
@@ -216,6 +219,12 @@ impl ContentRouter {
         };
         parts.push(part);
     }
+}
+
+/// Whether to cut what is of kind `part` out of a text of kind `whole`. A log's specialist does well
+/// with what it does not know, and finds what repeats on both sides of it; prose has no use for it.
+fn pays(whole: &str, part: &str, is_most: bool) -> bool {
+    whole != part && (whole == "prose" || part == "json" || is_most)
 }
 
 #[cfg(test)]

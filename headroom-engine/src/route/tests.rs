@@ -152,6 +152,8 @@ fn a_dump_in_a_log_is_cut_where_it_pays() {
     assert_eq!(kinds(&source), [Some("log"), Some("json"), Some("log")]);
     let source = format!("{}{}\n{}", log(60), rows(4), log(60));
     assert_eq!(kinds(&source), [Some("log")]);
+    let source = format!("{}{}{}", log(60), patch(40), log(60));
+    assert_eq!(kinds(&source), [Some("log")]);
 }
 
 #[test]
@@ -264,6 +266,8 @@ fn hostile_shapes_are_routed() {
     ] {
         assert!(!kinds(&unit.repeat(20_000)).is_empty());
     }
+    let nested = "[\n".repeat(20_000) + &"]x\n".repeat(20_000);
+    assert_eq!(kinds(&nested), [None]);
 }
 
 fn pieces() -> impl Strategy<Value = String> {
