@@ -170,7 +170,9 @@ impl ContentRouter {
         let mut from = 0;
         for Stretch { range, hints: said, sure } in stretches {
             // Of a text that is of one kind by its rule, only what proves to be of another is cut out.
-            if range.len() < least || (whole.is_some() && !sure) {
+            // Indented it may be a patch's context, or a value of its lines.
+            let begins_line = source[..range.start].ends_with('\n') || range.start == 0;
+            if range.len() < least || (whole.is_some() && !(sure && begins_line)) {
                 continue;
             }
             let Some(reducer) = self.claim(&source[range.clone()], said) else { continue };
