@@ -144,7 +144,9 @@ fn words(scanner: &mut Scanner<'_>) -> Result<Vec<String>, ScanError> {
     scanner.array(|scanner| {
         match scanner.peek() {
             b'"' => words.extend(short(scanner)?),
-            _ => drop(scanner.skip()?),
+            _ => {
+                scanner.skip()?;
+            }
         }
         Ok(())
     })?;
