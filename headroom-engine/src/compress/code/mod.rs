@@ -139,9 +139,9 @@ fn language(view: &View<'_>, code: &str, hints: Hints<'_>) -> Option<Language> {
 }
 
 /// Arguments of calls that ask for a part of a file.
-const RANGES: [&str; 6] = ["view_range", "offset", "start_line", "line_start", "line_number", "goto"];
-/// What users call it when much of the code that is read will be written again.
-const RESHAPE: [&str; 12] = [
+const RANGES: [&str; 4] = ["view_range", "offset", "start_line", "line_start"];
+/// What users ask for when much of the code that is read will be written again, or read all of it.
+const RESHAPE: [&str; 16] = [
     "refactor",
     "refactored",
     "refactoring",
@@ -154,17 +154,23 @@ const RESHAPE: [&str; 12] = [
     "modularize",
     "reorganize",
     "convert",
+    "duplication",
+    "full",
+    "fully",
+    "entire",
 ];
+/// A query of so many terms says what it is about, and a word in it little of what is wanted.
+const WORDY: usize = 250;
 /// Fewer tokens than these stay as they are.
 const SMALL: usize = 600;
 /// A range that was asked for stays as it is up to this many tokens.
-const RANGE: usize = 3000;
+const RANGE: usize = 8000;
 
 /// How much of a view may be left out, in percent: a pure function of its size and what asked for
 /// it. `None` if nothing.
 fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<usize> {
     let query = context.query;
-    if RESHAPE.iter().any(|word| query.contains(word)) {
+    if query.iter().take(WORDY).count() < WORDY && RESHAPE.iter().any(|word| query.contains(word)) {
         return None;
     }
     let tokens = weigh(code);
@@ -177,7 +183,7 @@ fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<usize> {
     match tokens {
         ..SMALL => None,
         ..RANGE if asked => None,
-        _ if asked || partial => Some(40),
+        _ if asked || partial => Some(50),
         ..2000 => Some(60),
         _ => Some(66),
     }
@@ -195,3 +201,6 @@ fn asked_line(view: &View<'_>, rows: &[usize], context: &Context<'_>) -> Option<
         number > 1 && context.query.contains(&text)
     })
 }
+
+#[cfg(test)]
+mod tests;

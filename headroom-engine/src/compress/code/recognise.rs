@@ -19,7 +19,7 @@ pub(super) fn is_code(source: &str, hints: Hints<'_>) -> bool {
     match looks.first {
         b'{' | b'[' | b'<' | 0 => false,
         _ if other => false,
-        _ if known => 4 * looks.code >= looks.lines && looks.telling > 0,
+        _ if known => 4 * looks.code >= looks.lines,
         _ => 2 * looks.code >= looks.lines && looks.telling >= 2,
     }
 }
@@ -148,6 +148,7 @@ impl Looks {
             looks.telling += usize::from(telling);
             // The inside of a statement or of a comment goes with what it follows.
             let code = telling
+                || line.contains(" = ")
                 || ends(line)
                 || (inside && looks.lines - last < 6)
                 || line.starts_with(['*', '#', '}', ')']);

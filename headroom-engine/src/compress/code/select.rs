@@ -174,7 +174,7 @@ impl Selection<'_> {
             }
             self.left = self.left.saturating_sub(cost - MARKER);
             for line in outline.items[at].body.clone() {
-                if outline.holds(at, line) && self.kinds[line] == Kind::Kept {
+                if outline.holds(at, line) {
                     self.kinds[line] = Kind::Code("");
                 }
             }

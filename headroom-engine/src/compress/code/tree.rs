@@ -144,7 +144,9 @@ impl Walk<'_> {
         let loose = parent != NONE && (!is_statement || self.outline.items[parent as usize].loose);
         let all = rows(body);
         let (lines, ends) = if self.python {
-            (all.start.max(node.start_position().row + 1)..all.end, false)
+            let doc = docstring(body).map_or(0, |doc| rows(doc).end);
+            let start = all.start.max(node.start_position().row + 1).max(doc);
+            (start..all.end.max(start), false)
         } else if body.child(0).is_some_and(|first| first.kind() == "{") {
             (all.start + 1..all.end.saturating_sub(1), true)
         } else {
@@ -292,6 +294,12 @@ impl Walk<'_> {
         let from = at - node.start_position().column;
         self.code[from..at].trim_ascii().is_empty()
     }
+}
+
+/// The text that a Python suite begins with.
+fn docstring(suite: Node<'_>) -> Option<Node<'_>> {
+    let first = suite.named_child(0).filter(|first| first.kind() == "expression_statement")?;
+    first.named_child(0).filter(|text| text.kind() == "string")
 }
 
 /// The lines of a node.

@@ -4,6 +4,8 @@ use std::{fmt::Write as _, ops::Range};
 
 /// Lines that begin with a number, before a text is taken for a view.
 const LEAST: usize = 4;
+/// Lines around a view that say what it is of.
+const AROUND: usize = 6;
 
 /// How a view writes a line's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +124,8 @@ impl<'a> View<'a> {
                 return None;
             }
         }
-        let most = counted >= LEAST && 2 * counted > lines.len() - blank && 10 * (on + 1) >= 9 * counted;
+        let most =
+            counted >= LEAST && 2 * counted + AROUND > lines.len() - blank && 10 * (on + 1) >= 9 * counted;
         let view = Self { source, lines, gutter };
         most.then(|| view.spaced())
     }
