@@ -180,13 +180,16 @@ fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<usize> {
         .is_some_and(|line| line.contains("sed -n") || line.contains("tail ") || line.contains("head "));
     let partial = view.header().contains("more lines above") || view.footer().contains("more lines below");
     let asked = sed || RANGES.iter().any(|word| query.contains(word));
-    match tokens {
-        ..SMALL => None,
-        ..RANGE if asked => None,
-        _ if asked || partial => Some(50),
-        ..2000 => Some(60),
-        _ => Some(66),
+    if tokens < SMALL || (asked && tokens < RANGE) {
+        return None;
     }
+    Some(if asked || partial {
+        50
+    } else if tokens < 2000 {
+        60
+    } else {
+        66
+    })
 }
 
 /// The row of the line that the call asked for by its number.

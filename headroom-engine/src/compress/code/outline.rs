@@ -77,7 +77,7 @@ impl Outline {
         let id = u32::try_from(self.items.len()).unwrap_or(NONE);
         let whole = head..item.body.end + usize::from(ends);
         let around = if item.loose { item.parent } else { NONE };
-        for at in whole.clone() {
+        for at in whole {
             let Some(owner) = self.owner.get_mut(at) else { break };
             if item.body.contains(&at) {
                 *owner = id;

@@ -107,7 +107,7 @@ pub(super) fn bare(view: &View<'_>, elisions: &[(Range<usize>, Op)]) -> Vec<Op> 
             let _ = write!(text, "{FROM}{}{LIKE}", line.number);
             gutter.write(line.number, &mut text);
             text.push_str(LIKE_END);
-        } else if next != Some(line.number) || line.number % NUMBERED == 0 {
+        } else if next != Some(line.number) || line.number.is_multiple_of(NUMBERED) {
             let _ = writeln!(text, "[~{}]", line.number);
         }
         if line.number > 0 {

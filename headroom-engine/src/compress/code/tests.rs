@@ -451,7 +451,7 @@ fn arbitrary_code() -> impl Strategy<Value = (String, Language)> {
                     2 => write!(out, "{pad}TABLE_{at} = [\n{}{pad}]\n", filler(length, &pad, ",").replace('=', "==")),
                     3 => write!(out, "{}", format!("{pad}# a comment that says {at}\n").repeat(length) + &format!("{pad}pass\n")),
                     4 => write!(out, "{pad}async def name_{at}(a):\n{pad}    def inner_{at}():\n{}{pad}    return inner_{at}\n", filler(length, &format!("{pad}        "), "")),
-                    _ => write!(out, "{pad}name_{at} = '[~lines 1-2] [~3]'\n"),
+                    _ => writeln!(out, "{pad}name_{at} = '[~lines 1-2] [~3]'"),
                 };
             } else {
                 let body = filler(length, "    ", ";");
