@@ -31,6 +31,8 @@ impl Default for EngineBuilder {
             reducers: vec![
                 Arc::new(SmartCrusher),
                 Arc::new(DiffCompressor),
+                #[cfg(feature = "code")]
+                Arc::new(crate::compress::CodeCompressor),
                 Arc::new(SearchCompressor),
                 Arc::new(LogCompressor),
             ],

@@ -1,5 +1,7 @@
 //! The specialists: one [`Reducer`](crate::reduce::Reducer) for each kind of content.
 
+#[cfg(feature = "code")]
+mod code;
 mod diff;
 mod log;
 mod names;
@@ -8,6 +10,8 @@ mod smart_crusher;
 mod weigh;
 mod writer;
 
+#[cfg(feature = "code")]
+pub use code::CodeCompressor;
 pub use diff::DiffCompressor;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;
