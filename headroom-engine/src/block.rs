@@ -97,7 +97,9 @@ impl<'a> Blocks<'a> {
         else {
             return Outcome::kept(None, Reason::NoSpecialist);
         };
-        let query = candidate.causal_query(self.body, self.conversation);
+        let query = candidate
+            .causal_query(self.body, self.conversation)
+            .scored_by(Arc::clone(&self.engine.scorer));
         let counter = &*self.engine.counter;
         let context =
             Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };

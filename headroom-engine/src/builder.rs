@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     ccr::HandleKey,
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, TableCompressor},
     engine::{Engine, Inner},
     memo::Memo,
     policy,
+    rank::{Bm25Scorer, Scorer},
     reduce::Reducer,
     tokens::{O200k, TokenCounter},
 };
@@ -19,6 +20,7 @@ pub struct EngineBuilder {
     key: HandleKey,
     counter: Arc<dyn TokenCounter>,
     reducers: Vec<Arc<dyn Reducer>>,
+    scorer: Arc<dyn Scorer>,
     memo_bytes: u64,
 }
 
@@ -30,9 +32,11 @@ impl Default for EngineBuilder {
             reducers: vec![
                 Arc::new(SmartCrusher),
                 Arc::new(DiffCompressor),
+                Arc::new(TableCompressor),
                 Arc::new(SearchCompressor),
                 Arc::new(LogCompressor),
             ],
+            scorer: Arc::new(Bm25Scorer),
             memo_bytes: 64 << 20,
         }
     }
@@ -57,6 +61,13 @@ impl EngineBuilder {
         self
     }
 
+    /// What says which rows of a table or list answer the causal query; [`Bm25Scorer`] by default.
+    /// The same for all replicas of a deployment: its identity is part of the epoch.
+    pub fn scorer(mut self, scorer: Arc<dyn Scorer>) -> Self {
+        self.scorer = scorer;
+        self
+    }
+
     /// The most bytes that the memo of known blocks may take; 64 MiB by default.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
@@ -69,10 +80,11 @@ impl EngineBuilder {
         self.counter.count("ready");
         let kinds = self.reducers.iter().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
-            facts: policy::facts(self.counter.family(), kinds),
+            facts: policy::facts(self.counter.family(), &self.scorer.identity(), kinds),
             key: self.key,
             counter: self.counter,
             reducers: self.reducers,
+            scorer: self.scorer,
             memo: Memo::new(self.memo_bytes),
         }))
     }

@@ -31,6 +31,7 @@ use crate::{
     memo::Memo,
     originals::Originals,
     policy::{Policy, RequestContext, Route},
+    rank::Scorer,
     recall::{recall, restore},
     reduce::Reducer,
     report::{BlockReport, Report},
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) key: HandleKey,
     pub(crate) counter: Arc<dyn TokenCounter>,
     pub(crate) reducers: Vec<Arc<dyn Reducer>>,
+    pub(crate) scorer: Arc<dyn Scorer>,
     pub(crate) memo: Memo,
     pub(crate) facts: [u8; 32],
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, ToolPresence, ToolShape},
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, TableCompressor},
     reduce::{Context, Hints, Reducer, Reduction},
 };
 use headroom_tests::{
@@ -84,6 +84,7 @@ pub(crate) fn engine(crew: Crew) -> (Engine, Seen) {
         .memo_bytes(8 << 20)
         .reducer(Arc::new(Witness(LogCompressor, seen.clone())))
         .reducer(Arc::new(Witness(SearchCompressor, seen.clone())))
+        .reducer(Arc::new(Witness(TableCompressor, seen.clone())))
         .reducer(Arc::new(Witness(DiffCompressor, seen.clone())))
         .reducer(Arc::new(Witness(SmartCrusher, seen.clone())));
     if crew == Crew::Doubles {

@@ -1,10 +1,12 @@
 //! The specialists: one [`Reducer`](crate::reduce::Reducer) for each kind of content.
 
+mod axes;
 mod diff;
 mod log;
 mod names;
 mod search;
 mod smart_crusher;
+mod table;
 mod weigh;
 mod writer;
 
@@ -12,3 +14,4 @@ pub use diff::DiffCompressor;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;
 pub use smart_crusher::SmartCrusher;
+pub use table::TableCompressor;
