@@ -10,11 +10,7 @@ use super::{
     tape::{Id, Kind, NONE, Tape},
     twins::Twins,
 };
-use crate::{
-    ccr::marker::INTRODUCER,
-    rank::Query,
-    reduce::Context,
-};
+use crate::{ccr::marker::INTRODUCER, rank::Query, reduce::Context};
 
 /// Chooses the items to leave out of each list of a tape.
 #[derive(Debug)]

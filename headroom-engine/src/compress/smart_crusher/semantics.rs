@@ -149,62 +149,61 @@ pub(in super::super) fn is_error_text(inner: &str, under: Meaning) -> bool {
     }
     let short: String = if inner.len() <= 24 { inner.to_ascii_lowercase() } else { String::new() };
     let word = short.as_str();
-        match under {
-            Meaning::Fault => {
-                !["", "none", "null", "no", "false", "0", "ok", "n/a", "success", "-", "nil"]
-                    .contains(&word)
-                    || (short.is_empty() && !inner.is_empty())
-            }
-            Meaning::Exit => {
-                !inner.is_empty() && inner.parse::<f64>().map_or(has_error_words(inner), |n| n != 0.0)
-            }
-            Meaning::Level => [
-                "e",
-                "err",
-                "error",
-                "fatal",
-                "f",
-                "crit",
-                "critical",
-                "panic",
-                "alert",
-                "emerg",
-                "emergency",
-                "high",
-                "severe",
-                "blocker",
-                "p0",
-            ]
-            .contains(&word),
-            Meaning::Success => ["false", "no"].contains(&word),
-            _ => {
-                (inner.len() == 3 && is_http_error(inner))
-                    || [
-                        "fail",
-                        "timeout",
-                        "timed_out",
-                        "timedout",
-                        "unhealthy",
-                        "down",
-                        "broken",
-                        "aborted",
-                        "denied",
-                        "rejected",
-                        "unreachable",
-                        "crashloopbackoff",
-                        "oomkilled",
-                        "evicted",
-                        "imagepullbackoff",
-                        "errimagepull",
-                        "degraded",
-                        "killed",
-                        "lost",
-                        "unavailable",
-                    ]
-                    .contains(&word)
-                    || has_error_words(inner)
-            }
+    match under {
+        Meaning::Fault => {
+            !["", "none", "null", "no", "false", "0", "ok", "n/a", "success", "-", "nil"].contains(&word)
+                || (short.is_empty() && !inner.is_empty())
         }
+        Meaning::Exit => {
+            !inner.is_empty() && inner.parse::<f64>().map_or(has_error_words(inner), |n| n != 0.0)
+        }
+        Meaning::Level => [
+            "e",
+            "err",
+            "error",
+            "fatal",
+            "f",
+            "crit",
+            "critical",
+            "panic",
+            "alert",
+            "emerg",
+            "emergency",
+            "high",
+            "severe",
+            "blocker",
+            "p0",
+        ]
+        .contains(&word),
+        Meaning::Success => ["false", "no"].contains(&word),
+        _ => {
+            (inner.len() == 3 && is_http_error(inner))
+                || [
+                    "fail",
+                    "timeout",
+                    "timed_out",
+                    "timedout",
+                    "unhealthy",
+                    "down",
+                    "broken",
+                    "aborted",
+                    "denied",
+                    "rejected",
+                    "unreachable",
+                    "crashloopbackoff",
+                    "oomkilled",
+                    "evicted",
+                    "imagepullbackoff",
+                    "errimagepull",
+                    "degraded",
+                    "killed",
+                    "lost",
+                    "unavailable",
+                ]
+                .contains(&word)
+                || has_error_words(inner)
+        }
+    }
 }
 
 fn is_not_zero(number: &str) -> bool {

@@ -60,8 +60,8 @@ pub(super) fn sheet<'s>(source: &'s str, lines: &[TextLine], at: usize) -> Optio
     }
     let cells = |at: usize| -> Vec<&'s str> {
         let text = texts[at];
-        let places: Option<Vec<usize>> = (!text.is_ascii())
-            .then(|| text.char_indices().map(|(at, _)| at).chain([text.len()]).collect());
+        let places: Option<Vec<usize>> =
+            (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).chain([text.len()]).collect());
         let place = |at: usize| match &places {
             Some(places) => places.get(at).copied().unwrap_or(text.len()),
             None => at.min(text.len()),
@@ -73,8 +73,11 @@ pub(super) fn sheet<'s>(source: &'s str, lines: &[TextLine], at: usize) -> Optio
     style.long_ends = ends(source, lines);
     let full = |text: &&&str| text.ends_with(' ');
     style.tail = texts.iter().filter(full).count() * 2 > texts.len();
-    let read: Vec<Read<'s>> =
-        lines.iter().enumerate().map(|(at, line)| Read { range: line.range.clone(), cells: cells(at) }).collect();
+    let read: Vec<Read<'s>> = lines
+        .iter()
+        .enumerate()
+        .map(|(at, line)| Read { range: line.range.clone(), cells: cells(at) })
+        .collect();
     let head = lines[0].range.start;
     let listing = texts.iter().filter(|text| is_mode(text)).count() * 10 >= texts.len() * 9;
     let names = is_names(&read[0].cells, &read[1..]);
@@ -155,7 +158,9 @@ fn is_mode(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() > 10
         && matches!(bytes[0], b'-' | b'd' | b'l' | b'b' | b'c' | b'p' | b's')
-        && bytes[1..10].iter().all(|byte| matches!(byte, b'r' | b'w' | b'x' | b's' | b'S' | b't' | b'T' | b'-'))
+        && bytes[1..10]
+            .iter()
+            .all(|byte| matches!(byte, b'r' | b'w' | b'x' | b's' | b'S' | b't' | b'T' | b'-'))
 }
 
 /// Whether the first row names columns: letters without digits, and other cells below each.

@@ -347,11 +347,11 @@ fn looks_like_data(source: &str, lines: &[TextLine], delimiter: u8, cells: usize
         let text = line.text(source);
         let bytes = text.as_bytes();
         if delimiter != b'|' {
-            spaced += memchr::memchr_iter(delimiter, bytes)
-                .filter(|at| bytes.get(at + 1) == Some(&b' '))
-                .count();
+            spaced +=
+                memchr::memchr_iter(delimiter, bytes).filter(|at| bytes.get(at + 1) == Some(&b' ')).count();
         }
-        indented += usize::from(text.starts_with([' ', '\t', '#', '/', '<', '(', '{', '[', ')', '}', '-', '@']));
+        indented +=
+            usize::from(text.starts_with([' ', '\t', '#', '/', '<', '(', '{', '[', ')', '}', '-', '@']));
         ended += usize::from(text.ends_with(['{', ';', '(', ':', ')', '}', '[', '.', '\\', '>']));
     }
     let few = |count: usize, of: usize| count * 5 <= of;

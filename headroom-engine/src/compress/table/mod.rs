@@ -50,7 +50,8 @@ mod tuples;
 
 use std::{ops::Range, sync::Arc};
 
-use self::{codec::TableCodec, encode::encode, find::sheets, sheet::Sheet};
+use self::{codec::TableCodec, encode::encode, find::sheets, sheet::Sheet, style::Word};
+use super::LogCompressor;
 use crate::reduce::{Context, Hints, Reducer, Reduction, Segment};
 
 /// Tables as text.
@@ -74,9 +75,14 @@ impl Reducer for TableCompressor {
     }
 
     /// Whether at least half of the text is tables.
-    fn recognises(&self, source: &str, _: Hints<'_>) -> bool {
-        let tables: usize = sheets(source).iter().map(|sheet| sheet.range.len()).sum();
-        tables > 0 && tables * 2 >= source.len()
+    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
+        let sheets = sheets(source);
+        let tables: usize = sheets.iter().map(|sheet| sheet.range.len()).sum();
+        // Logs have columns too.
+        let named = |sheet: &Sheet<'_>| !sheet.names.is_empty() || sheet.style.word == Word::Tuples;
+        tables > 0
+            && tables * 2 >= source.len()
+            && (sheets.iter().any(named) || !LogCompressor.recognises(source, hints))
     }
 
     fn exact(&self, source: &str, _: &Context<'_>) -> Option<Reduction> {

@@ -137,7 +137,8 @@ impl<'s> Sheet<'s> {
         drawn.clear();
         if cells.len() == self.slots.len() {
             self.style.draw(Line::Body, &self.slots, cells.iter().copied(), drawn);
-            let text = if self.style.word == Word::Tuples { text.get(..drawn.len()).unwrap_or("") } else { text };
+            let text =
+                if self.style.word == Word::Tuples { text.get(..drawn.len()).unwrap_or("") } else { text };
             if *drawn == text {
                 return Kind::Cells(self.cells.len());
             }

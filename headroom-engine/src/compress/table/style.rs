@@ -71,8 +71,7 @@ impl Style {
         if self.number > 0 {
             out.push_str(&self.number.to_string());
         }
-        for (set, flag) in
-            [(!self.header, '-'), (self.natural, '.'), (self.tail, '+'), (self.long_ends, '!')]
+        for (set, flag) in [(!self.header, '-'), (self.natural, '.'), (self.tail, '+'), (self.long_ends, '!')]
         {
             if set {
                 out.push(flag);
@@ -212,12 +211,7 @@ impl Style {
     }
 
     /// Draws what stands above the rows.
-    pub(super) fn head<'c>(
-        self,
-        columns: &[Slot],
-        names: impl Iterator<Item = &'c str>,
-        out: &mut String,
-    ) {
+    pub(super) fn head<'c>(self, columns: &[Slot], names: impl Iterator<Item = &'c str>, out: &mut String) {
         if self.word == Word::Tuples {
             return out.push('[');
         }
@@ -288,7 +282,12 @@ mod tests {
         let columns = [Slot { width: 4, right: true }, Slot { width: 6, right: false }];
         let draw = |word, line| {
             let mut out = String::new();
-            Style { number: 2, ..Style::new(word) }.draw(line, &columns, ["id", "name"].into_iter(), &mut out);
+            Style { number: 2, ..Style::new(word) }.draw(
+                line,
+                &columns,
+                ["id", "name"].into_iter(),
+                &mut out,
+            );
             out
         };
         assert_eq!(draw(Word::Mysql, Line::Body), "|   id | name   |");

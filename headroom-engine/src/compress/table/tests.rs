@@ -82,7 +82,9 @@ fn odd_rows_quotes_and_line_ends_come_back() {
 #[test]
 fn text_around_a_table_stays() {
     let rows: String = (0..9).map(|n| format!("| region {n} | {} | owner {} |\n", n * 13, n % 4)).collect();
-    let source = format!("# Report\n\nIt is restated.\n\n| region | amount | owner |\n|---|---|---|\n{rows}\nRegion 4 is wrong.\n");
+    let source = format!(
+        "# Report\n\nIt is restated.\n\n| region | amount | owner |\n|---|---|---|\n{rows}\nRegion 4 is wrong.\n"
+    );
     let text = exact(&source);
     assert!(text.starts_with("# Report\n\nIt is restated.\n\n$md."), "{text}");
     assert!(text.ends_with("\nRegion 4 is wrong.\n"), "{text}");
@@ -127,7 +129,8 @@ fn tuples_are_elided_by_items() {
     let query = Query::default();
     let reduction = TableCompressor.elide(&source, &context(&query)).unwrap();
     let text = written(&source, &reduction);
-    let op = reduction.segments.iter().flat_map(|segment| &segment.ops).find(|op| matches!(op, Op::Elide { .. }));
+    let op =
+        reduction.segments.iter().flat_map(|segment| &segment.ops).find(|op| matches!(op, Op::Elide { .. }));
     let Some(Op::Elide { range, first, .. }) = op else { panic!("nothing left out: {text}") };
     assert!(source[range.clone()].starts_with(&items[first - 1]), "{first}");
     assert!(text.contains("[~items "), "{text}");
@@ -173,7 +176,11 @@ fn print(cells: &[Vec<String>], kind: u8, long: bool) -> String {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(at, (cell, width))| if at % 2 == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
+            .map(
+                |(at, (cell, width))| {
+                    if at % 2 == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                },
+            )
             .collect();
         cells.join(between)
     };
