@@ -89,3 +89,30 @@ impl EngineBuilder {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rank::{Query, Relevance};
+
+    #[derive(Debug)]
+    struct Other;
+
+    impl Scorer for Other {
+        fn identity(&self) -> String {
+            "other".to_owned()
+        }
+
+        fn score(&self, query: &Query, documents: &[&str]) -> Relevance {
+            Relevance::new(query, documents, vec![0.0; documents.len()])
+        }
+    }
+
+    #[test]
+    fn a_scorer_is_part_of_the_epoch() {
+        let facts = |builder: EngineBuilder| builder.build().0.facts;
+        let plain = facts(EngineBuilder::default());
+        assert_eq!(plain, facts(EngineBuilder::default().scorer(Arc::new(Bm25Scorer))));
+        assert_ne!(plain, facts(EngineBuilder::default().scorer(Arc::new(Other))));
+    }
+}

@@ -10,6 +10,8 @@ use crate::rank::{Query, change_points, outliers};
 
 /// Lists shorter than this are kept.
 pub(super) const MIN_ITEMS: usize = 12;
+/// Lists shorter than this need fewer usual items to show what is usual.
+const SHORT: usize = 400;
 /// The fewest tokens worth a retrieval: what all runs of a list hide together.
 const MIN_HIDDEN: usize = 240;
 /// The fewest tokens worth a marker: about three times what it costs.
@@ -59,9 +61,9 @@ pub(super) fn choose(rows: &impl Rows, query: &Query) -> Vec<Range<usize>> {
     let mut keep = vec![false; count];
     // The ends, and an odd row among regular ones.
     let budget = budget(count, total / count);
-    let head = (budget / 4).max(2);
+    let head = (budget / 6).max(2);
     keep[..head].fill(true);
-    keep[count - (budget / 8).max(2)..].fill(true);
+    keep[count - (budget / 12).max(2)..].fill(true);
     let odd = (0..count).filter(|at| rows.is_odd(*at)).count();
     for (at, keep) in keep.iter_mut().enumerate() {
         *keep |= (rows.is_odd(at) && odd * 10 <= count) || rows.must_stay(at);
@@ -78,7 +80,8 @@ pub(super) fn choose(rows: &impl Rows, query: &Query) -> Vec<Range<usize>> {
             left -= 1;
         }
     }
-    spread(&mut keep, left);
+    // A short list is soon understood.
+    spread(&mut keep, if count < SHORT { left.div_ceil(2) } else { left });
     runs(&keep, &weights)
 }
 
@@ -153,8 +156,8 @@ fn relevant(rows: &impl Rows, query: &Query, keep: &mut [bool], interesting: &mu
     interesting.splice(0..0, scored);
 }
 
-/// How many of `count` items of about `weight` tokens to keep if nothing speaks for more: 50 of
-/// 1,000, 12 of 100, fewer where they are large.
+/// How many of `count` items of about `weight` tokens to keep, at most, if nothing speaks for more:
+/// 50 of 1,000, 12 of 100, fewer where they are large.
 fn budget(count: usize, weight: usize) -> usize {
     // 2/3 n^5/8, by square roots alone, which are the same everywhere.
     let root = (count as f64).sqrt();

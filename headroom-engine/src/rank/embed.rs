@@ -131,6 +131,9 @@ fn missing(name: &'static str) -> ModelError {
     ModelError::Tensor { name, problem: "is missing" }
 }
 
+/// Numbers, and their shape.
+type Tensor = (Vec<f32>, Vec<usize>);
+
 /// A safetensors file: the length of its header in 8 bytes, the header as JSON, the numbers.
 struct File<'a> {
     header: Value,
@@ -148,7 +151,7 @@ impl<'a> File<'a> {
     }
 
     /// The numbers and the shape of a tensor; `None` if there is none of this name.
-    fn tensor(&self, name: &'static str) -> Result<Option<(Vec<f32>, Vec<usize>)>, ModelError> {
+    fn tensor(&self, name: &'static str) -> Result<Option<Tensor>, ModelError> {
         let Some(tensor) = self.header.get(name) else { return Ok(None) };
         let problem = |problem| ModelError::Tensor { name, problem };
         let numbers = |key: &str| -> Option<Vec<usize>> {

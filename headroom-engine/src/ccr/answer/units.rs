@@ -266,6 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn tuples_are_items() {
+        assert_eq!(
+            items("[('a, (b', 1, [2, 3]), ('it\\'s', None, (4,)), (\"x)\",)]").unwrap(),
+            ["('a, (b', 1, [2, 3])", "('it\\'s', None, (4,))", "(\"x)\",)"]
+        );
+        for none in ["[(1))]", "[('open)]", "[(1]"] {
+            assert_eq!(items(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn a_deep_document_needs_no_stack() {
         let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
         let units = Units::items(&deep).unwrap();

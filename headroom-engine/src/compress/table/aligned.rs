@@ -165,7 +165,7 @@ fn is_mode(text: &str) -> bool {
 
 /// Whether the first row names columns: letters without digits, and other cells below each.
 fn is_names(first: &[&str], rest: &[Read<'_>]) -> bool {
-    let name = |cell: &&str| {
+    let name = |cell: &str| {
         !cell.is_empty()
             && cell.starts_with(|c: char| c.is_alphabetic() || matches!(c, '%' | '#'))
             && !cell.contains([':', '=', '"', '/'])
@@ -174,7 +174,7 @@ fn is_names(first: &[&str], rest: &[Read<'_>]) -> bool {
         rest.iter().take(20).all(|row| row.cells.get(at).is_none_or(|other| other != cell))
     };
     let data = |row: &Read<'_>| row.cells.iter().any(|cell| cell.contains(|c: char| c.is_ascii_digit()));
-    first.iter().all(|cell| name(&cell))
+    first.iter().all(|cell| name(cell))
         && first.iter().enumerate().all(differs)
         && rest.iter().filter(|row| data(row)).count() * 2 >= rest.len()
 }

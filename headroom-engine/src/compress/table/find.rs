@@ -362,7 +362,7 @@ fn looks_like_data(source: &str, lines: &[TextLine], delimiter: u8, cells: usize
 fn is_header(rows: &[Read<'_>]) -> bool {
     let Some((first, rest)) = rows.split_first() else { return false };
     let is_number = |cell: &str| cell.trim_matches('"').parse::<f64>().is_ok();
-    let named = |cell: &&str| {
+    let named = |cell: &str| {
         let name = cell.trim_matches('"');
         name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.len() <= 40
     };
@@ -374,7 +374,7 @@ fn is_header(rows: &[Read<'_>]) -> bool {
         let numbers = sample.iter().filter(|row| row.cells.get(at).is_some_and(|cell| is_number(cell)));
         numbers.count() * 2 > sample.len()
     });
-    first.cells.iter().all(|cell| named(&cell))
+    first.cells.iter().all(|cell| named(cell))
         && !first.cells.iter().enumerate().any(repeats)
         && (numeric || first.cells.iter().all(|cell| !cell.contains(' ')))
 }

@@ -72,7 +72,9 @@ impl Encoder<'_, '_> {
                     || table.shape == Shape::Table
                         && !matches!(tape.kind(row.value), Kind::Array | Kind::String)
             });
-        let pays = !changed || table.gain(tape) > 0;
+        // Rows that occur again are names, which is shorter still.
+        let again = table.rows.iter().filter(|row| self.twins.worth(tape, row.value).is_some()).count();
+        let pays = !changed || (table.gain(tape) > 0 && again * 2 < table.rows.len());
         (keys && rows && pays).then_some(table)
     }
 
