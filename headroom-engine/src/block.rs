@@ -98,7 +98,8 @@ impl<'a> Blocks<'a> {
         let Some(kind) = routed.kind() else {
             return Outcome::kept(None, Reason::NoSpecialist);
         };
-        let query = candidate.causal_query(self.body, self.conversation);
+        let query =
+            candidate.causal_query(self.body, self.conversation).scored_by(Arc::clone(&self.engine.scorer));
         let counter = &*self.engine.counter;
         let context =
             Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     ccr::HandleKey,
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, TableCompressor},
     engine::{Engine, Inner},
     memo::Memo,
     policy,
+    rank::{Bm25Scorer, Scorer},
     reduce::Reducer,
     route::ContentRouter,
     tokens::{O200k, TokenCounter},
@@ -20,6 +21,7 @@ pub struct EngineBuilder {
     key: HandleKey,
     counter: Arc<dyn TokenCounter>,
     reducers: Vec<Arc<dyn Reducer>>,
+    scorer: Arc<dyn Scorer>,
     memo_bytes: u64,
 }
 
@@ -33,9 +35,11 @@ impl Default for EngineBuilder {
                 Arc::new(DiffCompressor),
                 #[cfg(feature = "code")]
                 Arc::new(crate::compress::CodeCompressor),
+                Arc::new(TableCompressor),
                 Arc::new(SearchCompressor),
                 Arc::new(LogCompressor),
             ],
+            scorer: Arc::new(Bm25Scorer),
             memo_bytes: 64 << 20,
         }
     }
@@ -61,6 +65,13 @@ impl EngineBuilder {
         self
     }
 
+    /// What says which rows of a table or list answer the causal query; [`Bm25Scorer`] by default.
+    /// The same for all replicas of a deployment: its identity is part of the epoch.
+    pub fn scorer(mut self, scorer: Arc<dyn Scorer>) -> Self {
+        self.scorer = scorer;
+        self
+    }
+
     /// The most bytes that the memo of known blocks may take; 64 MiB by default.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
@@ -74,11 +85,39 @@ impl EngineBuilder {
         let router = ContentRouter::new(self.reducers);
         let kinds = router.reducers().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
-            facts: policy::facts(self.counter.family(), kinds),
+            facts: policy::facts(self.counter.family(), &self.scorer.identity(), kinds),
             key: self.key,
             counter: self.counter,
             router,
+            scorer: self.scorer,
             memo: Memo::new(self.memo_bytes),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rank::{Query, Relevance};
+
+    #[derive(Debug)]
+    struct Other;
+
+    impl Scorer for Other {
+        fn identity(&self) -> String {
+            "other".to_owned()
+        }
+
+        fn score(&self, query: &Query, documents: &[&str]) -> Relevance {
+            Relevance::new(query, documents, vec![0.0; documents.len()])
+        }
+    }
+
+    #[test]
+    fn a_scorer_is_part_of_the_epoch() {
+        let facts = |builder: EngineBuilder| builder.build().0.facts;
+        let plain = facts(EngineBuilder::default());
+        assert_eq!(plain, facts(EngineBuilder::default().scorer(Arc::new(Bm25Scorer))));
+        assert_ne!(plain, facts(EngineBuilder::default().scorer(Arc::new(Other))));
     }
 }

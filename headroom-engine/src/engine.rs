@@ -32,6 +32,7 @@ use crate::{
     memo::Memo,
     originals::Originals,
     policy::{Policy, RequestContext, Route},
+    rank::Scorer,
     recall::{recall, restore},
     reduce::Reducer,
     report::{BlockReport, Report},
@@ -62,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) key: HandleKey,
     pub(crate) counter: Arc<dyn TokenCounter>,
     pub(crate) router: ContentRouter,
+    pub(crate) scorer: Arc<dyn Scorer>,
     pub(crate) memo: Memo,
     pub(crate) facts: [u8; 32],
 }

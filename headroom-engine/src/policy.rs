@@ -225,11 +225,11 @@ impl Policy {
 }
 
 /// What decides output bytes besides policy and conversation: the output version, the counter, the
-/// specialists and the catalogue.
-pub(crate) fn facts<'a>(family: &'a str, kinds: impl Iterator<Item = &'a str>) -> [u8; 32] {
+/// scorer, the specialists and the catalogue.
+pub(crate) fn facts<'a>(family: &'a str, scorer: &'a str, kinds: impl Iterator<Item = &'a str>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&OUTPUT_VERSION.to_le_bytes());
-    for text in [family].into_iter().chain(kinds) {
+    for text in [family, scorer].into_iter().chain(kinds) {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
     crate::catalogue::digest(&mut hasher);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, HandleKey, ToolPresence, ToolShape},
-    compress::{CodeCompressor, DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{CodeCompressor, DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, TableCompressor},
     reduce::{Context, Hints, Reducer, Reduction, render},
 };
 use headroom_tests::{
@@ -125,6 +125,7 @@ pub(crate) fn engine(crew: Crew) -> (Engine, Seen) {
         .reducer(Arc::new(Witness(LogCompressor, seen.clone())))
         .reducer(Arc::new(Witness(SearchCompressor, seen.clone())))
         .reducer(Arc::new(Witness(CodeCompressor, seen.clone())))
+        .reducer(Arc::new(Witness(TableCompressor, seen.clone())))
         .reducer(Arc::new(Witness(DiffCompressor, seen.clone())))
         .reducer(Arc::new(Witness(SmartCrusher, seen.clone())));
     if crew == Crew::Doubles {

@@ -1,5 +1,6 @@
 //! The specialists: one [`Reducer`](crate::reduce::Reducer) for each kind of content.
 
+mod axes;
 #[cfg(feature = "code")]
 mod code;
 mod diff;
@@ -7,6 +8,7 @@ mod log;
 mod names;
 mod search;
 mod smart_crusher;
+mod table;
 mod weigh;
 mod writer;
 
@@ -16,3 +18,4 @@ pub use diff::DiffCompressor;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;
 pub use smart_crusher::SmartCrusher;
+pub use table::TableCompressor;

@@ -1,12 +1,22 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
+
+use super::{Bm25Scorer, Relevance, Scorer};
 
 /// What a block answers, as a set of terms: the causal query.
 ///
 /// It is made only of what came before the block: the tool call's name and arguments, and the
 /// user's text before it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Query {
     terms: HashSet<String>,
+    text: String,
+    scorer: Arc<dyn Scorer>,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self { terms: HashSet::new(), text: String::new(), scorer: Arc::new(Bm25Scorer) }
+    }
 }
 
 impl Query {
@@ -20,14 +30,38 @@ impl Query {
     #[must_use]
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut set = HashSet::new();
+        let mut whole = String::new();
         for text in texts {
+            if !whole.is_empty() {
+                whole.push('\n');
+            }
+            whole.push_str(text);
             terms(text, &mut |term| {
                 if term.len() > 1 && !set.contains(term) {
                     set.insert(term.to_owned());
                 }
             });
         }
-        Self { terms: set }
+        Self { terms: set, text: whole, ..Self::default() }
+    }
+
+    /// The same query, ranked by another scorer.
+    #[must_use]
+    pub fn scored_by(mut self, scorer: Arc<dyn Scorer>) -> Self {
+        self.scorer = scorer;
+        self
+    }
+
+    /// How much each of `documents` has to do with this query, as its scorer says.
+    #[must_use]
+    pub fn rank(&self, documents: &[&str]) -> Relevance {
+        self.scorer.score(self, documents)
+    }
+
+    /// The texts it was made of, a line each.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Whether the query holds no term.

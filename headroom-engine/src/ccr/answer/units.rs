@@ -134,17 +134,22 @@ fn white(bytes: &[u8], mut at: usize, end: usize) -> usize {
 
 /// Behind the closing quote of the string that opens at `at`.
 fn string_end(bytes: &[u8], at: usize, end: usize) -> Option<usize> {
+    quote_end(bytes, at, end, b'"')
+}
+
+fn quote_end(bytes: &[u8], at: usize, end: usize, quote: u8) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..end)?)?;
-        if bytes[at] == b'"' {
+        at += memchr::memchr2(quote, b'\\', bytes.get(at..end)?)?;
+        if bytes[at] == quote {
             return Some(at + 1);
         }
         at += 2;
     }
 }
 
-/// The elements or members directly inside the one JSON container that `span` holds.
+/// The elements or members directly inside the one JSON container that `span` holds, or the tuples
+/// in a list as Python prints it.
 pub(super) fn children(text: &str, span: Range<usize>) -> Option<Vec<Range<usize>>> {
     let bytes = text.as_bytes();
     let open = white(bytes, span.start, span.end);
@@ -152,6 +157,7 @@ pub(super) fn children(text: &str, span: Range<usize>) -> Option<Vec<Range<usize
         return None;
     }
     let mut spans = Vec::new();
+    let python = bytes[open..span.end].starts_with(b"[(");
     let mut depth = 0usize;
     let mut start = None;
     let mut solid = open + 1; // behind the last byte that is not white
@@ -187,6 +193,14 @@ pub(super) fn children(text: &str, span: Range<usize>) -> Option<Vec<Range<usize
                 solid = at;
                 continue;
             }
+            b'\'' if python => {
+                at = quote_end(bytes, at, span.end, b'\'')?;
+                solid = at;
+                continue;
+            }
+            b'(' if python => depth += 1,
+            b')' if python && depth < 2 => return None,
+            b')' if python => depth -= 1,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth -= 1,
             _ => {}
@@ -247,6 +261,17 @@ mod tests {
         );
         assert_eq!(items("{\"a\": 1 , \"b\":[2,3]}").unwrap(), ["\"a\": 1", "\"b\":[2,3]"]);
         for none in ["", "1", "[]", "[1", "[1,]", "[,1]", "[1] x", "{\"a\":1}\n{\"b\":2}", "[\"open]"] {
+            assert_eq!(items(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn tuples_are_items() {
+        assert_eq!(
+            items("[('a, (b', 1, [2, 3]), ('it\\'s', None, (4,)), (\"x)\",)]").unwrap(),
+            ["('a, (b', 1, [2, 3])", "('it\\'s', None, (4,))", "(\"x)\",)"]
+        );
+        for none in ["[(1))]", "[('open)]", "[(1]"] {
             assert_eq!(items(none), None, "{none}");
         }
     }

@@ -167,7 +167,7 @@ impl<'t, 's> Encoder<'t, 's> {
             return self.minify(id);
         }
         match kind {
-            Kind::Array | Kind::Object => match self.table_at(id).filter(|table| self.embeds(table)) {
+            Kind::Array | Kind::Object => match self.table_at(id).and_then(|table| self.embedded(table)) {
                 Some(table) => self.table(&table, id, Frame::Element, depth),
                 None => self.container(id, kind, depth),
             },

@@ -52,7 +52,7 @@ mod encode;
 mod members;
 mod pieces;
 mod select;
-mod semantics;
+pub(super) mod semantics;
 mod table;
 mod tape;
 mod twins;

@@ -1,29 +1,16 @@
-//! What to leave out: rows that say nothing new, in runs that are worth a marker.
-//!
-//! Kept are, along five axes: the ends, errors, what stands out (numbers, categories seen once),
-//! what answers the query, and where a level changes.
+//! What to leave out of lists: the [axes](super::super::axes) choose among their items.
 
-use std::{cell::RefCell, collections::HashMap, ops::Range};
+use std::{cell::RefCell, ops::Range};
 
 use super::{
+    super::axes::{self, Cell, MIN_ITEMS, Rows},
     members::{self, Members},
     semantics::{Meaning, holds_error, meaning},
     table::{Row, Shape, Table},
     tape::{Id, Kind, NONE, Tape},
     twins::Twins,
 };
-use crate::{
-    ccr::marker::INTRODUCER,
-    rank::{Bm25, Query, change_points, outliers},
-    reduce::Context,
-};
-
-/// Lists shorter than this are kept.
-const MIN_ITEMS: usize = 12;
-/// The fewest tokens worth a retrieval: what all runs of a list hide together.
-const MIN_HIDDEN: usize = 240;
-/// The fewest tokens worth a marker: about three times what it costs.
-const MIN_RUN: usize = 40;
+use crate::{ccr::marker::INTRODUCER, rank::Query, reduce::Context};
 
 /// Chooses the items to leave out of each list of a tape.
 #[derive(Debug)]
@@ -115,39 +102,7 @@ impl<'t, 's> Selection<'t, 's> {
     }
 
     fn choose(&self, rows: &[Row], columns: &[&[Id]], under: Meaning) -> Vec<Range<usize>> {
-        let count = rows.len();
-        if count < MIN_ITEMS {
-            return Vec::new();
-        }
-        let weights: Vec<usize> = rows.iter().map(|row| self.weight(row)).collect();
-        let total: usize = weights.iter().sum();
-        if total < MIN_HIDDEN {
-            return Vec::new();
-        }
-        let mut keep = vec![false; count];
-        // The ends, and an odd row among regular ones.
-        let budget = budget(count, total / count);
-        let head = (budget / 4).max(2);
-        keep[..head].fill(true);
-        keep[count - (budget / 8).max(2)..].fill(true);
-        let odd = rows.iter().filter(|row| row.odd).count();
-        for (keep, row) in keep.iter_mut().zip(rows) {
-            *keep |= (row.odd && odd * 10 <= count) || self.must_stay(row, under);
-        }
-        let mut interesting = Vec::new();
-        for cells in columns {
-            self.stand_out(cells, &mut keep, &mut interesting);
-        }
-        self.relevant(rows, &mut keep, &mut interesting, budget);
-        let mut left = budget.saturating_sub(keep.iter().filter(|keep| **keep).count());
-        for at in interesting {
-            if left > 0 && !keep[at] {
-                keep[at] = true;
-                left -= 1;
-            }
-        }
-        spread(&mut keep, left);
-        runs(&keep, &weights)
+        axes::choose(&Items { selection: self, rows, columns, under }, self.query)
     }
 
     /// About how many tokens a row takes.
@@ -182,125 +137,60 @@ impl<'t, 's> Selection<'t, 's> {
         let marker = tape.kind(row.value) == Kind::String && tape.inner(row.value).starts_with(INTRODUCER);
         marker || holds_error(tape, row.first(), tape.after(row.value), under, |key| self.meaning(key))
     }
-
-    /// Outliers, change points and rare categories of a column.
-    fn stand_out(&self, cells: &[Id], keep: &mut [bool], interesting: &mut Vec<usize>) {
-        let tape = self.tape;
-        let present: Vec<usize> = (0..cells.len()).filter(|at| cells[*at] != NONE).collect();
-        if present.len() * 20 <= cells.len() {
-            // A key that few rows have.
-            present.into_iter().for_each(|at| keep[at] = true);
-            return;
-        }
-        let numbers: Vec<(usize, f64)> = present
-            .iter()
-            .filter(|at| tape.kind(cells[**at]) == Kind::Number)
-            .filter_map(|at| {
-                Some((*at, tape.slice(cells[*at]).parse().ok().filter(|n: &f64| n.is_finite())?))
-            })
-            .collect();
-        if numbers.len() * 2 > present.len() {
-            let values: Vec<f64> = numbers.iter().map(|(_, value)| *value).collect();
-            let out = outliers(&values);
-            numbers.iter().zip(&out).filter(|(_, out)| **out).for_each(|((at, _), _)| keep[*at] = true);
-            if !values.is_sorted_by(|a, b| a < b) {
-                for change in change_points(&values, 4) {
-                    interesting.extend([numbers[change - 1].0, numbers[change].0]);
-                }
-            }
-        }
-        self.rare(cells, &present, keep);
-    }
-
-    /// Keeps the rows whose value occurs once in a column of few values.
-    fn rare(&self, cells: &[Id], present: &[usize], keep: &mut [bool]) {
-        let tape = self.tape;
-        let limit = (1.5 * (present.len() as f64).sqrt()) as usize;
-        let mut seen: HashMap<&str, (usize, usize)> = HashMap::new();
-        for &at in present {
-            if !tape.is_scalar(cells[at]) {
-                return;
-            }
-            seen.entry(tape.slice(cells[at])).or_insert((0, at)).0 += 1;
-            if seen.len() > limit {
-                return;
-            }
-        }
-        for (count, at) in seen.into_values() {
-            if count == 1 {
-                keep[at] = true;
-            }
-        }
-    }
-
-    /// Keeps the rows that alone hold a term of the query; the next best are interesting.
-    fn relevant(&self, rows: &[Row], keep: &mut [bool], interesting: &mut Vec<usize>, budget: usize) {
-        if self.query.is_empty() {
-            return;
-        }
-        let tape = self.tape;
-        let mut text = String::new();
-        let mut ends = Vec::with_capacity(rows.len());
-        for row in rows {
-            if row.key != NONE {
-                text.push_str(tape.inner(row.key));
-                text.push(' ');
-            }
-            for id in row.value..tape.after(row.value) {
-                if !tape.is_key(id) && tape.is_scalar(id) {
-                    text.push_str(tape.slice(id));
-                    text.push(' ');
-                }
-            }
-            ends.push(text.len());
-        }
-        let mut start = 0;
-        let documents = ends.iter().map(|end| &text[std::mem::replace(&mut start, *end)..*end]);
-        let bm25 = Bm25::new(self.query, documents);
-        let mut scored: Vec<usize> = (0..rows.len()).filter(|at| bm25.score(*at) > 0.0).collect();
-        for &at in &scored {
-            keep[at] |= bm25.rarest(at).is_some_and(|count| count <= 2);
-        }
-        scored.sort_by(|a, b| bm25.score(*b).total_cmp(&bm25.score(*a)).then(a.cmp(b)));
-        scored.truncate(budget / 3);
-        interesting.splice(0..0, scored);
-    }
 }
 
-/// How many of `count` items of about `weight` tokens to keep if nothing speaks for more: 50 of
-/// 1,000, 16 of 100, fewer where they are large.
-fn budget(count: usize, weight: usize) -> usize {
-    ((1.6 * (count as f64).sqrt()).round() as usize).min(1500 / weight.max(1)).max(6)
+/// Items of a list, as the axes see them.
+struct Items<'a, 't, 's> {
+    selection: &'a Selection<'t, 's>,
+    rows: &'a [Row],
+    columns: &'a [&'a [Id]],
+    under: Meaning,
 }
 
-/// Keeps `left` items more, in a few blocks all over the list: what is usual in it.
-fn spread(keep: &mut [bool], left: usize) {
-    let blocks = left.div_ceil(8);
-    for block in 0..blocks {
-        let start = (block + 1) * keep.len() / (blocks + 1);
-        let end = (start + left / blocks).min(keep.len());
-        keep[start..end].fill(true);
+impl Rows for Items<'_, '_, '_> {
+    fn len(&self) -> usize {
+        self.rows.len()
     }
-}
 
-/// The runs to leave out: each worth its marker, together worth a retrieval.
-fn runs(keep: &[bool], weights: &[usize]) -> Vec<Range<usize>> {
-    let mut runs = Vec::new();
-    let (mut at, mut hidden) = (0, 0);
-    while at < keep.len() {
-        let start = at;
-        while at < keep.len() && !keep[at] {
-            at += 1;
-        }
-        let weight: usize = weights[start..at].iter().sum();
-        if weight >= MIN_RUN {
-            hidden += weight;
-            runs.push(start..at);
-        }
-        at = at.max(start + 1);
+    fn weight(&self, at: usize) -> usize {
+        self.selection.weight(&self.rows[at])
     }
-    if hidden < MIN_HIDDEN {
-        runs.clear();
+
+    fn is_odd(&self, at: usize) -> bool {
+        self.rows[at].odd
     }
-    runs
+
+    fn must_stay(&self, at: usize) -> bool {
+        self.selection.must_stay(&self.rows[at], self.under)
+    }
+
+    fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    fn cell(&self, column: usize, at: usize) -> Option<Cell<'_>> {
+        let tape = self.selection.tape;
+        let id = self.columns[column][at];
+        (id != NONE).then(|| match tape.kind(id) {
+            Kind::Number => Cell::Number(tape.slice(id)),
+            _ if tape.is_scalar(id) => Cell::Text(tape.slice(id)),
+            _ => Cell::Nested,
+        })
+    }
+
+    /// Its values; of keys only those that name rows of a map.
+    fn text(&self, at: usize, out: &mut String) {
+        let tape = self.selection.tape;
+        let row = &self.rows[at];
+        if row.key != NONE {
+            out.push_str(tape.inner(row.key));
+            out.push(' ');
+        }
+        for id in row.value..tape.after(row.value) {
+            if !tape.is_key(id) && tape.is_scalar(id) {
+                out.push_str(tape.slice(id));
+                out.push(' ');
+            }
+        }
+    }
 }

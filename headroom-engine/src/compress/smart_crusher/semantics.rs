@@ -4,7 +4,7 @@ use super::tape::{Id, Kind, Tape};
 
 /// What a key says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(in super::super) enum Meaning {
     /// Anything but nothing is an error: `error`, `errors`, `failed`, `exception`.
     Fault,
     /// A word or an HTTP status: `status`, `state`, `conclusion`.
@@ -20,7 +20,7 @@ pub(super) enum Meaning {
 }
 
 /// What the key with this inner text means.
-pub(super) fn meaning(key: &str) -> Meaning {
+pub(in super::super) fn meaning(key: &str) -> Meaning {
     if key.len() > 48 {
         return Meaning::Other;
     }
@@ -138,67 +138,70 @@ fn is_error(tape: &Tape<'_>, id: Id, under: Meaning) -> bool {
         (Meaning::Status, Kind::Number) => is_http_error(tape.slice(id)),
         (Meaning::Level, Kind::Number) => matches!(tape.slice(id), "50" | "60"),
         (_, Kind::Array | Kind::Object | Kind::Null | Kind::Bool | Kind::Number) => false,
-        (Meaning::Other, Kind::String) => has_error_words(tape.inner(id)),
-        (_, Kind::String) => {
-            let inner = tape.inner(id);
-            let short: String = if inner.len() <= 24 { inner.to_ascii_lowercase() } else { String::new() };
-            let word = short.as_str();
-            match under {
-                Meaning::Fault => {
-                    !["", "none", "null", "no", "false", "0", "ok", "n/a", "success", "-", "nil"]
-                        .contains(&word)
-                        || (short.is_empty() && !inner.is_empty())
-                }
-                Meaning::Exit => {
-                    !inner.is_empty() && inner.parse::<f64>().map_or(has_error_words(inner), |n| n != 0.0)
-                }
-                Meaning::Level => [
-                    "e",
-                    "err",
-                    "error",
-                    "fatal",
-                    "f",
-                    "crit",
-                    "critical",
-                    "panic",
-                    "alert",
-                    "emerg",
-                    "emergency",
-                    "high",
-                    "severe",
-                    "blocker",
-                    "p0",
+        (_, Kind::String) => is_error_text(tape.inner(id), under),
+    }
+}
+
+/// Whether a text is an error, under a key of this meaning.
+pub(in super::super) fn is_error_text(inner: &str, under: Meaning) -> bool {
+    if under == Meaning::Other {
+        return has_error_words(inner);
+    }
+    let short: String = if inner.len() <= 24 { inner.to_ascii_lowercase() } else { String::new() };
+    let word = short.as_str();
+    match under {
+        Meaning::Fault => {
+            !["", "none", "null", "no", "false", "0", "ok", "n/a", "success", "-", "nil"].contains(&word)
+                || (short.is_empty() && !inner.is_empty())
+        }
+        Meaning::Exit => {
+            !inner.is_empty() && inner.parse::<f64>().map_or(has_error_words(inner), |n| n != 0.0)
+        }
+        Meaning::Level => [
+            "e",
+            "err",
+            "error",
+            "fatal",
+            "f",
+            "crit",
+            "critical",
+            "panic",
+            "alert",
+            "emerg",
+            "emergency",
+            "high",
+            "severe",
+            "blocker",
+            "p0",
+        ]
+        .contains(&word),
+        Meaning::Success => ["false", "no"].contains(&word),
+        _ => {
+            (inner.len() == 3 && is_http_error(inner))
+                || [
+                    "fail",
+                    "timeout",
+                    "timed_out",
+                    "timedout",
+                    "unhealthy",
+                    "down",
+                    "broken",
+                    "aborted",
+                    "denied",
+                    "rejected",
+                    "unreachable",
+                    "crashloopbackoff",
+                    "oomkilled",
+                    "evicted",
+                    "imagepullbackoff",
+                    "errimagepull",
+                    "degraded",
+                    "killed",
+                    "lost",
+                    "unavailable",
                 ]
-                .contains(&word),
-                Meaning::Success => ["false", "no"].contains(&word),
-                _ => {
-                    (inner.len() == 3 && is_http_error(inner))
-                        || [
-                            "fail",
-                            "timeout",
-                            "timed_out",
-                            "timedout",
-                            "unhealthy",
-                            "down",
-                            "broken",
-                            "aborted",
-                            "denied",
-                            "rejected",
-                            "unreachable",
-                            "crashloopbackoff",
-                            "oomkilled",
-                            "evicted",
-                            "imagepullbackoff",
-                            "errimagepull",
-                            "degraded",
-                            "killed",
-                            "lost",
-                            "unavailable",
-                        ]
-                        .contains(&word)
-                        || has_error_words(inner)
-                }
-            }
+                .contains(&word)
+                || has_error_words(inner)
         }
     }
 }

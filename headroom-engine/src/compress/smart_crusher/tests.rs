@@ -63,6 +63,17 @@ fn a_table_says_each_key_once() {
 }
 
 #[test]
+fn a_constant_that_cannot_stand_in_a_header_stands_in_the_rows() {
+    let hit = r#"[{"fragment":"def \"authenticate\"(request): return response"}]"#;
+    let items = rows(30, |n| format!(r#"{{"path":"src/{n}.py","score":{},"hits":{hit}}}"#, n * n % 7));
+    let source = format!(r#"{{"total":30,"items":{items}}}"#);
+    let text = text(&source, "", false);
+    assert!(text.starts_with(r#"{"total":30,"items":{"$table":["path,score,hits""#), "{text}");
+    assert!(text.ends_with(r#",["src/29.py",1,"$=1"]]}}"#), "{text}");
+    round_trip(&source);
+}
+
+#[test]
 fn nothing_is_confused_with_anything() {
     let values = [
         "null",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::tape::{Id, Kind, Tape};
 
 /// Shorter values are not worth a name.
-const MIN_BYTES: usize = 40;
+const MIN_BYTES: usize = 32;
 
 /// A hash of every value's tokens, and how often the longer ones occur.
 ///

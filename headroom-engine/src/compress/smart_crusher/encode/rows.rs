@@ -51,22 +51,31 @@ impl Encoder<'_, '_> {
         (table.gain(self.tape) > spare as i64).then_some(table)
     }
 
-    /// Whether a table can stand inside JSON: the header without escapes, odd rows told apart.
-    pub(super) fn embeds(&self, table: &Table) -> bool {
+    /// The table as it can stand inside JSON: the header without escapes, odd rows told apart.
+    pub(super) fn embedded(&self, mut table: Table) -> Option<Table> {
         let tape = self.tape;
+        let mut changed = false;
+        for column in &mut table.columns {
+            // What cannot stand in the header stands in the rows, where it gets a name.
+            if let Coding::Constant(id) | Coding::Default(id) = column.coding
+                && !self.fits_string(id, false)
+            {
+                column.coding = Coding::Each { text: false };
+                changed = true;
+            }
+        }
         let keys =
             table.columns.iter().flat_map(|column| &column.path).all(|key| is_plain_key(tape.inner(*key)));
-        let codings = table.columns.iter().all(|column| match column.coding {
-            Coding::Constant(id) | Coding::Default(id) => self.fits_string(id, false),
-            _ => true,
-        });
         let rows = table.shape == Shape::Map
             || table.rows.iter().all(|row| {
                 !row.odd
                     || table.shape == Shape::Table
                         && !matches!(tape.kind(row.value), Kind::Array | Kind::String)
             });
-        keys && codings && rows
+        // Rows that occur again are names, which is shorter still.
+        let again = table.rows.iter().filter(|row| self.twins.worth(tape, row.value).is_some()).count();
+        let pays = !changed || (table.gain(tape) > 0 && again * 2 < table.rows.len());
+        (keys && rows && pays).then_some(table)
     }
 
     /// Whether a cell can stand inside a JSON string as it is.
