@@ -1,6 +1,9 @@
 //! The specialists: one [`Reducer`](crate::reduce::Reducer) for each kind of content.
 
 mod diff;
+mod fold;
+mod hash;
+mod kompress;
 mod log;
 mod names;
 mod search;
@@ -9,6 +12,7 @@ mod weigh;
 mod writer;
 
 pub use diff::DiffCompressor;
+pub use kompress::Kompress;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;
 pub use smart_crusher::SmartCrusher;

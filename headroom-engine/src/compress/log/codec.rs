@@ -19,13 +19,9 @@
 //!
 //! Everything but the markers decodes byte for byte from the output alone.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range};
+use std::{borrow::Cow, collections::HashMap};
 
-use super::{
-    line::hash_bytes,
-    paint::strip,
-    template::{ByHash, slots},
-};
+use super::{super::fold::History, paint::strip, template::slots};
 use crate::{
     ccr::{Marker, marker},
     reduce::{Codec, DecodeError, Equality, Piece},
@@ -48,15 +44,7 @@ impl Codec for LogCodec {
     }
 
     fn decode<'a>(&self, text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), DecodeError> {
-        Reader {
-            sink,
-            history: String::new(),
-            last: None,
-            followed: ByHash::default(),
-            indexed: 0,
-            names: HashMap::new(),
-        }
-        .read(text)
+        Reader { sink, history: History::default(), names: HashMap::new() }.read(text)
     }
 }
 
@@ -78,18 +66,9 @@ pub(super) fn name(at: usize) -> Option<String> {
 
 struct Reader<'s, 'a> {
     sink: &'s mut dyn FnMut(Piece<'a>),
-    /// What was decoded since the last marker.
-    history: String,
-    /// The last decoded line in `history`, without its newline.
-    last: Option<Range<usize>>,
-    /// Where a line, by its hash, ends in `history`: the last but `last`.
-    followed: ByHash<usize>,
-    indexed: usize,
+    history: History,
     names: HashMap<&'a str, Cow<'a, str>>,
 }
-
-/// More than a source can hold (see [`Log`](super::line::Log)).
-const LONGEST: usize = u32::MAX as usize;
 
 const BROKEN: DecodeError = DecodeError("a broken log directive");
 
@@ -108,8 +87,6 @@ impl<'a> Reader<'_, 'a> {
                 rest = &rest[length..];
                 rest = rest.strip_prefix('\n').unwrap_or(rest);
                 self.history.clear();
-                (self.last, self.indexed) = (None, 0);
-                self.followed.clear();
                 (self.sink)(Piece::Hidden(marker));
                 continue;
             }
@@ -141,16 +118,8 @@ impl<'a> Reader<'_, 'a> {
         }
         let inner = inner.strip_prefix(' ')?.strip_suffix(']')?;
         match word {
-            "same" => {
-                let line = format!("{}\n", &self.history[self.last.clone()?]);
-                let count: usize = inner.parse().ok()?;
-                if count.checked_mul(line.len())? > LONGEST {
-                    return None;
-                }
-                self.emit(Cow::Owned(line.repeat(count)));
-            }
-            "then" => {
-                let again = self.follow(inner.parse().ok()?)?;
+            "same" | "then" => {
+                let again = self.history.read(word, inner)?;
                 self.emit(Cow::Owned(again));
             }
             "next" => {
@@ -182,30 +151,10 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn emit(&mut self, text: Cow<'a, str>) {
-        self.history.push_str(&text);
-        if let Some(whole) = self.history.strip_suffix('\n') {
-            let start = memchr::memrchr(b'\n', whole.as_bytes()).map_or(0, |at| at + 1);
-            self.last = Some(start..whole.len());
-        }
+        self.history.push(&text);
         if !text.is_empty() {
             (self.sink)(Piece::Text(text));
         }
-    }
-
-    /// The `count` lines that followed the last line where it stood before.
-    fn follow(&mut self, count: usize) -> Option<String> {
-        let last = self.last.clone()?;
-        while self.indexed < last.start {
-            let end = self.indexed + memchr::memchr(b'\n', &self.history.as_bytes()[self.indexed..])?;
-            self.followed.insert(hash_bytes(&self.history.as_bytes()[self.indexed..end]), end + 1);
-            self.indexed = end + 1;
-        }
-        let from = *self.followed.get(&hash_bytes(&self.history.as_bytes()[last]))?;
-        let mut end = from;
-        for _ in 0..count {
-            end += memchr::memchr(b'\n', self.history.get(end..)?.as_bytes())? + 1;
-        }
-        Some(self.history[from..end].to_owned())
     }
 }
 
