@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     ccr::HandleKey,
-    compress::{DiffCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher},
     engine::{Engine, Inner},
     memo::Memo,
     policy,
@@ -32,6 +32,7 @@ impl Default for EngineBuilder {
                 Arc::new(DiffCompressor),
                 Arc::new(SearchCompressor),
                 Arc::new(LogCompressor),
+                Arc::new(HtmlCompressor),
                 Arc::new(Kompress),
             ],
             memo_bytes: 64 << 20,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, ToolPresence, ToolShape},
-    compress::{DiffCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher},
     reduce::{Context, Hints, Reducer, Reduction},
 };
 use headroom_tests::{
@@ -83,6 +83,7 @@ pub(crate) fn engine(crew: Crew) -> (Engine, Seen) {
     let mut builder = Engine::builder()
         .memo_bytes(8 << 20)
         .reducer(Arc::new(Witness(Kompress, seen.clone())))
+        .reducer(Arc::new(Witness(HtmlCompressor, seen.clone())))
         .reducer(Arc::new(Witness(LogCompressor, seen.clone())))
         .reducer(Arc::new(Witness(SearchCompressor, seen.clone())))
         .reducer(Arc::new(Witness(DiffCompressor, seen.clone())))

@@ -3,6 +3,7 @@
 mod diff;
 mod fold;
 mod hash;
+mod html;
 mod kompress;
 mod log;
 mod names;
@@ -12,6 +13,7 @@ mod weigh;
 mod writer;
 
 pub use diff::DiffCompressor;
+pub use html::HtmlCompressor;
 pub use kompress::Kompress;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;

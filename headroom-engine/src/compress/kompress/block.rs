@@ -12,8 +12,9 @@ use super::{
 /// A list item or a table longer than this, in bytes, is taken apart.
 const LONG_ITEM: usize = 500;
 const LONG_TABLE: usize = 1500;
-/// Code longer than this, in bytes, is taken apart at its blank lines.
+/// Code longer than this, in bytes, is taken apart, into parts of about so many.
 const LONG_CODE: usize = 1200;
+const CODE_PART: usize = 400;
 
 /// The units of `text`, in order.
 pub(super) fn units(text: &Text<'_>) -> Vec<Unit> {
@@ -41,7 +42,7 @@ impl Blocks<'_, '_> {
             Shape::Blank => at + 1,
             Shape::Fence(byte, length) => match self.fence(at, byte, length) {
                 Some(end) => {
-                    self.code(at..end, true);
+                    self.code(at..end);
                     end
                 }
                 None => self.paragraph(at),
@@ -148,7 +149,7 @@ impl Blocks<'_, '_> {
                 }
                 end = behind;
             }
-            self.code(at..end, false);
+            self.code(at..end);
             return end;
         }
         self.sentences(at..end, Kind::Sentence);
@@ -168,9 +169,20 @@ impl Blocks<'_, '_> {
         self.unit(lines, Kind::Heading, true);
     }
 
-    /// A block of code, whole if it is fenced or short.
-    fn code(&mut self, lines: Range<usize>, _fenced: bool) {
-        self.unit(lines, Kind::Code, true);
+    /// A block of code: whole if it is short, else in parts of some lines, cut at blank ones where
+    /// there are any.
+    fn code(&mut self, lines: Range<usize>) {
+        let whole = self.bytes(&lines).len() <= LONG_CODE;
+        let mut from = lines.start;
+        for at in lines.clone() {
+            let length = self.text.start(at + 1) - self.text.start(from);
+            let cut = length > CODE_PART || length * 2 > CODE_PART && self.is_blank(at);
+            if !whole && cut && at + 2 < lines.end {
+                self.unit(from..at + 1, Kind::Code, from == lines.start);
+                from = at + 1;
+            }
+        }
+        self.unit(from..lines.end, Kind::Code, from == lines.start);
     }
 
     /// A paragraph: sentences that go on over the ends of lines where those are wrapped.

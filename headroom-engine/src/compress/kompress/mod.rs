@@ -53,9 +53,7 @@ impl Reducer for Kompress {
     }
 
     fn exact(&self, source: &str, _context: &Context<'_>) -> Option<Reduction> {
-        let text = Text::new(source)?;
-        let (ops, saved) = exact::spell(&text, std::slice::from_ref(&(0..source.len())));
-        (saved >= 8).then(|| reduction(source, ops.into_iter().flatten().collect()))
+        fold_lines(source).map(|(reduction, _)| reduction)
     }
 
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
@@ -78,6 +76,14 @@ impl Reducer for Kompress {
         }
         Some(reduction(source, ops))
     }
+}
+
+/// `source` with each line that stands above said by what stands there, and about how many tokens
+/// that saves; `None` if it saves hardly any.
+pub(super) fn fold_lines(source: &str) -> Option<(Reduction, usize)> {
+    let text = Text::new(source)?;
+    let (ops, saved) = exact::spell(&text, std::slice::from_ref(&(0..source.len())));
+    (saved >= 8).then(|| (reduction(source, ops.into_iter().flatten().collect()), saved))
 }
 
 /// The bytes that go with a run of units: whole lines if it begins and ends where lines do, with the

@@ -33,7 +33,7 @@ pub(super) fn is_prose(source: &str, hints: Hints<'_>) -> bool {
     let tally = tally(source);
     let (prose, all) = (tally.prose * 100, tally.all.max(1));
     let named = PROSE.contains(&extension);
-    prose >= all * if named { 30 } else { 45 } && tally.code * 100 <= all * if named { 60 } else { 35 }
+    if named { prose >= all * 20 } else { prose >= all * 45 && tally.code * 100 <= all * 35 }
 }
 
 /// Bytes of a sample: all, those of lines that are prose, those of lines that are code.

@@ -51,14 +51,15 @@ pub(super) fn scores(text: &Text<'_>, units: &[Unit], query: &Query) -> Vec<Scor
     let central = bag.centrality(&passages);
 
     let asked = Bm25::new(query, units.iter().map(of));
-    let around = Bm25::new(query, passages.iter().map(|passage| span(source, units, passage)));
-    let most = |bm25: &Bm25| bm25.scores().iter().copied().fold(1e-6, f32::max);
-    let (most_asked, most_around) = (most(&asked), most(&around));
+    let around: Vec<f32> =
+        passages.iter().map(|passage| best_three(&asked.scores()[passage.clone()])).collect();
+    let most = |scores: &[f32]| scores.iter().copied().fold(1e-6, f32::max);
+    let (most_asked, most_around) = (most(asked.scores()), most(&around));
 
     let mut scores = Vec::with_capacity(units.len());
     let (mut section, mut within) = (u32::MAX, 0u32);
     for (number, passage) in passages.iter().enumerate() {
-        let around = around.score(number) / most_around;
+        let around = around[number] / most_around;
         for at in passage.clone() {
             let unit = &units[at];
             if unit.section != section {
@@ -103,8 +104,18 @@ fn passages(units: &[Unit]) -> Vec<Range<usize>> {
     passages
 }
 
-fn span<'a>(source: &'a str, units: &[Unit], passage: &Range<usize>) -> &'a str {
-    &source[units[passage.start].start..units[passage.end - 1].end]
+/// The sum of the three best scores: what a passage is worth to the query.
+fn best_three(scores: &[f32]) -> f32 {
+    let mut best = [0f32; 3];
+    for score in scores {
+        let mut score = *score;
+        for place in &mut best {
+            if score > *place {
+                std::mem::swap(&mut score, place);
+            }
+        }
+    }
+    best.iter().sum()
 }
 
 /// Whether `text` holds the name of an error, as `ValueError: ...` is.
@@ -139,12 +150,13 @@ impl Bag {
         let mut frequency = vec![0u32; 1 << BITS];
         let mut seen = vec![u32::MAX; 1 << BITS];
         let mut shingles: ByHash<()> = ByHash::default();
+        let mut fresh = Vec::new();
         for (at, unit) in units.iter().enumerate() {
             bag.starts.push(bag.terms.len());
             let mut counts = Counts::default();
             let mut last = [0u64; 3];
             let (mut all, mut known) = (0u32, 0u32);
-            let mut fresh = Vec::new();
+            fresh.clear();
             words(of(unit), |hash, sense| {
                 counts.words += 1;
                 match sense {
@@ -156,7 +168,9 @@ impl Bag {
                 }
                 let shingle = last.iter().fold(hash, |all, word| mix(all, *word));
                 last = [hash, last[0], last[1]];
-                if counts.words >= 4 || counts.words > 1 && unit.cost < 12 {
+                // A quarter of them tells as much, where there are many.
+                let sampled = unit.cost < 24 || (shingle >> 20).is_multiple_of(4);
+                if sampled && (counts.words >= 4 || counts.words > 1 && unit.cost < 12) {
                     all += 1;
                     if shingles.contains_key(&shingle) {
                         known += 1;
@@ -172,7 +186,7 @@ impl Bag {
                     bag.terms.push(term);
                 }
             });
-            shingles.extend(fresh.into_iter().map(|shingle| (shingle, ())));
+            shingles.extend(fresh.drain(..).map(|shingle| (shingle, ())));
             bag.again.push(if all == 0 { 0.0 } else { known as f32 / all as f32 });
             bag.counts.push(counts);
         }

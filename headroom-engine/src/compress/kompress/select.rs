@@ -37,7 +37,7 @@ pub(super) fn hidden(text: &Text<'_>, units: &[Unit], context: &Context<'_>) -> 
 
 /// The tokens to keep of `total`: of a short text more than half, of a long one about two fifths.
 fn budget(total: usize) -> usize {
-    let share = 0.36 + 0.24 * (1500.0 / (total as f64).max(1500.0)).sqrt();
+    let share = 0.32 + 0.22 * (1500.0 / (total as f64).max(1500.0)).sqrt();
     (total as f64 * share) as usize
 }
 

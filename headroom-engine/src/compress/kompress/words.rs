@@ -72,7 +72,49 @@ const STOPS: &[&str] = &[
 ];
 
 /// The longest word in the lists, in bytes.
-const LONGEST: usize = 12;
+const LONGEST: usize = 16;
+
+/// The lists as a hash table with open addressing, made once, by the compiler.
+static TABLE: [(u128, Sense); SLOTS] = {
+    let mut table = [(0, Sense::Plain); SLOTS];
+    let lists = [(STOPS, Sense::Stop), (NEGATIONS, Sense::Negation), (DUTIES, Sense::Duty)];
+    let mut list = 0;
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].0.len() {
+            let word = pack(lists[list].0[at].as_bytes());
+            let mut slot = slot(word);
+            while table[slot].0 != 0 && table[slot].0 != word {
+                slot = (slot + 1) % SLOTS;
+            }
+            table[slot] = (word, lists[list].1);
+            at += 1;
+        }
+        list += 1;
+    }
+    table
+};
+const SLOTS: usize = 1024;
+
+/// The bytes of a word of letters, capitals aside, as one number.
+const fn pack(word: &[u8]) -> u128 {
+    let mut packed = 0;
+    let mut at = 0;
+    while at < word.len() && at < LONGEST {
+        packed = packed << 8 | (word[at] | 0x20) as u128;
+        at += 1;
+    }
+    packed
+}
+
+const fn slot(word: u128) -> usize {
+    (hash(word) >> 54) as usize
+}
+
+const fn hash(word: u128) -> u64 {
+    let mixed = (word as u64 ^ ((word >> 64) as u64).rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
 
 /// Calls `each` with the hash and the sense of every word of `text`, capitals aside; of scripts that
 /// do not part words, with every pair of neighbours.
@@ -86,7 +128,7 @@ pub(super) fn words(text: &str, mut each: impl FnMut(u64, Sense)) {
             continue;
         }
         let start = at;
-        let (mut hash, mut digit, mut wide) = (0x5eed, false, false);
+        let (mut packed, mut digit, mut wide) = (0u128, false, false);
         while let Some(byte) = bytes.get(at) {
             match byte {
                 b'0'..=b'9' => digit = true,
@@ -94,7 +136,8 @@ pub(super) fn words(text: &str, mut each: impl FnMut(u64, Sense)) {
                 0x80.. => wide |= *byte >= 0xe2,
                 _ => break,
             }
-            hash = mix(hash, u64::from(byte | 0x20));
+            // Of a long word the last letters tell, and its length.
+            packed = packed << 8 | u128::from(byte | 0x20);
             at += 1;
         }
         if wide {
@@ -106,12 +149,12 @@ pub(super) fn words(text: &str, mut each: impl FnMut(u64, Sense)) {
         let sense = if digit {
             Sense::Number
         } else {
-            match sense(word) {
+            match sense(word.len(), packed) {
                 Sense::Plain if !first && word[0].is_ascii_uppercase() && word.len() > 1 => Sense::Name,
                 sense => sense,
             }
         };
-        each(hash ^ (hash >> 31), sense);
+        each(hash(packed) ^ word.len() as u64, sense);
         first = false;
     }
 }
@@ -134,16 +177,16 @@ fn pairs(text: &str, each: &mut impl FnMut(u64, Sense)) {
 }
 
 /// What the lists say of a word of letters.
-fn sense(word: &[u8]) -> Sense {
-    if word.len() > LONGEST {
+fn sense(length: usize, word: u128) -> Sense {
+    if length > LONGEST {
         return Sense::Plain;
     }
-    let is = |known: &&str| known.as_bytes().eq_ignore_ascii_case(word);
-    if word.len() <= 6 && STOPS.iter().any(|known| is(&known)) {
-        return Sense::Stop;
+    let mut slot = slot(word);
+    while TABLE[slot].0 != 0 {
+        if TABLE[slot].0 == word {
+            return TABLE[slot].1;
+        }
+        slot = (slot + 1) % SLOTS;
     }
-    if NEGATIONS.iter().any(|known| is(&known)) {
-        return Sense::Negation;
-    }
-    if DUTIES.iter().any(|known| is(&known)) { Sense::Duty } else { Sense::Plain }
+    Sense::Plain
 }
