@@ -4,6 +4,8 @@ mod diff;
 mod fold;
 mod hash;
 mod html;
+#[cfg(feature = "image")]
+mod image;
 mod kompress;
 mod log;
 mod names;
@@ -14,6 +16,8 @@ mod writer;
 
 pub use diff::DiffCompressor;
 pub use html::HtmlCompressor;
+#[cfg(feature = "image")]
+pub use image::{Provider, Shrunk, shrink};
 pub use kompress::Kompress;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;

@@ -11,6 +11,9 @@
 //!                          stay as they are, `^.7` replaces the end, as many characters as it
 //!                          has (a number is a slot, see `template`)
 //! [~next 8: HEAD[~]TAIL]   each of the 8 lines below stands between HEAD and TAIL
+//! [~before 60 from 7: HEAD[~]TAIL]
+//!                          before each of the 60 lines below stands HEAD, a number and TAIL; the
+//!                          number counts up from 7
 //! [~paint 8: ^=SEQUENCE]   in the 8 lines below each `^` is that control sequence; more pairs may
 //!                          follow, each behind a space
 //! [~legend: ...]           says this to the reader; stands for nothing
@@ -129,6 +132,19 @@ impl<'a> Reader<'_, 'a> {
                 for _ in 0..count.parse::<usize>().ok()? {
                     let (body, after) = rest.split_once('\n')?;
                     self.emit(Cow::Owned(format!("{head}{}{tail}\n", marker::unescape(body)?)));
+                    rest = after;
+                }
+            }
+            "before" => {
+                let (counts, frame) = inner.split_once(": ")?;
+                let (count, first) = counts.split_once(" from ")?;
+                let (head, tail) = frame.split_once("[~]")?;
+                let (head, tail) = (marker::unescape(head)?, marker::unescape(tail)?);
+                let first: u64 = first.parse().ok()?;
+                for number in 0..count.parse::<u64>().ok()? {
+                    let (body, after) = rest.split_once('\n')?;
+                    self.emit(Cow::Owned(format!("{head}{}{tail}\n", first.checked_add(number)?)));
+                    self.emit(Cow::Owned(format!("{}\n", marker::unescape(body)?)));
                     rest = after;
                 }
             }

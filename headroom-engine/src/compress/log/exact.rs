@@ -104,6 +104,10 @@ impl Speller<'_, '_> {
             self.keep(at..at + 1);
             return at + 1;
         }
+        if let Some(pairs) = self.counted(at, end) {
+            self.note(at..at + 2 * pairs);
+            return at + 2 * pairs;
+        }
         if let Some(repeat) = self.repeats.find(self.log, at, end) {
             let behind = at + 1 + repeat.len();
             self.line(at);
@@ -208,6 +212,50 @@ impl Speller<'_, '_> {
         }
         self.rewrite(at..at + count, &text, cost.saturating_sub(saved));
         Some(count)
+    }
+
+    /// Says every other line from `at` on by a number that counts up, if that pays; returns how many
+    /// pairs of lines that are.
+    fn counted(&mut self, at: usize, end: usize) -> Option<usize> {
+        let log = self.log;
+        if at + 4 > end || self.is_whole(at) || log.line(at).literal != log.line(at + 2).literal {
+            return None;
+        }
+        let line = log.text(at);
+        if line.contains(INTRODUCER) {
+            return None;
+        }
+        let (slot, first) = slots(line).find_map(|slot| {
+            let first: u64 = line[slot.clone()].parse().ok().filter(|first| *first < u64::MAX / 2)?;
+            let is_next =
+                log.text(at + 2) == format!("{}{}{}", &line[..slot.start], first + 1, &line[slot.end..]);
+            is_next.then_some((slot, first))
+        })?;
+        let (head, tail) = (&line[..slot.start], &line[slot.end..]);
+        let counts = |pair: &usize| {
+            let (this, other) = (at + 2 * pair, at + 2 * pair + 1);
+            log.is_complete(this)
+                && log.is_complete(other)
+                && log.text(this) == format!("{head}{}{tail}", first + *pair as u64)
+        };
+        let pairs = (0..(end - at) / 2).take_while(counts).count();
+        let cost: usize = (0..pairs).map(|pair| usize::from(log.line(at + 2 * pair).cost)).sum();
+        if cost < 2 * FRAME {
+            return None;
+        }
+        let mut text = format!("[~before {pairs} from {first}: ");
+        escape(head, &mut text);
+        text.push_str("[~]");
+        escape(tail, &mut text);
+        text.push_str("]\n");
+        let mut others = 0;
+        for other in (0..pairs).map(|pair| at + 2 * pair + 1) {
+            escape(log.text(other), &mut text);
+            text.push('\n');
+            others += usize::from(log.line(other).cost);
+        }
+        self.rewrite(at..at + 2 * pairs, &text, others + FRAME);
+        Some(pairs)
     }
 
     /// Puts lines from `at` on between a common head and tail, if that pays; returns how many.
