@@ -110,7 +110,7 @@ impl Scan<'_> {
     fn end(&mut self, at: usize) -> Option<usize> {
         let plain = memchr::memchr(b'>', &self.bytes[at..])? + at + 1;
         let mut from = at;
-        while self.strikes < STRIKES {
+        while from < self.bytes.len() && self.strikes < STRIKES {
             let Some(found) = memchr::memchr3(b'>', b'"', b'\'', &self.bytes[from..]) else { break };
             let sign = self.bytes[from + found];
             from += found + 1;
@@ -175,7 +175,8 @@ impl Scan<'_> {
     fn attributes(&mut self, at: usize, end: usize) {
         let mut from = at;
         let mut look = at;
-        while end - at > LONG_ATTRIBUTE {
+        let long = end - at > LONG_ATTRIBUTE;
+        while look < end && long {
             let Some(found) = memchr::memchr2(b'"', b'\'', &self.bytes[look..end]) else { break };
             let open = look + found;
             let Some(length) = memchr::memchr(self.bytes[open], &self.bytes[open + 1..end]) else { break };

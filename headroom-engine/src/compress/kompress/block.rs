@@ -187,7 +187,7 @@ impl Blocks<'_, '_> {
 
     /// A paragraph: sentences that go on over the ends of lines where those are wrapped.
     fn sentences(&mut self, lines: Range<usize>, kind: Kind) {
-        let wrapped = line::is_wrapped(lines.clone().map(|at| self.text.line(at)));
+        let wrapped = line::is_wrapped(&lines.clone().map(|at| self.text.line(at)));
         let mut opens = true;
         let parts: Vec<Range<usize>> =
             if wrapped { vec![lines] } else { lines.map(|at| at..at + 1).collect() };

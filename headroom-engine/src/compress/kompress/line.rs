@@ -84,8 +84,7 @@ fn is_numbered_title(text: &str) -> bool {
 
 fn is_item(bytes: &[u8]) -> bool {
     match bytes {
-        [b'-' | b'*' | b'+', b' ' | b'\t', ..] => true,
-        [0xe2, 0x80, 0xa2, ..] => true,
+        [b'-' | b'*' | b'+', b' ' | b'\t', ..] | [0xe2, 0x80, 0xa2, ..] => true,
         [b'(', letter, b')', b' ', ..] => letter.is_ascii_alphanumeric(),
         [first, ..] if first.is_ascii_digit() => {
             let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -132,7 +131,7 @@ pub(super) fn underlines(line: &str, below: &str) -> bool {
 }
 
 /// Whether lines of a paragraph break where they are full, not where a sentence ends.
-pub(super) fn is_wrapped<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> bool {
+pub(super) fn is_wrapped<'a>(lines: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
     let widths = || lines.clone().map(|line| line.trim_end().chars().count());
     let widest = widths().max().unwrap_or(0);
     let (mut count, mut full) = (0, 0);

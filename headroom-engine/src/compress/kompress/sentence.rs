@@ -62,10 +62,11 @@ fn end(text: &str, start: usize) -> usize {
                     .unwrap_or(text.len() - behind);
                 return close(text, behind + more);
             }
-            ' ' if at - start >= PHRASE && is_thai(before) => {
-                if chars.peek().is_some_and(|(_, next)| is_thai(*next)) {
-                    return at;
-                }
+            ' ' if at - start >= PHRASE
+                && is_thai(before)
+                && chars.peek().is_some_and(|(_, next)| is_thai(*next)) =>
+            {
+                return at;
             }
             _ => {}
         }
