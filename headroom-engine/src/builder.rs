@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     ccr::HandleKey,
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, TableCompressor},
+    compress::{
+        DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher,
+        TableCompressor,
+    },
     engine::{Engine, Inner},
     memo::Memo,
     policy,
@@ -38,6 +41,8 @@ impl Default for EngineBuilder {
                 Arc::new(TableCompressor),
                 Arc::new(SearchCompressor),
                 Arc::new(LogCompressor),
+                Arc::new(HtmlCompressor),
+                Arc::new(Kompress),
             ],
             scorer: Arc::new(Bm25Scorer),
             memo_bytes: 64 << 20,

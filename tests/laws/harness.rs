@@ -10,7 +10,10 @@ use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, HandleKey, ToolPresence, ToolShape},
-    compress::{CodeCompressor, DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, TableCompressor},
+    compress::{
+        CodeCompressor, DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor,
+        SmartCrusher, TableCompressor,
+    },
     reduce::{Context, Hints, Reducer, Reduction, render},
 };
 use headroom_tests::{
@@ -122,6 +125,8 @@ pub(crate) fn engine(crew: Crew) -> (Engine, Seen) {
     let seen = Seen::default();
     let mut builder = Engine::builder()
         .memo_bytes(8 << 20)
+        .reducer(Arc::new(Witness(Kompress, seen.clone())))
+        .reducer(Arc::new(Witness(HtmlCompressor, seen.clone())))
         .reducer(Arc::new(Witness(LogCompressor, seen.clone())))
         .reducer(Arc::new(Witness(SearchCompressor, seen.clone())))
         .reducer(Arc::new(Witness(CodeCompressor, seen.clone())))

@@ -4,6 +4,12 @@ mod axes;
 #[cfg(feature = "code")]
 mod code;
 mod diff;
+mod fold;
+mod hash;
+mod html;
+#[cfg(feature = "image")]
+mod image;
+mod kompress;
 mod log;
 mod names;
 mod search;
@@ -15,6 +21,10 @@ mod writer;
 #[cfg(feature = "code")]
 pub use code::CodeCompressor;
 pub use diff::DiffCompressor;
+pub use html::HtmlCompressor;
+#[cfg(feature = "image")]
+pub use image::{Provider, Shrunk, shrink};
+pub use kompress::Kompress;
 pub use log::LogCompressor;
 pub use search::SearchCompressor;
 pub use smart_crusher::SmartCrusher;

@@ -11,6 +11,9 @@
 //!                          stay as they are, `^.7` replaces the end, as many characters as it
 //!                          has (a number is a slot, see `template`)
 //! [~next 8: HEAD[~]TAIL]   each of the 8 lines below stands between HEAD and TAIL
+//! [~before 60 from 7: HEAD[~]TAIL]
+//!                          before each of the 60 lines below stands HEAD, a number and TAIL; the
+//!                          number counts up from 7
 //! [~paint 8: ^=SEQUENCE]   in the 8 lines below each `^` is that control sequence; more pairs may
 //!                          follow, each behind a space
 //! [~legend: ...]           says this to the reader; stands for nothing
@@ -19,13 +22,9 @@
 //!
 //! Everything but the markers decodes byte for byte from the output alone.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range};
+use std::{borrow::Cow, collections::HashMap};
 
-use super::{
-    line::hash_bytes,
-    paint::strip,
-    template::{ByHash, slots},
-};
+use super::{super::fold::History, paint::strip, template::slots};
 use crate::{
     ccr::{Marker, marker},
     reduce::{Codec, DecodeError, Equality, Piece},
@@ -48,15 +47,7 @@ impl Codec for LogCodec {
     }
 
     fn decode<'a>(&self, text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), DecodeError> {
-        Reader {
-            sink,
-            history: String::new(),
-            last: None,
-            followed: ByHash::default(),
-            indexed: 0,
-            names: HashMap::new(),
-        }
-        .read(text)
+        Reader { sink, history: History::default(), names: HashMap::new() }.read(text)
     }
 }
 
@@ -78,18 +69,9 @@ pub(super) fn name(at: usize) -> Option<String> {
 
 struct Reader<'s, 'a> {
     sink: &'s mut dyn FnMut(Piece<'a>),
-    /// What was decoded since the last marker.
-    history: String,
-    /// The last decoded line in `history`, without its newline.
-    last: Option<Range<usize>>,
-    /// Where a line, by its hash, ends in `history`: the last but `last`.
-    followed: ByHash<usize>,
-    indexed: usize,
+    history: History,
     names: HashMap<&'a str, Cow<'a, str>>,
 }
-
-/// More than a source can hold (see [`Log`](super::line::Log)).
-const LONGEST: usize = u32::MAX as usize;
 
 const BROKEN: DecodeError = DecodeError("a broken log directive");
 
@@ -108,8 +90,6 @@ impl<'a> Reader<'_, 'a> {
                 rest = &rest[length..];
                 rest = rest.strip_prefix('\n').unwrap_or(rest);
                 self.history.clear();
-                (self.last, self.indexed) = (None, 0);
-                self.followed.clear();
                 (self.sink)(Piece::Hidden(marker));
                 continue;
             }
@@ -141,16 +121,8 @@ impl<'a> Reader<'_, 'a> {
         }
         let inner = inner.strip_prefix(' ')?.strip_suffix(']')?;
         match word {
-            "same" => {
-                let line = format!("{}\n", &self.history[self.last.clone()?]);
-                let count: usize = inner.parse().ok()?;
-                if count.checked_mul(line.len())? > LONGEST {
-                    return None;
-                }
-                self.emit(Cow::Owned(line.repeat(count)));
-            }
-            "then" => {
-                let again = self.follow(inner.parse().ok()?)?;
+            "same" | "then" => {
+                let again = self.history.read(word, inner)?;
                 self.emit(Cow::Owned(again));
             }
             "next" => {
@@ -160,6 +132,19 @@ impl<'a> Reader<'_, 'a> {
                 for _ in 0..count.parse::<usize>().ok()? {
                     let (body, after) = rest.split_once('\n')?;
                     self.emit(Cow::Owned(format!("{head}{}{tail}\n", marker::unescape(body)?)));
+                    rest = after;
+                }
+            }
+            "before" => {
+                let (counts, frame) = inner.split_once(": ")?;
+                let (count, first) = counts.split_once(" from ")?;
+                let (head, tail) = frame.split_once("[~]")?;
+                let (head, tail) = (marker::unescape(head)?, marker::unescape(tail)?);
+                let first: u64 = first.parse().ok()?;
+                for number in 0..count.parse::<u64>().ok()? {
+                    let (body, after) = rest.split_once('\n')?;
+                    self.emit(Cow::Owned(format!("{head}{}{tail}\n", first.checked_add(number)?)));
+                    self.emit(Cow::Owned(format!("{}\n", marker::unescape(body)?)));
                     rest = after;
                 }
             }
@@ -182,30 +167,10 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn emit(&mut self, text: Cow<'a, str>) {
-        self.history.push_str(&text);
-        if let Some(whole) = self.history.strip_suffix('\n') {
-            let start = memchr::memrchr(b'\n', whole.as_bytes()).map_or(0, |at| at + 1);
-            self.last = Some(start..whole.len());
-        }
+        self.history.push(&text);
         if !text.is_empty() {
             (self.sink)(Piece::Text(text));
         }
-    }
-
-    /// The `count` lines that followed the last line where it stood before.
-    fn follow(&mut self, count: usize) -> Option<String> {
-        let last = self.last.clone()?;
-        while self.indexed < last.start {
-            let end = self.indexed + memchr::memchr(b'\n', &self.history.as_bytes()[self.indexed..])?;
-            self.followed.insert(hash_bytes(&self.history.as_bytes()[self.indexed..end]), end + 1);
-            self.indexed = end + 1;
-        }
-        let from = *self.followed.get(&hash_bytes(&self.history.as_bytes()[last]))?;
-        let mut end = from;
-        for _ in 0..count {
-            end += memchr::memchr(b'\n', self.history.get(end..)?.as_bytes())? + 1;
-        }
-        Some(self.history[from..end].to_owned())
     }
 }
 

@@ -6,10 +6,14 @@
 use std::{fmt::Write as _, ops::Range};
 
 use super::{
+    super::{
+        fold::{self, Repeats},
+        hash::ByHash,
+    },
     codec::{LEGEND_NAMES, name},
-    line::{Log, Marks, hash_bytes},
+    line::{Log, Marks},
     paint::{paint, palette},
-    template::{ByHash, Count, count, slots},
+    template::{Count, count, slots},
 };
 use crate::{
     ccr::marker::{INTRODUCER, escape},
@@ -47,7 +51,7 @@ fn with(log: &Log<'_>, stretches: &[Range<usize>], naming: bool) -> (Vec<Vec<Op>
         named: 0,
         counts: count(lines.map(|at| (at, log.line(at).literal))),
         names: ByHash::default(),
-        followed: ByHash::default(),
+        repeats: Repeats::default(),
         alone: stretches.len() == 1,
         ops: Vec::new(),
         saved: 0,
@@ -74,8 +78,7 @@ struct Speller<'l, 'a> {
     counts: ByHash<Count>,
     /// The name and the line of each template that has one.
     names: ByHash<(String, usize)>,
-    /// Where a line, by the hash of its bytes, stood last.
-    followed: ByHash<usize>,
+    repeats: Repeats,
     /// Nothing is left out, so earlier lines can be referred to.
     alone: bool,
     ops: Vec<Op>,
@@ -101,57 +104,31 @@ impl Speller<'_, '_> {
             self.keep(at..at + 1);
             return at + 1;
         }
-        let repeats = (at + 1..end).take_while(|next| self.is_same(at, *next)).count();
-        if repeats > 0 && usize::from(self.log.line(at).cost) * repeats > 6 {
-            self.line(at);
-            self.followed_by(at + repeats..at + repeats + 1);
-            self.rewrite(at + 1..at + 1 + repeats, &format!("[~same {repeats}]\n"), 6);
-            return at + 1 + repeats;
+        if let Some(pairs) = self.counted(at, end) {
+            self.note(at..at + 2 * pairs);
+            return at + 2 * pairs;
         }
-        if let Some(again) = self.again(at, end) {
+        if let Some(repeat) = self.repeats.find(self.log, at, end) {
+            let behind = at + 1 + repeat.len();
             self.line(at);
-            self.followed_by(at..again.end);
-            let count = again.len();
-            self.rewrite(again.clone(), &format!("[~then {count}]\n"), 6);
-            return again.end;
+            self.note(at..behind);
+            self.rewrite(at + 1..behind, &repeat.text(), fold::COST);
+            return behind;
         }
         if let Some(count) = self.painted(at, end).or_else(|| self.frame(at, end)) {
-            self.followed_by(at..at + count);
+            self.note(at..at + count);
             return at + count;
         }
         self.line(at);
-        self.followed_by(at..at + 1);
+        self.note(at..at + 1);
         at + 1
     }
 
-    fn is_same(&self, left: usize, right: usize) -> bool {
-        self.log.line(left).literal == self.log.line(right).literal
-            && self.log.is_complete(right)
-            && self.log.text(left) == self.log.text(right)
-    }
-
     /// Notes where the lines of `range` stand.
-    fn followed_by(&mut self, range: Range<usize>) {
+    fn note(&mut self, range: Range<usize>) {
         if self.alone {
-            for at in range {
-                self.followed.insert(hash_bytes(self.log.text(at).as_bytes()), at);
-            }
+            self.repeats.note(self.log, range);
         }
-    }
-
-    /// The lines behind `at` that also followed it where it stood before.
-    fn again(&self, at: usize, end: usize) -> Option<Range<usize>> {
-        if !self.alone {
-            return None;
-        }
-        let before = *self.followed.get(&hash_bytes(self.log.text(at).as_bytes()))?;
-        if self.log.text(before) != self.log.text(at) {
-            return None;
-        }
-        let most = (end - at - 1).min(at - before - 1);
-        let count = (1..=most).take_while(|step| self.is_same(before + step, at + step)).count();
-        let cost: usize = (at + 1..=at + count).map(|line| usize::from(self.log.line(line).cost)).sum();
-        (cost > 6 + 4 * count.min(4)).then(|| at + 1..at + 1 + count)
     }
 
     /// Whether line `at` must stand as it is: an error or a verdict, or a warning or diagnostic of
@@ -235,6 +212,50 @@ impl Speller<'_, '_> {
         }
         self.rewrite(at..at + count, &text, cost.saturating_sub(saved));
         Some(count)
+    }
+
+    /// Says every other line from `at` on by a number that counts up, if that pays; returns how many
+    /// pairs of lines that are.
+    fn counted(&mut self, at: usize, end: usize) -> Option<usize> {
+        let log = self.log;
+        if at + 4 > end || self.is_whole(at) || log.line(at).literal != log.line(at + 2).literal {
+            return None;
+        }
+        let line = log.text(at);
+        if line.contains(INTRODUCER) {
+            return None;
+        }
+        let (slot, first) = slots(line).find_map(|slot| {
+            let first: u64 = line[slot.clone()].parse().ok().filter(|first| *first < u64::MAX / 2)?;
+            let is_next =
+                log.text(at + 2) == format!("{}{}{}", &line[..slot.start], first + 1, &line[slot.end..]);
+            is_next.then_some((slot, first))
+        })?;
+        let (head, tail) = (&line[..slot.start], &line[slot.end..]);
+        let counts = |pair: &usize| {
+            let (this, other) = (at + 2 * pair, at + 2 * pair + 1);
+            log.is_complete(this)
+                && log.is_complete(other)
+                && log.text(this) == format!("{head}{}{tail}", first + *pair as u64)
+        };
+        let pairs = (0..(end - at) / 2).take_while(counts).count();
+        let cost: usize = (0..pairs).map(|pair| usize::from(log.line(at + 2 * pair).cost)).sum();
+        if cost < 2 * FRAME {
+            return None;
+        }
+        let mut text = format!("[~before {pairs} from {first}: ");
+        escape(head, &mut text);
+        text.push_str("[~]");
+        escape(tail, &mut text);
+        text.push_str("]\n");
+        let mut others = 0;
+        for other in (0..pairs).map(|pair| at + 2 * pair + 1) {
+            escape(log.text(other), &mut text);
+            text.push('\n');
+            others += usize::from(log.line(other).cost);
+        }
+        self.rewrite(at..at + 2 * pairs, &text, others + FRAME);
+        Some(pairs)
     }
 
     /// Puts lines from `at` on between a common head and tail, if that pays; returns how many.

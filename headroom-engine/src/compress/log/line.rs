@@ -1,6 +1,10 @@
 //! One pass over the bytes: where lines start, what they look like, what they say.
 
 use super::{
+    super::{
+        fold::Lines,
+        hash::{hash_bytes, mix},
+    },
     blocks::tracebacks,
     judge::judge,
     words::{self, Word},
@@ -145,37 +149,27 @@ impl<'a> Log<'a> {
     }
 }
 
+impl Lines for Log<'_> {
+    fn text(&self, at: usize) -> &str {
+        self.text(at)
+    }
+
+    fn cost(&self, at: usize) -> usize {
+        usize::from(self.line(at).cost)
+    }
+
+    fn is_same(&self, left: usize, right: usize) -> bool {
+        self.line(left).literal == self.line(right).literal
+            && self.is_complete(right)
+            && self.text(left) == self.text(right)
+    }
+}
+
 /// Where `line` is written over: behind its first carriage return that is not at its end.
 fn overwrite(line: &[u8]) -> Option<usize> {
     let at =
         memchr::memchr_iter(b'\r', line).find(|at| line.get(at + 1).is_some_and(|next| *next != b'\r'))?;
     (at + 1 < line.len()).then_some(at + 1)
-}
-
-/// Mixes `value` into `hash`: one multiplication, a fixed seed, good enough for grouping, since
-/// nothing is believed equal by its hash alone.
-#[inline]
-pub(super) fn mix(hash: u64, value: u64) -> u64 {
-    (hash.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Hashes bytes, eight at a time.
-#[inline]
-pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut hash = bytes.len() as u64;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(chunk);
-        hash = mix(hash, u64::from_le_bytes(eight));
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut eight = [0; 8];
-        eight[..rest.len()].copy_from_slice(rest);
-        hash = mix(hash, u64::from_le_bytes(eight));
-    }
-    hash ^ (hash >> 29)
 }
 
 const SEED: u64 = 0x0068_6561_6472_6f6f;

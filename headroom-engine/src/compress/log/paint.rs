@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{line::hash_bytes, template::ByHash};
+use super::super::hash::{ByHash, hash_bytes};
 
 /// Characters that are one token and rare in logs.
 const STAND_INS: [char; 12] =

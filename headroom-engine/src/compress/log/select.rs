@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::{
+    super::hash::{ByHash, mix},
     blocks::{continuations, kept, tracebacks},
-    line::{Line, Log, Marks, mix},
-    template::{ByHash, Count, count},
+    line::{Line, Log, Marks},
+    template::{Count, count},
 };
 use crate::{
     rank::{Query, terms},

@@ -4,36 +4,9 @@
 //! one of `.:,/-_`: `18:03:52,298`, `10.0.0.7:50010`, `0x7f92`, `1.2.3`. Everything else is
 //! literal. Timestamps, addresses, ids and counters are slots; words are not.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    ops::Range,
-};
+use std::ops::Range;
 
-use super::line::slot;
-
-/// Passes a hash through: the keys are hashes with a fixed seed.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Through(u64);
-
-impl Hasher for Through {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-/// A map from hashes. It is only ever looked up, never walked.
-pub(super) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<Through>>;
+use super::{super::hash::ByHash, line::slot};
 
 /// The slots of `line`, in order.
 pub(super) fn slots(line: &str) -> impl Iterator<Item = Range<usize>> + '_ {

@@ -51,6 +51,23 @@ fn assert_shows(text: &str, needles: &[&str]) {
 }
 
 #[test]
+fn a_counter_between_errors_is_said_once() {
+    let source = lines(0..120, |at| match at % 2 {
+        0 => format!("INFO tick {}", at / 2 + 8),
+        _ => format!("ERROR E{:03}: subsystem {} failed [~ x", at / 2, ["a", "b", "c"][at % 3]),
+    });
+    for text in [exact(&source), elided(&source)] {
+        assert!(
+            text.starts_with("[~before 60 from 8: INFO tick [~]]\nERROR E000: subsystem b failed [~~ x\n"),
+            "{text}"
+        );
+        for at in 0..60 {
+            assert!(text.contains(&format!("E{at:03}:")), "{at} is not visible in\n{text}");
+        }
+    }
+}
+
+#[test]
 fn one_odd_line_among_many_stays() {
     let clock = |at: usize| format!("{:02}:{:02}:{:02}", 10 + at / 3600, at / 60 % 60, at % 60);
     let cases: [(String, &str); 6] = [
