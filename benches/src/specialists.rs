@@ -12,7 +12,7 @@ use headroom_engine::{
     Engine,
     ccr::HandleKey,
     rank::Query,
-    reduce::{Context, Gate, Hidden, Hints, Reducer, Reduction, render},
+    reduce::{Context, Gate, Hidden, Hints, Reduction, Witness, render},
     tokens::{O200k, TokenCounter},
 };
 
@@ -20,7 +20,7 @@ use crate::visible::{Audit, Section, audit};
 
 type Log = Arc<Mutex<HashMap<blake3::Hash, Vec<(&'static str, Reduction)>>>>;
 
-/// An engine that works like any other and remembers what its specialists said to do.
+/// An engine that works like any other and remembers what its gate took.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) engine: Engine,
@@ -29,12 +29,9 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     pub(crate) fn new() -> Self {
-        let (plain, log) = (Engine::new(), Log::default());
-        let mut builder = Engine::builder();
-        for at in (0..plain.reducers().count()).rev() {
-            builder = builder.reducer(Arc::new(Recorder { plain: plain.clone(), at, log: log.clone() }));
-        }
-        Self { engine: builder.build(), log }
+        let log = Log::default();
+        let engine = Engine::builder().witness(Arc::new(Recorder { log: log.clone() })).build();
+        Self { engine, log }
     }
 
     /// Whether `output`, which hides `hidden`, accounts for every byte of `source`.
@@ -58,43 +55,16 @@ impl Recorded {
     }
 }
 
-/// Passes everything on to a specialist of `plain`.
+/// Writes down what the gate takes.
 #[derive(Debug)]
 struct Recorder {
-    plain: Engine,
-    at: usize,
     log: Log,
 }
 
-impl Recorder {
-    fn inner(&self) -> Option<&dyn Reducer> {
-        self.plain.reducers().nth(self.at)
-    }
-
-    fn note(&self, source: &str, reduction: Option<Reduction>) -> Option<Reduction> {
-        if let Some(reduction) = &reduction {
-            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            log.entry(blake3::hash(source.as_bytes())).or_default().push((self.kind(), reduction.clone()));
-        }
-        reduction
-    }
-}
-
-impl Reducer for Recorder {
-    fn kind(&self) -> &'static str {
-        self.inner().map(Reducer::kind).unwrap_or_default()
-    }
-
-    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
-        self.inner().is_some_and(|inner| inner.recognises(source, hints))
-    }
-
-    fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.inner()?.exact(source, context))
-    }
-
-    fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.inner()?.elide(source, context))
+impl Witness for Recorder {
+    fn taken(&self, source: &str, kind: &'static str, reduction: &Reduction) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.entry(blake3::hash(source.as_bytes())).or_default().push((kind, reduction.clone()));
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     ccr::HandleKey,
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
+    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher, repeat::Indexes},
     engine::{Engine, Inner},
     memo::Memo,
     policy,
-    reduce::Reducer,
+    reduce::{Reducer, Witness},
     tokens::{O200k, TokenCounter},
 };
 
@@ -20,6 +20,7 @@ pub struct EngineBuilder {
     counter: Arc<dyn TokenCounter>,
     reducers: Vec<Arc<dyn Reducer>>,
     memo_bytes: u64,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Default for EngineBuilder {
@@ -34,6 +35,7 @@ impl Default for EngineBuilder {
                 Arc::new(LogCompressor),
             ],
             memo_bytes: 64 << 20,
+            witness: None,
         }
     }
 }
@@ -57,7 +59,14 @@ impl EngineBuilder {
         self
     }
 
-    /// The most bytes that the memo of known blocks may take; 64 MiB by default.
+    /// Who is shown what the gate takes.
+    pub fn witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = Some(witness);
+        self
+    }
+
+    /// The most bytes that the memo of known blocks may take; 64 MiB by default. Half as much again
+    /// goes to the lines of conversations that may go on.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
         self
@@ -74,6 +83,8 @@ impl EngineBuilder {
             counter: self.counter,
             reducers: self.reducers,
             memo: Memo::new(self.memo_bytes),
+            indexes: Indexes::new(usize::try_from(self.memo_bytes / 2).unwrap_or(usize::MAX)),
+            witness: self.witness,
         }))
     }
 }

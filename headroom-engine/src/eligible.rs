@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    ccr::HandleKey,
+    ccr::{HandleKey, marker::is_note},
+    compress::repeat::Place,
     history::{self, Chain},
     ledger::LedgerKey,
     rank::Query,
@@ -29,6 +30,8 @@ pub(crate) struct Candidate {
     /// The name of the tool that returned it; empty if unknown.
     pub(crate) tool: Arc<str>,
     pub(crate) is_error: bool,
+    /// Which result it is, and which of its texts.
+    pub(crate) place: Place,
     call: Option<(usize, usize)>,
     /// The user's text before it, its ends if it is long.
     user: Option<Arc<str>>,
@@ -117,6 +120,14 @@ impl Said {
         said
     }
 
+    /// A few words on what was called: the file that was read, or the command that was run.
+    pub(crate) fn words(&self, tool: &str) -> String {
+        let file = || self.hints().file().and_then(|path| path.rsplit(['/', '\\']).next());
+        let words = file().or(self.command.as_deref()).unwrap_or(tool);
+        let words: String = words.chars().filter(|c| is_note(*c)).take(WORDS).collect();
+        words.trim().to_owned()
+    }
+
     /// As hints, of which a path is worth more.
     pub(crate) fn hints(&self) -> Hints<'_> {
         let mut hints = Hints::default();
@@ -129,6 +140,9 @@ impl Said {
         hints
     }
 }
+
+/// Characters of a call that say which one it was.
+const WORDS: usize = 32;
 
 fn ends(text: &str) -> [&str; 2] {
     if text.len() <= 2 * END {
@@ -162,6 +176,7 @@ pub(crate) fn walk(
     let mut calls: HashMap<&str, Called> = HashMap::new();
     let mut user: Option<Arc<str>> = None;
     let mut asked = [0; 32];
+    let mut results = 0;
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
         let mut spoke = false;
@@ -174,6 +189,7 @@ pub(crate) fn walk(
                 BlockKind::Result { call, is_error, texts } => {
                     let called = call.as_ref().and_then(|call| calls.get(call.raw(body)));
                     let query = causal(called, &asked);
+                    results += 1;
                     let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
                     for (part, text) in texts.iter().enumerate() {
                         candidates.push(Candidate {
@@ -185,6 +201,7 @@ pub(crate) fn walk(
                             query,
                             tool: Arc::clone(&tool),
                             is_error: *is_error,
+                            place: Place { result: results, part: (texts.len() > 1).then_some(part + 1) },
                             call: called.map(|called| called.place),
                             user: user.clone(),
                         });

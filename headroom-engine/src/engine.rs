@@ -3,7 +3,7 @@
 //! ```text
 //! scan      where things stand, and what the ledger may know of this conversation
 //! rewrite   plan      how this request is treated
-//!           compress  each eligible block: its specialist, the gate, the memo
+//!           compress  each eligible block: what was shown before, its specialist, the gate, the memo
 //!           restore   what the ledger knows
 //!           list      the retrieval tool, last
 //!           splice    the only write
@@ -24,6 +24,7 @@ use crate::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
+    compress::repeat::Indexes,
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
@@ -32,7 +33,7 @@ use crate::{
     originals::Originals,
     policy::{Policy, RequestContext, Route},
     recall::{recall, restore},
-    reduce::Reducer,
+    reduce::{Reducer, Witness},
     report::{BlockReport, Report},
     tokens::TokenCounter,
     wire::{
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) counter: Arc<dyn TokenCounter>,
     pub(crate) reducers: Vec<Arc<dyn Reducer>>,
     pub(crate) memo: Memo,
+    pub(crate) indexes: Indexes,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
     pub(crate) facts: [u8; 32],
 }
 
@@ -119,6 +122,7 @@ impl Engine {
     /// Forgets every block seen so far. Only the time of the next requests changes.
     pub fn clear_memo(&self) {
         self.0.memo.clear();
+        self.0.indexes.clear();
     }
 
     /// What counts tokens.
@@ -198,9 +202,7 @@ impl Scanned {
         if treatment == Treatment::Off {
             return 0;
         }
-        let blocks = Blocks::new(&self.engine.0, text, &self.conversation, treatment, policy);
-        let unseen = |candidate: &&Candidate| blocks.is_new(candidate);
-        self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
+        self.blocks(text, treatment, policy).new_bytes()
     }
 
     /// Writes the request anew. Never fails: what cannot be handled stays as it was.
@@ -258,6 +260,10 @@ impl Scanned {
         Rewrite { body, originals, continuation, report }
     }
 
+    fn blocks<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Blocks<'a> {
+        Blocks::new(&self.engine.0, body, &self.conversation, &self.candidates, treatment, policy)
+    }
+
     /// Every eligible block through its specialist, the gate and the memo.
     fn compress(
         &self,
@@ -267,10 +273,9 @@ impl Scanned {
         originals: &mut Originals,
         report: &mut Report,
     ) -> Vec<Edit> {
-        let blocks = Blocks::new(&self.engine.0, body, &self.conversation, treatment, policy);
         let mut edits = Vec::new();
-        for candidate in &self.candidates {
-            let outcome = blocks.outcome(candidate);
+        let outcomes = self.blocks(body, treatment, policy).outcomes();
+        for (candidate, outcome) in self.candidates.iter().zip(outcomes) {
             if outcome.reason.replaced() {
                 edits.push(Edit { span: candidate.text.range.clone(), text: outcome.literal.to_string() });
                 originals.add(outcome.kind.unwrap_or_default(), &candidate.text, &outcome.hidden);

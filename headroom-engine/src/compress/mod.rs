@@ -3,6 +3,7 @@
 mod diff;
 mod log;
 mod names;
+pub mod repeat;
 mod search;
 mod smart_crusher;
 mod weigh;
