@@ -56,9 +56,7 @@ pub(crate) fn find(
             at += 1;
             continue;
         };
-        let range = search.here.range(run.lines.clone());
-        let newline = usize::from(source[range.clone()].ends_with('\n'));
-        let range = range.start..range.end - newline;
+        let range = search.here.inside(run.lines.clone());
         if range.len() < SHORT {
             at += 1;
             continue;

@@ -64,15 +64,21 @@ impl Earlier {
     }
 
     /// Where `lines` stand, the newline behind the last one included.
-    pub(super) fn range(&self, lines: Range<usize>) -> Range<usize> {
+    fn range(&self, lines: Range<usize>) -> Range<usize> {
         let at = |line: usize| self.starts.get(line).map_or(self.text.len(), |at| *at as usize);
         at(lines.start)..at(lines.end)
     }
 
+    /// Where `lines` stand, without the newline behind the last one.
+    pub(super) fn inside(&self, lines: Range<usize>) -> Range<usize> {
+        let newline = usize::from(lines.end < self.len());
+        let range = self.range(lines);
+        range.start..range.end - newline
+    }
+
     /// Line `line`, from 0, without its newline.
     pub(super) fn line(&self, line: usize) -> &str {
-        let line = &self.text[self.range(line..line + 1)];
-        line.strip_suffix('\n').unwrap_or(line)
+        &self.text[self.inside(line..line + 1)]
     }
 
     pub(super) fn rows_of(&self, line: usize) -> Option<&Rows> {
@@ -220,11 +226,10 @@ impl Index {
         }
         self.bytes += 512 + earlier.text.len();
         for (line, hash) in earlier.hashes().enumerate() {
-            let range = earlier.range(line..line + 1);
-            // A newline behind a line need not be shown with it.
-            let end = range.start + earlier.line(line).len();
+            // The newline behind a line need not be shown with it.
+            let range = earlier.inside(line..line + 1);
             while let [part, rest @ ..] = parts
-                && (part.end as usize) < end
+                && (part.end as usize) < range.end
             {
                 parts = rest;
             }
