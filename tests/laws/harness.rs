@@ -9,8 +9,7 @@ use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, ToolPresence, ToolShape},
-    compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
-    reduce::{Context, Hints, Reducer, Reduction},
+    reduce::{Reduction, Witness},
 };
 use headroom_tests::{
     generate::{self, Talk},
@@ -32,7 +31,7 @@ pub(crate) enum Crew {
 
 pub(crate) const CREWS: [Crew; 2] = [Crew::Doubles, Crew::BuiltIn];
 
-/// What reducers said, in order: source, kind, reduction.
+/// What the gate took, in order: source, kind, reduction.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<Said>>>);
 
@@ -40,56 +39,25 @@ pub(crate) struct Seen(Arc<Mutex<Vec<Said>>>);
 type Said = (String, &'static str, Reduction);
 
 impl Seen {
-    /// What was said of `source`.
+    /// What was made of `source`.
     pub(crate) fn of(&self, source: &str) -> Vec<(&'static str, Reduction)> {
         let seen = self.0.lock().unwrap();
         seen.iter().filter(|(of, ..)| of == source).map(|(_, kind, said)| (*kind, said.clone())).collect()
     }
 }
 
-/// A reducer, and someone who writes down what it says.
-#[derive(Debug)]
-struct Witness<R>(R, Seen);
-
-impl<R: Reducer> Witness<R> {
-    fn note(&self, source: &str, said: Option<Reduction>) -> Option<Reduction> {
-        let mut seen = self.1.0.lock().unwrap();
-        seen.extend(said.iter().map(|said| (source.to_owned(), self.0.kind(), said.clone())));
-        said
+impl Witness for Seen {
+    fn taken(&self, source: &str, kind: &'static str, reduction: &Reduction) {
+        self.0.lock().unwrap().push((source.to_owned(), kind, reduction.clone()));
     }
 }
 
-impl<R: Reducer> Reducer for Witness<R> {
-    fn kind(&self) -> &'static str {
-        self.0.kind()
-    }
-
-    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
-        self.0.recognises(source, hints)
-    }
-
-    fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.0.exact(source, context))
-    }
-
-    fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.0.elide(source, context))
-    }
-}
-
-/// A fresh engine, and what its reducers say from now on.
+/// A fresh engine, and what its gate takes from now on.
 pub(crate) fn engine(crew: Crew) -> (Engine, Seen) {
     let seen = Seen::default();
-    let mut builder = Engine::builder()
-        .memo_bytes(8 << 20)
-        .reducer(Arc::new(Witness(LogCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(SearchCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(DiffCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(SmartCrusher, seen.clone())));
+    let mut builder = Engine::builder().memo_bytes(8 << 20).witness(Arc::new(seen.clone()));
     if crew == Crew::Doubles {
-        builder = builder
-            .reducer(Arc::new(Witness(Middle, seen.clone())))
-            .reducer(Arc::new(Witness(Minify, seen.clone())));
+        builder = builder.reducer(Arc::new(Middle)).reducer(Arc::new(Minify));
     }
     (builder.build(), seen)
 }

@@ -47,7 +47,7 @@ fn head(text: &str) -> String {
 }
 
 /// Checks a whole request; returns how many blocks were elided and how many rewritten exactly.
-fn holds(seen: &Seen, dialect: Dialect, body: &str, out: &Rewrite) -> (usize, usize) {
+pub(crate) fn holds(seen: &Seen, dialect: Dialect, body: &str, out: &Rewrite) -> (usize, usize) {
     let sent = utf8(&out.body);
     let places = results(dialect, body);
     let by_place: HashMap<_, &Place> =
@@ -134,7 +134,7 @@ fn rebuilt(seen: &Seen, kind: &str, source: &str, now: &str, hidden: &[Hidden]) 
         .map(|(_, reduction)| (reduction, render(source, reduction, kind, &HandleKey::default())))
         .find(|(_, rendered)| rendered.text == now)
         .map(|(reduction, rendered)| (reduction, rendered.segments))
-        .expect("what a specialist said, rendered");
+        .expect("what the gate took, rendered");
     let mut hidden = hidden.iter();
     let mut back = String::new();
     let mut bytes = true;

@@ -12,7 +12,7 @@ use crate::{
 const SHORT: usize = 48;
 
 /// What a reference must save, in tokens: each one is a place that the reader has to look up.
-const LEAST: usize = 12;
+const LEAST: usize = 16;
 
 /// How many earlier lines a run is tried at.
 const TRIED: usize = 8;
