@@ -9,13 +9,13 @@ use std::{
 use crate::{
     ccr::{self, plan::Treatment},
     compress::repeat::{self, Earlier, Index, Shown},
-    eligible::Candidate,
+    eligible::{self, Candidate},
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
     reduce::{Accepted, Context, Gate, Op, Reduction, Refusal, Witness},
     report::Reason,
-    wire::{Conversation, text::quote},
+    wire::{BlockKind, Conversation, text::quote},
 };
 
 /// Texts shorter than this, in bytes, cannot save the least that counts.
@@ -80,6 +80,9 @@ impl<'a> Blocks<'a> {
             let outcome = self.outcome(candidate, &key);
             self.done.push(outcome);
         }
+        if self.index.is_some() {
+            self.index();
+        }
         if let Some(index) = self.index
             && let Some(key) = index.seen().checked_sub(1).and_then(|last| self.keys.get(last))
         {
@@ -112,21 +115,36 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// What the blocks so far show: as the last request left it, and what came since.
+    /// What the blocks so far show, and the calls before the next one: as the last request left it,
+    /// and what came since.
     fn index(&mut self) -> &Index {
         let so_far = &self.keys[..self.done.len()];
         let index = self.index.take().or_else(|| self.engine.indexes.take(so_far));
         let mut index = index.unwrap_or_default();
-        for (candidate, outcome) in self.candidates.iter().zip(&self.done).skip(index.seen()) {
-            let text = candidate.text.decode(self.body).filter(|_| outcome.reason != Reason::Small);
-            match text {
-                Some(text) => {
-                    let words = candidate.said(self.body, self.conversation).words(&candidate.tool);
-                    let earlier = Earlier::new(candidate.place, &words, &text);
-                    index.push(earlier, candidate.digest, &outcome.shown);
-                }
-                None => index.skip(),
+        let calls = self.conversation.messages.iter().flat_map(|message| &message.blocks);
+        let calls = calls.filter_map(|block| match &block.kind {
+            BlockKind::Call { name, arguments, .. } => Some((name, arguments)),
+            _ => None,
+        });
+        let mut calls = calls.skip(index.calls());
+        let mut push_calls = |index: &mut Index, upto: usize| {
+            for (name, arguments) in calls.by_ref().take(upto.saturating_sub(index.calls())) {
+                let name = name.as_ref().and_then(|name| name.decode(self.body)).unwrap_or_default();
+                index.push_call(eligible::written(self.body, index.calls() + 1, &name, arguments));
             }
+        };
+        for (candidate, outcome) in self.candidates.iter().zip(&self.done).skip(index.seen()) {
+            push_calls(&mut index, candidate.calls);
+            let text = candidate.text.decode(self.body).filter(|_| outcome.reason != Reason::Small);
+            let earlier = text.map(|text| {
+                let words = candidate.said(self.body, self.conversation).words(&candidate.tool);
+                Earlier::new(candidate.place, &words, &text)
+            });
+            index.push_result(earlier, candidate.digest, &outcome.shown);
+        }
+        // What the next block answers; with none left, the index stays as its key says.
+        if let Some(next) = self.candidates.get(self.done.len()) {
+            push_calls(&mut index, next.calls);
         }
         self.index.insert(index)
     }
@@ -232,7 +250,10 @@ fn key(
     hasher.update(&candidate.digest);
     hasher.update(&candidate.query);
     hasher.update(before);
-    hasher.update(&(candidate.place.result as u64).to_le_bytes());
+    if policy.refers() {
+        hasher.update(&candidate.written);
+        hasher.update(&(candidate.place.number as u64).to_le_bytes());
+    }
     hasher.update(&[
         u8::from(may_hide),
         u8::from(candidate.is_error),

@@ -1,13 +1,15 @@
 //! References to what earlier results show: read back here by a reader that shares nothing with the
 //! engine, from the conversation alone; and what they point at is visible in what was sent.
 
+use std::collections::BTreeMap;
+
 use headroom_engine::{Dialect, Policy, Reason, Rewrite};
 use headroom_tests::{
     generate::{
         Call, Content, Part, Talk, Tool, Turn,
         again::{Again, again, ways},
     },
-    json::{Spelling, object, text},
+    json::{Spelling, elements, members, object, only, text},
     places::{DIALECTS, results},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -66,7 +68,7 @@ fn rereads() -> impl Strategy<Value = Vec<String>> {
 
 /// One reference, read.
 struct Points<'a> {
-    result: usize,
+    place: &'a str,
     lines: Option<(usize, usize)>,
     here: Option<&'a str>,
 }
@@ -76,16 +78,16 @@ fn span(numbers: &str) -> (usize, usize) {
     (first.parse().expect("a number"), last.parse().expect("a number"))
 }
 
-/// Reads what stands between `[=` and `]`; `last` is the result that the reference before it names.
-fn points(inner: &str, last: usize) -> Points<'_> {
+/// Reads what stands between `[=` and `]`; `last` is the place that the reference before it names.
+fn points<'a>(inner: &'a str, last: &'a str) -> Points<'a> {
     let inner = inner.split_once(": ").map_or(inner, |(inner, _)| inner);
     let (inner, here) = inner.split_once(" here ").map_or((inner, None), |(inner, here)| (inner, Some(here)));
     let inner = inner.strip_prefix("same as ").unwrap_or(inner);
-    let (inner, result) = match inner.split_once("result ") {
-        Some((inner, result)) => (inner.trim_end_matches(" of "), result.parse().expect("a result")),
+    let (inner, place) = match inner.find("result ").or_else(|| inner.find("call ")) {
+        Some(at) => (inner[..at].trim_end_matches(" of "), &inner[at..]),
         None => (inner, last),
     };
-    Points { result, lines: inner.strip_prefix("lines ").map(span), here }
+    Points { place, lines: inner.strip_prefix("lines ").map(span), here }
 }
 
 /// A line and its number, as views print it.
@@ -117,10 +119,14 @@ fn lines_of<'a>(source: &'a str, (first, last): (usize, usize)) -> Vec<(&'a str,
     lines.iter().map(|line| (*line, numbered(line).expect("a numbered line").1)).collect()
 }
 
-/// Puts the source together again from `output` and the results before it, as the client sent them
-/// (`sources`); what is pointed at must stand in what was sent of them (`sent`).
-fn read_back(output: &str, sources: &[String], sent: &[String]) -> (String, usize) {
-    let (mut out, mut rest, mut last, mut count) = (String::new(), output, 0, 0);
+/// The texts of a conversation before some block, by their names: as the client sent them, and as
+/// the model reads them.
+type Texts = BTreeMap<String, (String, String)>;
+
+/// Puts the source together again from `output` and the texts before it, as the client sent them;
+/// what is pointed at must stand in what was sent of them.
+fn read_back(output: &str, texts: &Texts) -> (String, usize) {
+    let (mut out, mut rest, mut last, mut count) = (String::new(), output, "", 0);
     while let Some(at) = rest.find("[=").or_else(|| rest.find("[~")) {
         let at = rest.find("[~").map_or(at, |other| at.min(other));
         out.push_str(&rest[..at]);
@@ -133,9 +139,9 @@ fn read_back(output: &str, sources: &[String], sent: &[String]) -> (String, usiz
         assert!(rest.starts_with("[="), "exact, so no marker: {rest}");
         let end = rest.find(']').expect("an end");
         let points = points(&rest[2..end], last);
-        last = points.result;
+        last = points.place;
         count += 1;
-        let (source, shown) = (&sources[points.result - 1], &sent[points.result - 1]);
+        let (source, shown) = texts.get(last).unwrap_or_else(|| panic!("no text before: {last}"));
         match points.lines {
             None => {
                 assert_eq!(source, shown, "a whole result is as it was");
@@ -179,19 +185,56 @@ fn renumber(style: &str, digits: usize, number: usize) -> String {
     format!("{number:>width$}{}", &style[blanks + 1..])
 }
 
+/// The string arguments of every call: its message, its name in references, the text, and the JSON
+/// that the model reads.
+fn arguments(dialect: Dialect, body: &str) -> Vec<(usize, String, String, String)> {
+    let mut found = Vec::new();
+    let mut count = 0;
+    for (at, message) in elements(only(body, "messages").expect("messages")).into_iter().enumerate() {
+        let calls: Vec<String> = match dialect {
+            Dialect::AnthropicMessages => {
+                let blocks = elements(only(message, "content").unwrap_or("")).into_iter();
+                blocks.filter_map(|block| only(block, "input")).map(str::to_owned).collect()
+            }
+            _ => {
+                let calls = elements(only(message, "tool_calls").unwrap_or("")).into_iter();
+                let function = calls.filter_map(|call| only(call, "function"));
+                function.filter_map(|function| text(only(function, "arguments")?)).collect()
+            }
+        };
+        for call in calls {
+            count += 1;
+            let mut texts: Vec<(String, String)> =
+                members(&call).into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect();
+            texts.sort();
+            for (nth, (_, text)) in texts.iter().enumerate() {
+                let part = if texts.len() > 1 { format!(".{}", nth + 1) } else { String::new() };
+                found.push((at, format!("call {count}{part}"), text.clone(), call.clone()));
+            }
+        }
+    }
+    found
+}
+
 /// Every exact block is read back; returns how many references were.
 fn visible(dialect: Dialect, body: &str, out: &Rewrite) -> usize {
-    let texts = |body: &str| -> Vec<String> {
+    let places = results(dialect, body);
+    let decoded = |body: &str| -> Vec<String> {
         results(dialect, body).into_iter().map(|place| text(&body[place.span]).expect("text")).collect()
     };
-    let (sources, sent) = (texts(body), texts(utf8(&out.body)));
+    let (sources, sent) = (decoded(body), decoded(utf8(&out.body)));
+    let calls = arguments(dialect, body);
+    let mut texts = Texts::new();
     let mut count = 0;
     for (at, block) in out.report.blocks.iter().enumerate() {
+        let before = calls.iter().filter(|(message, ..)| *message < places[at].message);
+        texts.extend(before.map(|(_, name, text, shown)| (name.clone(), (text.clone(), shown.clone()))));
         if (block.kind, block.reason) == (Some("repeat"), Reason::Exact) {
-            let (back, references) = read_back(&sent[at], &sources[..at], &sent[..at]);
+            let (back, references) = read_back(&sent[at], &texts);
             assert!(back == sources[at], "{}\nis not\n{}\nbut\n{back}", sent[at], sources[at]);
             count += references;
         }
+        texts.insert(format!("result {}", at + 1), (sources[at].clone(), sent[at].clone()));
     }
     count
 }
@@ -274,6 +317,30 @@ fn references_do_not_chain() {
         became,
         "[=same as lines 1-40 of result 1: parse.rs]\n[=same as lines 41-81 of result 2: parse.rs]"
     );
+}
+
+/// A file that the model wrote, read: what the call holds, but for lines that JSON writes otherwise.
+#[test]
+fn what_a_call_wrote_is_pointed_at() {
+    let quoted = "    println!(\"done\");\n";
+    let written = file(0, 30) + quoted + &file(1, 30);
+    let mut talk = reads(vec!["written".into(), again(&written, Again::Numbered(1, 0), 0)]);
+    if let Turn::Model { calls, .. } = &mut talk.turns[1] {
+        calls[0].arguments = object([("path", "src/parse.rs".into()), ("content", written.as_str().into())]);
+    }
+    for dialect in DIALECTS {
+        let body = spell(dialect, &talk, Spelling::COMPACT);
+        let out = rewrite(&engine(Crew::BuiltIn).0, dialect, &body, &Policy::exact());
+        assert_eq!(visible(dialect, &body, &out), 2);
+        let sent = &results(dialect, utf8(&out.body))[1];
+        assert_eq!(
+            text(&utf8(&out.body)[sent.span.clone()]).expect("text"),
+            format!(
+                "[=same as lines 1-30 of call 1.1 here \"     1\t\": content, parse.rs]\n    31\t{quoted}\
+                 [=lines 32-61 here \"    32\t\"]\n    62\t"
+            )
+        );
+    }
 }
 
 #[test]

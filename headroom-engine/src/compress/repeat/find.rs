@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Earlier, Here, Index, Place, Reference, Repeats};
+use super::{Earlier, Here, Holder, Index, Place, Reference, Repeats};
 use crate::{
     reduce::{Op, Reduction, Segment},
     tokens::TokenCounter,
@@ -45,7 +45,8 @@ pub(crate) fn find(
         let codec = Arc::new(Repeats::new([Arc::clone(earlier)]));
         return Some(Found { runs: vec![(0..source.len(), reference)], codec });
     }
-    let here = Earlier::new(Place { result: 0, part: None }, "", source);
+    let nowhere = Place { holder: Holder::Result, number: 0, part: None };
+    let here = Earlier::new(nowhere, "", source);
     let search = Search { hashes: here.hashes().collect(), here, index };
     let mut runs: Vec<(Range<usize>, Reference)> = Vec::new();
     let mut earlier: Vec<Arc<Earlier>> = Vec::new();

@@ -9,16 +9,39 @@ use std::{
 
 use super::gutter::{Gutter, Rows, rows};
 
-/// Which tool result, and which of its texts where it has several; both from 1.
+/// What holds a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A tool result.
+    Result,
+    /// A tool call: one of its arguments.
+    Call,
+}
+
+impl Holder {
+    /// The word in a reference.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Call => "call",
+        }
+    }
+}
+
+/// Which text of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// The result, as they stand in the conversation.
-    pub result: usize,
-    /// Its text; `None` where it is the only one.
+    /// What holds it.
+    pub holder: Holder,
+    /// Which one of those in the conversation, from 1.
+    pub number: usize,
+    /// Its text, from 1; `None` where it is the only one. Of a call: its string arguments, in the
+    /// order of their names.
     pub part: Option<usize>,
 }
 
-/// An earlier tool result, as the client sent it.
+/// An earlier text, as the client sent it.
 #[derive(Debug)]
 pub struct Earlier {
     place: Place,
@@ -138,6 +161,11 @@ impl Earlier {
     }
 }
 
+/// A byte that stands for itself in every JSON string.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
 /// Equal for equal lines; what else is equal the gate finds out.
 fn hash(line: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -190,15 +218,21 @@ pub(crate) struct Index {
     last: HashMap<u64, u32>,
     /// Texts that are shown whole, by digest.
     wholes: HashMap<[u8; 32], u32>,
-    /// How many texts were looked at.
+    /// How many results were looked at, and how many calls.
     seen: usize,
+    calls: usize,
     bytes: usize,
 }
 
 impl Index {
-    /// How many texts of the conversation it accounts for.
+    /// How many texts of results it accounts for.
     pub(crate) fn seen(&self) -> usize {
         self.seen
+    }
+
+    /// How many calls it accounts for.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls
     }
 
     /// About how much memory it takes.
@@ -206,24 +240,35 @@ impl Index {
         self.bytes
     }
 
-    /// The next text cannot be pointed at.
-    pub(crate) fn skip(&mut self) {
+    /// The next result, if it can be pointed at, and what of it is still to be read.
+    pub(crate) fn push_result(&mut self, earlier: Option<Earlier>, digest: [u8; 32], shown: &Shown) {
         self.seen += 1;
+        let Some(earlier) = earlier else { return };
+        if shown.whole() {
+            self.wholes.insert(digest, u32::try_from(self.texts.len()).unwrap_or(NONE));
+        }
+        match shown {
+            Shown::All => self.push(earlier, &[0..u32::MAX]),
+            Shown::Parts { ranges, whole } if *whole || !ranges.is_empty() => self.push(earlier, ranges),
+            Shown::Parts { .. } => {}
+        }
     }
 
-    /// The next text, of which `shown` is still to be read.
-    pub(crate) fn push(&mut self, earlier: Earlier, digest: [u8; 32], shown: &Shown) {
-        self.seen += 1;
-        let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
-        let mut parts: &[Range<u32>] = match shown {
-            Shown::All => &[0..u32::MAX],
-            Shown::Parts { ranges, .. } => ranges,
-        };
-        if shown.whole() {
-            self.wholes.insert(digest, text);
-        } else if parts.is_empty() {
-            return;
+    /// The next call. Of its arguments the lines are read that no JSON writes otherwise.
+    pub(crate) fn push_call(&mut self, arguments: impl IntoIterator<Item = Earlier>) {
+        self.calls += 1;
+        for earlier in arguments {
+            let plain = |line: &usize| earlier.line(*line).bytes().all(is_plain);
+            let ranges = (0..earlier.len()).filter(plain).map(|line| earlier.inside(line..line + 1));
+            let ranges =
+                ranges.filter_map(|range| Some(range.start.try_into().ok()?..range.end.try_into().ok()?));
+            let ranges: Vec<Range<u32>> = ranges.collect();
+            self.push(earlier, &ranges);
         }
+    }
+
+    fn push(&mut self, earlier: Earlier, mut parts: &[Range<u32>]) {
+        let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
         self.bytes += 512 + earlier.text.len();
         for (line, hash) in earlier.hashes().enumerate() {
             // The newline behind a line need not be shown with it.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use memchr::memchr;
 
-use super::{Place, gutter::Gutter};
+use super::{Holder, Place, gutter::Gutter};
 use crate::ccr::marker::{is_note, number};
 
 /// The introducer of references. Kept text has one more `=` behind every one of its own.
@@ -64,14 +64,18 @@ impl Reference {
             }
             None => (rest, None),
         };
-        let (rest, of) = match rest.strip_prefix(if lines.is_some() { " of result " } else { "result " }) {
-            Some(rest) => {
+        let holder = [Holder::Result, Holder::Call].into_iter().find_map(|holder| {
+            let rest = if lines.is_some() { rest.strip_prefix(" of ")? } else { rest };
+            Some((holder, rest.strip_prefix(holder.word())?.strip_prefix(' ')?))
+        });
+        let (rest, of) = match holder {
+            Some((holder, rest)) => {
                 let (digits, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
-                let (result, part) = match digits.split_once('.') {
+                let (number, part) = match digits.split_once('.') {
                     Some((result, part)) => (number(result)?, Some(number(part)?)),
                     None => (number(digits)?, None),
                 };
-                (rest, Some(Place { result, part }))
+                (rest, Some(Place { holder, number, part }))
             }
             None => (rest, None),
         };
@@ -121,8 +125,8 @@ impl fmt::Display for Reference {
             span(f, first, last)?;
         }
         if let Some(place) = self.of {
-            f.write_str(if self.lines.is_some() { " of result " } else { "result " })?;
-            write!(f, "{}", place.result)?;
+            f.write_str(if self.lines.is_some() { " of " } else { "" })?;
+            write!(f, "{} {}", place.holder.word(), place.number)?;
             if let Some(part) = place.part {
                 write!(f, ".{part}")?;
             }
@@ -196,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_reference_costs_few_tokens() {
-        let of = Some(Place { result: 17, part: None });
+        let of = Some(Place { holder: Holder::Result, number: 17, part: None });
         let first = Reference { lines: Some((123, 157)), of, here: Here::Same, note: "parse.rs".to_owned() };
         let next =
             Reference { lines: Some((159, 180)), of: None, here: Here::From(160), note: String::new() };
@@ -235,7 +239,7 @@ mod tests {
         #[test]
         fn display_and_parse_agree(
             first in 1usize..5000, more in 0usize..50, result in 1usize..300, part in proptest::option::of(1usize..9),
-            named: bool, here in 0usize..4, note in "[a-z./ -]{0,12}",
+            named: bool, call: bool, here in 0usize..4, note in "[a-z./ -]{0,12}",
         ) {
             let here = match here {
                 0 => Here::Same,
@@ -243,7 +247,8 @@ mod tests {
                 2 => Here::Styled("    12\t".into()),
                 _ => Here::Bare,
             };
-            let of = named.then_some(Place { result, part });
+            let holder = if call { Holder::Call } else { Holder::Result };
+            let of = named.then_some(Place { holder, number: result, part });
             let note = if named { note.trim().to_owned() } else { String::new() };
             let reference = Reference { lines: Some((first, first + more)), of, here, note };
             let text = reference.to_string();
