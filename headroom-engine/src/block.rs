@@ -80,13 +80,8 @@ impl<'a> Blocks<'a> {
             let outcome = self.outcome(candidate, &key);
             self.done.push(outcome);
         }
-        if self.index.is_some() {
-            self.index();
-        }
-        if let Some(index) = self.index
-            && let Some(key) = index.seen().checked_sub(1).and_then(|last| self.keys.get(last))
-        {
-            self.engine.indexes.put(*key, index);
+        if let Some(index) = self.index {
+            self.engine.indexes.put(index);
         }
         self.done
     }
@@ -133,16 +128,16 @@ impl<'a> Blocks<'a> {
                 index.push_call(eligible::written(self.body, index.calls() + 1, &name, arguments));
             }
         };
-        for (candidate, outcome) in self.candidates.iter().zip(&self.done).skip(index.seen()) {
+        let done = self.candidates.iter().zip(so_far).zip(&self.done);
+        for ((candidate, key), outcome) in done.skip(index.seen()) {
             push_calls(&mut index, candidate.calls);
             let text = candidate.text.decode(self.body).filter(|_| outcome.reason != Reason::Small);
             let earlier = text.map(|text| {
                 let words = candidate.said(self.body, self.conversation).words(&candidate.tool);
                 Earlier::new(candidate.place, &words, &text)
             });
-            index.push_result(earlier, candidate.digest, &outcome.shown);
+            index.push_result(*key, candidate.digest, earlier, &outcome.shown);
         }
-        // What the next block answers; with none left, the index stays as its key says.
         if let Some(next) = self.candidates.get(self.done.len()) {
             push_calls(&mut index, next.calls);
         }
@@ -185,10 +180,15 @@ impl<'a> Blocks<'a> {
         let exact = kind.zip(reducer.and_then(|reducer| reducer.exact(&source, &context)));
         let exact = exact.and_then(|(kind, reduction)| trial.take(kind, &reduction, false));
         let referring = found.as_ref().and_then(|found| {
-            let parts = |part: &str| specialist(part)?.exact(part, &context);
-            trial.take(REPEAT, &found.reduction(&source, parts), false).or_else(|| {
+            let mut special = false;
+            let reduction = found.reduction(&source, |part| {
+                let reduction = specialist(part)?.exact(part, &context);
+                special |= reduction.is_some();
+                reduction
+            });
+            trial.take(REPEAT, &reduction, false).or_else(|| {
                 // References alone, where a part's specialist is refused.
-                trial.take(REPEAT, &found.reduction(&source, |_| None), false)
+                special.then(|| trial.take(REPEAT, &found.reduction(&source, |_| None), false))?
             })
         });
         let exact = fewer(referring, exact, 0);
@@ -199,11 +199,14 @@ impl<'a> Blocks<'a> {
             .filter(|_| may_elide)
             .and_then(|reducer| trial.take(reducer.kind(), &reducer.elide(&source, &context)?, true));
         let referring = found.as_ref().filter(|_| may_elide).and_then(|found| {
-            let parts = |part: &str| {
+            let mut hides = false;
+            let reduction = found.reduction(&source, |part| {
                 let specialist = specialist(part)?;
-                specialist.elide(part, &context).or_else(|| specialist.exact(part, &context))
-            };
-            trial.take(REPEAT, &found.reduction(&source, parts), true)
+                let elided = specialist.elide(part, &context);
+                hides |= elided.is_some();
+                elided.or_else(|| specialist.exact(part, &context))
+            });
+            hides.then(|| trial.take(REPEAT, &reduction, true))?
         });
         let elided = fewer(referring, elided, policy.hidden_limit())
             .filter(|taken| taken.accepted.tokens_out + policy.hidden_limit() <= tokens_exact);

@@ -64,18 +64,30 @@ pub(crate) fn find(
         }
         at = run.lines.end;
         free = at;
-        let Some((text, reference)) = search.reference(&run) else { continue };
+        let Some((there, reference)) = search.reference(&run) else { continue };
         let spelled = written(&reference, last).to_string();
-        if counter.count(&source[range.clone()]) < counter.count(&spelled) + LEAST {
+        let least = counter.count(&spelled) + LEAST;
+        let text = &source[range.clone()];
+        if words(text, least) < least && counter.count(text) < least {
             continue;
         }
         last = reference.of;
-        if !earlier.iter().any(|known| Arc::ptr_eq(known, text)) {
-            earlier.push(Arc::clone(text));
+        if !earlier.iter().any(|known| Arc::ptr_eq(known, there)) {
+            earlier.push(Arc::clone(there));
         }
         runs.push((range, reference));
     }
     (!runs.is_empty()).then(|| Found { runs, codec: Arc::new(Repeats::new(earlier)) })
+}
+
+/// The words of `text`, up to `most`: each one is a token at least.
+fn words(text: &str, most: usize) -> usize {
+    let mut inside = false;
+    let starts = text.bytes().filter(|byte| {
+        let before = std::mem::replace(&mut inside, byte.is_ascii_alphanumeric());
+        inside && !before
+    });
+    starts.take(most).count()
 }
 
 /// As it is written behind a reference to `last`.
@@ -235,5 +247,115 @@ impl Open<'_> {
         let codec = Arc::<Repeats>::clone(self.codec);
         let segment = Segment { range: self.start..end, codec, ops };
         (!segment.ops.is_empty()).then(|| Reduction { segments: vec![segment] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Shown;
+    use super::*;
+    use crate::{reduce::Piece, tokens::O200k};
+    use proptest::prelude::*;
+
+    fn index(texts: &[&str]) -> Index {
+        let mut index = Index::default();
+        for (at, text) in texts.iter().enumerate() {
+            let place = Place { holder: Holder::Result, number: at + 1, part: None };
+            let digest = *blake3::hash(text.as_bytes()).as_bytes();
+            index.push_result([0; 32], digest, Some(Earlier::new(place, "a.rs", text)), &Shown::All);
+        }
+        index
+    }
+
+    fn written(texts: &[&str], source: &str) -> Option<String> {
+        let digest = *blake3::hash(source.as_bytes()).as_bytes();
+        let found = find(source, &digest, &index(texts), &O200k)?;
+        let reduction = found.reduction(source, |_| None);
+        let [segment] = &reduction.segments[..] else { panic!("one segment") };
+        let mut text = String::new();
+        for op in &segment.ops {
+            match op {
+                Op::Keep(range) => segment.codec.escape(&source[range.clone()], &mut text),
+                Op::Rewrite { text: reference, .. } => text.push_str(reference),
+                Op::Elide { .. } => panic!("nothing is left out"),
+            }
+        }
+        let mut back = String::new();
+        let read = segment.codec.decode(&text, &mut |piece| match piece {
+            Piece::Text(text) => back.push_str(&text),
+            Piece::Hidden(_) => panic!("nothing is left out"),
+        });
+        assert_eq!((read, back.as_str()), (Ok(()), source));
+        Some(text)
+    }
+
+    fn lines(numbers: Range<usize>) -> String {
+        numbers.map(|n| format!("let value_{n} = compute(input, {n});\n")).collect()
+    }
+
+    #[test]
+    fn the_longest_run_wins_and_the_latest_of_equals() {
+        let (short, long) = (lines(0..10), lines(0..30));
+        assert_eq!(
+            written(&[&long, &short], &lines(0..20)).as_deref(),
+            Some("[=same as lines 1-20 of result 1: a.rs]\n")
+        );
+        assert_eq!(
+            written(&[&long, &short], &(lines(2..10) + "new")).as_deref(),
+            Some("[=same as lines 3-10 of result 2: a.rs]\nnew")
+        );
+    }
+
+    #[test]
+    fn runs_grow_backwards_from_a_rare_line() {
+        // More closing braces than are tried stand behind the right one.
+        let common = "}\n\n";
+        let first = format!("{common}{}", lines(0..10));
+        let many = common.repeat(50);
+        let source = format!("a new line\n{first}");
+        assert_eq!(
+            written(&[&first, &many], &source).as_deref(),
+            Some("a new line\n[=same as lines 1-13 of result 1: a.rs]")
+        );
+    }
+
+    #[test]
+    fn little_is_left_as_it_is() {
+        assert_eq!(written(&[&lines(0..10)], &format!("new\n{}new", lines(3..4))), None);
+        assert_eq!(written(&[&"\n".repeat(1000)], &("new\n".to_owned() + &"\n".repeat(900))), None);
+    }
+
+    #[test]
+    fn parts_between_go_to_their_specialist() {
+        let (old, new) = (lines(0..20), lines(50..90));
+        let source = format!("{}{new}{}", lines(0..10), lines(10..20));
+        let digest = [1; 32];
+        let found = find(&source, &digest, &index(&[&old]), &O200k).unwrap();
+        let mut asked = Vec::new();
+        let reduction = found.reduction(&source, |part| {
+            asked.push(part.to_owned());
+            Some(Reduction::kept(0..part.len()))
+        });
+        assert_eq!(asked, [new]);
+        let ranges: Vec<Range<usize>> =
+            reduction.segments.iter().map(|segment| segment.range.clone()).collect();
+        assert_eq!(ranges.len(), 3);
+        assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert_eq!((ranges[0].start, ranges[2].end), (0, source.len()));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_found_comes_back(
+            texts in proptest::collection::vec("((  [0-9]{1,2}[:\t])?(some words of a line|}|\\[=lines 1\\]|\\[~~)?\r?\n){0,20}", 1..5),
+            copies in proptest::collection::vec((0usize..5, 0usize..20, 1usize..12), 1..6),
+        ) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let mut source = String::new();
+            for (text, from, count) in copies {
+                source.extend(texts[text % texts.len()].split_inclusive('\n').skip(from).take(count));
+            }
+            written(&texts, &source);
+        }
     }
 }

@@ -1,176 +1,12 @@
-//! The lines that a conversation's tool results show.
+//! The lines that a conversation's tool results and calls show.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hasher},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use super::gutter::{Gutter, Rows, rows};
-
-/// What holds a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
-    /// A tool result.
-    Result,
-    /// A tool call: one of its arguments.
-    Call,
-}
-
-impl Holder {
-    /// The word in a reference.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Result => "result",
-            Self::Call => "call",
-        }
-    }
-}
-
-/// Which text of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// What holds it.
-    pub holder: Holder,
-    /// Which one of those in the conversation, from 1.
-    pub number: usize,
-    /// Its text, from 1; `None` where it is the only one. Of a call: its string arguments, in the
-    /// order of their names.
-    pub part: Option<usize>,
-}
-
-/// An earlier text, as the client sent it.
-#[derive(Debug)]
-pub struct Earlier {
-    place: Place,
-    note: Box<str>,
-    text: Box<str>,
-    /// Where each line starts.
-    starts: Vec<u32>,
-    rows: Vec<Rows>,
-}
-
-impl Earlier {
-    /// The text at `place`; `note` says in a few words which one that is.
-    #[must_use]
-    pub fn new(place: Place, note: &str, text: &str) -> Self {
-        let newlines = memchr::memchr_iter(b'\n', text.as_bytes());
-        // Longer texts than 4 GiB have no lines that could be pointed at.
-        let starts = std::iter::once(0).chain(newlines.map(|at| at + 1));
-        let starts = starts.map_while(|at| u32::try_from(at).ok()).collect();
-        let mut earlier = Self { place, note: note.into(), text: text.into(), starts, rows: Vec::new() };
-        earlier.rows = rows((0..earlier.len()).map(|line| earlier.line(line)));
-        earlier
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub fn place(&self) -> Place {
-        self.place
-    }
-
-    /// All of it.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn note(&self) -> &str {
-        &self.note
-    }
-
-    /// How many lines it has; one more than newlines.
-    pub(super) fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// Where `lines` stand, the newline behind the last one included.
-    fn range(&self, lines: Range<usize>) -> Range<usize> {
-        let at = |line: usize| self.starts.get(line).map_or(self.text.len(), |at| *at as usize);
-        at(lines.start)..at(lines.end)
-    }
-
-    /// Where `lines` stand, without the newline behind the last one.
-    pub(super) fn inside(&self, lines: Range<usize>) -> Range<usize> {
-        let newline = usize::from(lines.end < self.len());
-        let range = self.range(lines);
-        range.start..range.end - newline
-    }
-
-    /// Line `line`, from 0, without its newline.
-    pub(super) fn line(&self, line: usize) -> &str {
-        &self.text[self.inside(line..line + 1)]
-    }
-
-    pub(super) fn rows_of(&self, line: usize) -> Option<&Rows> {
-        let at = self.rows.partition_point(|rows| rows.lines.end <= line);
-        self.rows.get(at).filter(|rows| rows.lines.contains(&line))
-    }
-
-    /// Whether `line` goes on from the one before it: both numbered in one row, or neither.
-    pub(super) fn joined(&self, line: usize) -> bool {
-        let row = |line| self.rows_of(line).map(|rows| rows.lines.start);
-        self.rows.is_empty() || row(line) == row(line - 1)
-    }
-
-    /// The line without its number.
-    pub(super) fn bare(&self, line: usize) -> &str {
-        let text = self.line(line);
-        self.rows_of(line).map_or(text, |rows| rows.bare(line, text))
-    }
-
-    pub(super) fn gutter(&self, line: usize) -> Option<Gutter> {
-        self.rows_of(line).map(|rows| rows.gutter)
-    }
-
-    /// What a reader calls `line`; `None` if nothing is called so, or something before it.
-    pub(super) fn number(&self, line: usize) -> Option<usize> {
-        if self.rows.is_empty() {
-            return Some(line + 1);
-        }
-        let number = self.rows_of(line)?.number_of(line);
-        (self.numbered(number, number)?.start == line).then_some(number)
-    }
-
-    /// The lines that a reader calls `first` to `last`.
-    pub(super) fn numbered(&self, first: usize, last: usize) -> Option<Range<usize>> {
-        let count = last.checked_sub(first)? + 1;
-        let from = match self.rows.is_empty() {
-            true => first.checked_sub(1)?,
-            false => {
-                let holds = |rows: &&Rows| (rows.number..rows.number + rows.lines.len()).contains(&first);
-                let rows = self.rows.iter().find(holds)?;
-                let from = rows.lines.start + (first - rows.number);
-                (from + count <= rows.lines.end).then_some(from)?
-            }
-        };
-        (from + count <= self.len()).then(|| from..from + count)
-    }
-
-    /// Of every line as it is compared: without its number.
-    pub(super) fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
-        let mut rows = self.rows.iter().peekable();
-        (0..self.len()).map(move |line| {
-            while rows.next_if(|rows| rows.lines.end <= line).is_some() {}
-            let text = self.line(line);
-            let numbered = rows.peek().filter(|rows| rows.lines.contains(&line));
-            hash(numbered.map_or(text, |rows| rows.bare(line, text)))
-        })
-    }
-}
+use super::Earlier;
 
 /// A byte that stands for itself in every JSON string.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
-}
-
-/// Equal for equal lines; what else is equal the gate finds out.
-fn hash(line: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(line.as_bytes());
-    hasher.finish()
 }
 
 /// What the model still reads of a text.
@@ -218,16 +54,72 @@ pub(crate) struct Index {
     last: HashMap<u64, u32>,
     /// Texts that are shown whole, by digest.
     wholes: HashMap<[u8; 32], u32>,
-    /// How many results were looked at, and how many calls.
-    seen: usize,
+    /// How many calls were looked at.
+    calls: usize,
+    /// Behind each result that was looked at.
+    marks: Vec<Mark>,
+    bytes: usize,
+}
+
+/// Where an index stood.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Of the conversation up to here.
+    key: [u8; 32],
+    texts: usize,
+    lines: usize,
     calls: usize,
     bytes: usize,
+    /// The text with the result's digest before it; `None` if the result is not shown whole.
+    shadowed: Option<([u8; 32], Option<u32>)>,
 }
 
 impl Index {
     /// How many texts of results it accounts for.
     pub(crate) fn seen(&self) -> usize {
-        self.seen
+        self.marks.len()
+    }
+
+    /// How many of them a conversation with these keys has in common.
+    pub(super) fn common(&self, keys: &[[u8; 32]]) -> usize {
+        let most = self.marks.len().min(keys.len());
+        // Each key holds the one before it.
+        let (mut common, mut differ) = (0, most + 1);
+        while common + 1 < differ {
+            let middle = common.midpoint(differ);
+            match self.marks[middle - 1].key == keys[middle - 1] {
+                true => common = middle,
+                false => differ = middle,
+            }
+        }
+        common
+    }
+
+    /// Forgets what came behind the first `results`.
+    pub(super) fn truncate(&mut self, results: usize) {
+        let (texts, lines) = match results.checked_sub(1).and_then(|last| self.marks.get(last)) {
+            Some(mark) => {
+                (self.calls, self.bytes) = (mark.calls, mark.bytes);
+                (mark.texts, mark.lines)
+            }
+            None => {
+                *self = Self::default();
+                return;
+            }
+        };
+        for line in self.lines.drain(lines..).rev() {
+            match line.before {
+                NONE => self.last.remove(&line.hash),
+                before => self.last.insert(line.hash, before),
+            };
+        }
+        for (digest, before) in self.marks.drain(results..).rev().filter_map(|mark| mark.shadowed) {
+            match before {
+                None => self.wholes.remove(&digest),
+                Some(before) => self.wholes.insert(digest, before),
+            };
+        }
+        self.texts.truncate(texts);
     }
 
     /// How many calls it accounts for.
@@ -240,18 +132,30 @@ impl Index {
         self.bytes
     }
 
-    /// The next result, if it can be pointed at, and what of it is still to be read.
-    pub(crate) fn push_result(&mut self, earlier: Option<Earlier>, digest: [u8; 32], shown: &Shown) {
-        self.seen += 1;
-        let Some(earlier) = earlier else { return };
-        if shown.whole() {
-            self.wholes.insert(digest, u32::try_from(self.texts.len()).unwrap_or(NONE));
+    /// The next result, if it can be pointed at, and what of it is still to be read; `key` is the
+    /// conversation's, up to it.
+    pub(crate) fn push_result(
+        &mut self,
+        key: [u8; 32],
+        digest: [u8; 32],
+        earlier: Option<Earlier>,
+        shown: &Shown,
+    ) {
+        let mut shadowed = None;
+        if let Some(earlier) = earlier {
+            if shown.whole() {
+                let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
+                shadowed = Some((digest, self.wholes.insert(digest, text)));
+            }
+            match shown {
+                Shown::All => self.push(earlier, &[0..u32::MAX]),
+                Shown::Parts { ranges, whole } if *whole || !ranges.is_empty() => self.push(earlier, ranges),
+                Shown::Parts { .. } => {}
+            }
         }
-        match shown {
-            Shown::All => self.push(earlier, &[0..u32::MAX]),
-            Shown::Parts { ranges, whole } if *whole || !ranges.is_empty() => self.push(earlier, ranges),
-            Shown::Parts { .. } => {}
-        }
+        let (texts, lines) = (self.texts.len(), self.lines.len());
+        self.bytes += size_of::<Mark>();
+        self.marks.push(Mark { key, texts, lines, calls: self.calls, bytes: self.bytes, shadowed });
     }
 
     /// The next call. Of its arguments the lines are read that no JSON writes otherwise.
@@ -269,7 +173,7 @@ impl Index {
 
     fn push(&mut self, earlier: Earlier, mut parts: &[Range<u32>]) {
         let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
-        self.bytes += 512 + earlier.text.len();
+        self.bytes += 512 + earlier.text().len();
         for (line, hash) in earlier.hashes().enumerate() {
             // The newline behind a line need not be shown with it.
             let range = earlier.inside(line..line + 1);
@@ -310,5 +214,88 @@ impl Index {
             (before != NONE).then_some(before)
         })
         .map(|at| at as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Holder, Place};
+    use super::*;
+
+    fn earlier(number: usize, text: &str) -> Earlier {
+        Earlier::new(Place { holder: Holder::Result, number, part: None }, "a.rs", text)
+    }
+
+    fn key(text: &str) -> [u8; 32] {
+        *blake3::hash(text.as_bytes()).as_bytes()
+    }
+
+    fn push(index: &mut Index, number: usize, text: &str) {
+        index.push_call([earlier(number, &format!("call {number}\n{text}"))]);
+        let shown = match number % 3 {
+            0 => Shown::Parts { ranges: [0..5, 9..40].into(), whole: number % 2 == 0 },
+            _ => Shown::All,
+        };
+        index.push_result(key(&number.to_string()), key(text), Some(earlier(number, text)), &shown);
+    }
+
+    /// What can be asked of an index.
+    fn known(index: &Index, texts: &[String]) -> String {
+        let mut out = format!("{} {} {} ", index.seen(), index.calls(), index.bytes());
+        for text in texts {
+            out += &format!("{:?} ", index.whole(&key(text)).map(|earlier| earlier.place().number));
+            for hash in earlier(0, text).hashes() {
+                out += &format!("{:?} ", index.with(hash).collect::<Vec<_>>());
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn only_whole_lines_that_are_shown_are_found() {
+        let text = "one\ntwo\nthree\nfour";
+        let mut index = Index::default();
+        let shown = Shown::Parts { ranges: [0..3, 5..13].into(), whole: false };
+        index.push_result([0; 32], key(text), Some(earlier(1, text)), &shown);
+        let found: Vec<bool> =
+            earlier(2, text).hashes().map(|hash| index.with(hash).next().is_some()).collect();
+        assert_eq!(found, [true, false, true, false]);
+        assert!(index.whole(&key(text)).is_none());
+    }
+
+    #[test]
+    fn of_arguments_the_lines_that_json_writes_as_they_are() {
+        let text = "plain\nsay \"it\"\n\ttab\né\n";
+        let mut index = Index::default();
+        index.push_call([earlier(1, text)]);
+        let found: Vec<bool> =
+            earlier(2, text).hashes().map(|hash| index.with(hash).next().is_some()).collect();
+        assert_eq!(found, [true, false, false, false, true]);
+    }
+
+    proptest! {
+        #[test]
+        fn forgetting_is_never_having_seen(
+            texts in proptest::collection::vec("([ab]{0,2}\n){0,12}", 1..8), keep in any::<prop::sample::Index>(),
+        ) {
+            let keep = keep.index(texts.len()) + 1;
+            let mut index = Index::default();
+            let mut fresh = Index::default();
+            for (at, text) in texts.iter().enumerate() {
+                push(&mut index, at, text);
+                if at < keep {
+                    push(&mut fresh, at, text);
+                }
+            }
+            let keys: Vec<[u8; 32]> = (0..keep).map(|at| key(&at.to_string())).collect();
+            let mut other = keys.clone();
+            other.extend([[7; 32]; 3]);
+            prop_assert_eq!(index.common(&keys), keep);
+            prop_assert_eq!(index.common(&other), keep);
+            index.truncate(keep);
+            prop_assert_eq!(known(&index, &texts), known(&fresh, &texts));
+        }
     }
 }

@@ -18,6 +18,7 @@
 
 mod cache;
 mod codec;
+mod earlier;
 mod find;
 mod gutter;
 mod index;
@@ -25,7 +26,7 @@ mod reference;
 
 pub(crate) use cache::Indexes;
 pub use codec::Repeats;
+pub use earlier::{Earlier, Holder, Place};
 pub(crate) use find::find;
-pub use index::{Earlier, Holder, Place};
 pub(crate) use index::{Index, Shown};
 pub use reference::{Here, Reference};
