@@ -100,7 +100,7 @@ fn numbered(line: &str) -> Option<(usize, &str)> {
 }
 
 /// The lines that a reference points at, as they stand there and bare.
-fn lines_of<'a>(source: &'a str, (first, last): (usize, usize)) -> Vec<(&'a str, &'a str)> {
+fn lines_of(source: &str, (first, last): (usize, usize)) -> Vec<(&str, &str)> {
     let lines: Vec<&str> = source.split('\n').collect();
     // A view with numbers, three or more in a row, is counted by them.
     let number = |at: usize| lines.get(at).and_then(|line| numbered(line)).map(|(number, _)| number);
@@ -264,9 +264,9 @@ proptest! {
 }
 
 /// What became of the last of these texts.
-fn last(texts: Vec<String>, policy: &Policy) -> String {
+fn last(texts: &[String], policy: &Policy) -> String {
     let mut became = DIALECTS.map(|dialect| {
-        let body = spell(dialect, &reads(texts.clone()), Spelling::COMPACT);
+        let body = spell(dialect, &reads(texts.to_vec()), Spelling::COMPACT);
         let out = rewrite(&engine(Crew::BuiltIn).0, dialect, &body, policy);
         visible(dialect, &body, &out);
         let places = results(dialect, utf8(&out.body));
@@ -279,28 +279,25 @@ fn last(texts: Vec<String>, policy: &Policy) -> String {
 #[test]
 fn a_file_read_again_is_a_reference() {
     let whole = file(0, 40);
-    let of = |way| last(vec![whole.clone(), again(&whole, way, 20)], &Policy::exact());
+    let of = |way| last(&[whole.clone(), again(&whole, way, 20)], &Policy::exact());
     assert_eq!(of(Again::Same), "[=same as result 1: parse.rs]");
     assert_eq!(
         of(Again::Changed),
         "[=same as lines 1-20 of result 1: parse.rs]\na line that was not there before: 20\n[=lines 22-41]"
     );
     assert_eq!(of(Again::Numbered(7, 0)), "[=same as lines 1-40 of result 1 here \"     7\t\": parse.rs]\n");
-    assert_eq!(
-        last(vec![whole.clone(), again(&whole, Again::Same, 0)], &Policy::exact().repeats(false)),
-        whole
-    );
+    assert_eq!(last(&[whole.clone(), again(&whole, Again::Same, 0)], &Policy::exact().repeats(false)), whole);
 }
 
 #[test]
 fn views_that_overlap_share_their_lines() {
     let whole: Vec<String> = file(0, 100).split_inclusive('\n').map(str::to_owned).collect();
     let view = |from: usize, to: usize| again(&whole[from..to].concat(), Again::Numbered(from + 1, 0), 0);
-    let became = last(vec![view(10, 50), view(30, 70)], &Policy::exact());
+    let became = last(&[view(10, 50), view(30, 70)], &Policy::exact());
     assert!(became.starts_with("[=same as lines 31-50 of result 1: parse.rs]\n    51\t"), "{became}");
     // Moved by an edit.
     let moved = again(&whole[20..50].concat(), Again::Numbered(24, 0), 0);
-    let became = last(vec![view(10, 50), moved], &Policy::exact());
+    let became = last(&[view(10, 50), moved], &Policy::exact());
     assert_eq!(became, "[=same as lines 21-50 of result 1 here 24-53: parse.rs]\n");
 }
 
@@ -309,7 +306,7 @@ fn views_that_overlap_share_their_lines() {
 fn references_do_not_chain() {
     let (whole, other) = (file(0, 40), file(1, 40));
     let again = format!("{whole}{other}");
-    let became = last(vec![whole, again.clone(), again], &Policy::exact());
+    let became = last(&[whole, again.clone(), again], &Policy::exact());
     assert_eq!(
         became,
         "[=same as lines 1-40 of result 1: parse.rs]\n[=same as lines 41-81 of result 2: parse.rs]"

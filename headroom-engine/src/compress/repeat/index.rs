@@ -148,7 +148,7 @@ impl Index {
                 shadowed = Some((digest, self.wholes.insert(digest, text)));
             }
             match shown {
-                Shown::All => self.push(earlier, &[0..u32::MAX]),
+                Shown::All => self.push(earlier, std::slice::from_ref(&(0..u32::MAX))),
                 Shown::Parts { ranges, whole } if *whole || !ranges.is_empty() => self.push(earlier, ranges),
                 Shown::Parts { .. } => {}
             }
@@ -235,7 +235,7 @@ mod tests {
     fn push(index: &mut Index, number: usize, text: &str) {
         index.push_call([earlier(number, &format!("call {number}\n{text}"))]);
         let shown = match number % 3 {
-            0 => Shown::Parts { ranges: [0..5, 9..40].into(), whole: number % 2 == 0 },
+            0 => Shown::Parts { ranges: [0..5, 9..40].into(), whole: number.is_multiple_of(2) },
             _ => Shown::All,
         };
         index.push_result(key(&number.to_string()), key(text), Some(earlier(number, text)), &shown);
