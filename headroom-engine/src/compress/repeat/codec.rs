@@ -1,3 +1,5 @@
+//! Reads references back.
+
 use std::sync::Arc;
 
 use super::{
