@@ -2,7 +2,7 @@
 //! on their own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     hint::black_box,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -12,17 +12,15 @@ use headroom_engine::{
     Engine,
     ccr::HandleKey,
     rank::Query,
-    reduce::{Context, Gate, Hidden, Hints, Reducer, Reduction, render},
+    reduce::{Context, Gate, Hidden, Hints, Reduction, Witness, render},
     tokens::{O200k, TokenCounter},
 };
 
 use crate::visible::{Audit, Section, audit};
 
-/// A text, the kind that was seen in it, and what was made of it.
-type Said = (Arc<String>, &'static str, Reduction);
-type Log = Arc<Mutex<HashMap<blake3::Hash, Vec<Said>>>>;
+type Log = Arc<Mutex<HashMap<blake3::Hash, Vec<(&'static str, Reduction)>>>>;
 
-/// An engine that works like any other and remembers what its specialists said to do.
+/// An engine that works like any other and remembers what its gate took.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) engine: Engine,
@@ -31,12 +29,9 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     pub(crate) fn new() -> Self {
-        let (plain, log) = (Engine::new(), Log::default());
-        let mut builder = Engine::builder();
-        for at in (0..plain.reducers().count()).rev() {
-            builder = builder.reducer(Arc::new(Recorder { plain: plain.clone(), at, log: log.clone() }));
-        }
-        Self { engine: builder.build(), log }
+        let log = Log::default();
+        let engine = Engine::builder().witness(Arc::new(Recorder { log: log.clone() })).build();
+        Self { engine, log }
     }
 
     /// Whether `output`, which hides `hidden`, accounts for every byte of `source`.
@@ -45,106 +40,31 @@ impl Recorded {
             return Audit::default();
         }
         let ranges: Vec<_> = hidden.iter().map(|hidden| hidden.range.clone()).collect();
-        let Some((reduction, kind)) = self.said(source, output) else {
-            return audit(source, output, &ranges, &[]);
-        };
-        let rendered = render(source, &reduction, kind, &HandleKey::default());
-        let pairs = reduction.segments.iter().zip(rendered.segments);
-        let sections: Vec<_> =
-            pairs.map(|(s, output)| Section { source: s.range.clone(), output, codec: &*s.codec }).collect();
-        audit(source, output, &ranges, &sections)
-    }
-
-    /// What specialists said of `source`, or of parts of it, that gives `output`.
-    fn said(&self, source: &str, output: &str) -> Option<(Reduction, &'static str)> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = HandleKey::default();
-        let whole = log.get(&blake3::hash(source.as_bytes())).into_iter().flatten();
-        let mut whole = whole.filter(|(_, kind, said)| render(source, said, kind, &key).text == output);
-        if let Some((_, kind, said)) = whole.next() {
-            return Some((said.clone(), kind));
+        for (kind, reduction) in log.get(&blake3::hash(source.as_bytes())).into_iter().flatten() {
+            let rendered = render(source, reduction, kind, &HandleKey::default());
+            if rendered.text == output {
+                let pairs = reduction.segments.iter().zip(rendered.segments);
+                let sections: Vec<_> = pairs
+                    .map(|(s, output)| Section { source: s.range.clone(), output, codec: &*s.codec })
+                    .collect();
+                return audit(source, output, &ranges, &sections);
+            }
         }
-        let parts: Vec<Said> =
-            log.values().flatten().filter(|(part, ..)| source.contains(part.as_str())).cloned().collect();
-        composed(source, output, &parts)
+        audit(source, output, &ranges, &[])
     }
 }
 
-/// The reduction that is put together from what was `said` of parts of `source`, what lies between
-/// them as it is, so that it renders to `output`; and the kind that its handles are hashed with.
-/// Nothing here knows how a source is cut.
-fn composed(source: &str, output: &str, said: &[Said]) -> Option<(Reduction, &'static str)> {
-    let key = HandleKey::default();
-    let mut starts: BTreeMap<usize, Vec<&Said>> = BTreeMap::new();
-    for said in said.iter().filter(|(part, ..)| !part.is_empty() && part.len() <= source.len()) {
-        for (at, _) in source.match_indices(said.0.as_str()) {
-            starts.entry(at).or_default().push(said);
-        }
-    }
-    let kinds: BTreeSet<&'static str> = starts.values().flatten().map(|(_, kind, _)| *kind).collect();
-    kinds.into_iter().find_map(|kind| {
-        let mut tried = BTreeSet::new();
-        let mut open = vec![(0, 0, Vec::new())];
-        while let Some((from, read, parts)) = open.pop() {
-            if (from, read) == (source.len(), output.len()) {
-                return Some((Reduction::joined(parts), kind));
-            }
-            if from == source.len() || !tried.insert((from, read)) {
-                continue;
-            }
-            let next = starts.range(from + 1..).next().map_or(source.len(), |(at, _)| *at);
-            let here = starts.get(&from).into_iter().flatten();
-            let reduced = here.map(|(part, _, said)| (from + part.len(), said.clone().shifted(from)));
-            for (end, part) in std::iter::once((next, Reduction::kept(from..next))).chain(reduced) {
-                let text = render(source, &part, kind, &key).text;
-                if output[read..].starts_with(&text) {
-                    let parts: Vec<Reduction> = parts.iter().cloned().chain([part]).collect();
-                    open.push((end, read + text.len(), parts));
-                }
-            }
-        }
-        None
-    })
-}
-
-/// Passes everything on to a specialist of `plain`.
+/// Writes down what the gate takes.
 #[derive(Debug)]
 struct Recorder {
-    plain: Engine,
-    at: usize,
     log: Log,
 }
 
-impl Recorder {
-    fn inner(&self) -> Option<&dyn Reducer> {
-        self.plain.reducers().nth(self.at)
-    }
-
-    fn note(&self, source: &str, reduction: Option<Reduction>) -> Option<Reduction> {
-        if let Some(reduction) = &reduction {
-            let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            let said = (Arc::new(source.to_owned()), self.kind(), reduction.clone());
-            log.entry(blake3::hash(source.as_bytes())).or_default().push(said);
-        }
-        reduction
-    }
-}
-
-impl Reducer for Recorder {
-    fn kind(&self) -> &'static str {
-        self.inner().map(Reducer::kind).unwrap_or_default()
-    }
-
-    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
-        self.inner().is_some_and(|inner| inner.recognises(source, hints))
-    }
-
-    fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.inner()?.exact(source, context))
-    }
-
-    fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.inner()?.elide(source, context))
+impl Witness for Recorder {
+    fn taken(&self, source: &str, kind: &'static str, reduction: &Reduction) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.entry(blake3::hash(source.as_bytes())).or_default().push((kind, reduction.clone()));
     }
 }
 

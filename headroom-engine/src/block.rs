@@ -1,33 +1,44 @@
 //! What becomes of one block: its specialist, the gate, and the memo of blocks seen before.
 
 use std::{
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use crate::{
     ccr::{self, plan::Treatment},
-    eligible::Candidate,
+    compress::repeat::{self, Earlier, Index, Shown},
+    eligible::{self, Candidate},
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
-    reduce::{Accepted, Context, Gate, Refusal},
+    reduce::{Accepted, Context, Gate, Op, Reduction, Refusal, Witness},
     report::Reason,
-    route::Reduced,
-    wire::{Conversation, text::quote},
+    route::Routed,
+    wire::{BlockKind, Conversation, text::quote},
 };
 
 /// Texts shorter than this, in bytes, cannot save the least that counts.
 const SMALL: usize = 64;
+
+/// The kind of a block that points at earlier ones.
+const REPEAT: &str = "repeat";
 
 /// The blocks of one request, under its treatment.
 pub(crate) struct Blocks<'a> {
     engine: &'a Inner,
     body: &'a str,
     conversation: &'a Conversation,
+    candidates: &'a [Candidate],
     policy: &'a Policy,
     may_hide: bool,
-    epoch: [u8; 32],
+    /// Of each block: everything that decides what becomes of it.
+    keys: Vec<Key>,
+    /// What became of the first ones.
+    done: Vec<Arc<Outcome>>,
+    /// What those show, where it was needed.
+    index: Option<Index>,
 }
 
 impl<'a> Blocks<'a> {
@@ -35,30 +46,57 @@ impl<'a> Blocks<'a> {
         engine: &'a Inner,
         body: &'a str,
         conversation: &'a Conversation,
+        candidates: &'a [Candidate],
         treatment: Treatment,
         policy: &'a Policy,
     ) -> Self {
         let may_hide = treatment.retrievable().is_some();
-        Self { engine, body, conversation, policy, may_hide, epoch: policy.epoch(&engine.facts) }
+        let epoch = policy.epoch(&engine.facts);
+        let mut before = [0; 32];
+        let keys = candidates.iter().map(|candidate| {
+            let key = key(engine, policy, may_hide, &epoch, candidate, &before);
+            if policy.refers() {
+                before = key;
+            }
+            key
+        });
+        let keys = keys.collect();
+        let done = Vec::with_capacity(candidates.len());
+        Self { engine, body, conversation, candidates, policy, may_hide, keys, done, index: None }
     }
 
-    /// Whether the block would have to be reduced: it is looked at, and the memo does not know it.
-    pub(crate) fn is_new(&self, candidate: &Candidate) -> bool {
-        self.exempt(candidate).is_none() && !self.engine.memo.contains(&self.key(candidate))
+    /// Bytes of the blocks that would have to be reduced: they are looked at, and the memo does not
+    /// know them.
+    pub(crate) fn new_bytes(&self) -> usize {
+        let unseen = |(candidate, key): &(&Candidate, &Key)| {
+            self.exempt(candidate).is_none() && !self.engine.memo.contains(key)
+        };
+        let unseen = self.candidates.iter().zip(&self.keys).filter(unseen);
+        unseen.map(|(candidate, _)| candidate.text.range.len()).sum()
     }
 
-    /// What becomes of the block.
-    pub(crate) fn outcome(&self, candidate: &Candidate) -> Arc<Outcome> {
+    /// What becomes of each block, in order.
+    pub(crate) fn outcomes(mut self) -> Vec<Arc<Outcome>> {
+        for (candidate, key) in self.candidates.iter().zip(self.keys.clone()) {
+            let outcome = self.outcome(candidate, &key);
+            self.done.push(outcome);
+        }
+        if let Some(index) = self.index {
+            self.engine.indexes.put(index);
+        }
+        self.done
+    }
+
+    fn outcome(&mut self, candidate: &Candidate, key: &Key) -> Arc<Outcome> {
         if let Some(reason) = self.exempt(candidate) {
             return Arc::new(Outcome::kept(None, reason));
         }
-        let key = self.key(candidate);
-        if let Some(known) = self.engine.memo.get(&key) {
+        if let Some(known) = self.engine.memo.get(key) {
             return known;
         }
         let work = AssertUnwindSafe(|| self.reduce(candidate));
         let outcome = Arc::new(catch_unwind(work).unwrap_or_else(|_| Outcome::kept(None, Reason::Panicked)));
-        self.engine.memo.insert(key, Arc::clone(&outcome));
+        self.engine.memo.insert(*key, Arc::clone(&outcome));
         outcome
     }
 
@@ -73,54 +111,114 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// Everything that decides what becomes of a block.
-    fn key(&self, candidate: &Candidate) -> Key {
-        let mut hasher = blake3::Hasher::new_keyed(self.engine.key.bytes());
-        hasher.update(&self.epoch);
-        hasher.update(&candidate.digest);
-        hasher.update(&candidate.query);
-        hasher.update(&[
-            u8::from(self.may_hide),
-            u8::from(candidate.is_error),
-            self.policy.for_tool(&candidate.tool) as u8,
-        ]);
-        *hasher.finalize().as_bytes()
+    /// What the blocks so far show, and the calls before the next one: as the last request left it,
+    /// and what came since.
+    fn index(&mut self) -> &Index {
+        let so_far = &self.keys[..self.done.len()];
+        let index = self.index.take().or_else(|| self.engine.indexes.take(so_far));
+        let mut index = index.unwrap_or_default();
+        let calls = self.conversation.messages.iter().flat_map(|message| &message.blocks);
+        let calls = calls.filter_map(|block| match &block.kind {
+            BlockKind::Call { name, arguments, .. } => Some((name, arguments)),
+            _ => None,
+        });
+        let mut calls = calls.skip(index.calls());
+        let mut push_calls = |index: &mut Index, upto: usize| {
+            for (name, arguments) in calls.by_ref().take(upto.saturating_sub(index.calls())) {
+                let name = name.as_ref().and_then(|name| name.decode(self.body)).unwrap_or_default();
+                index.push_call(eligible::written(self.body, index.calls() + 1, &name, arguments));
+            }
+        };
+        let done = self.candidates.iter().zip(so_far).zip(&self.done);
+        for ((candidate, key), outcome) in done.skip(index.seen()) {
+            push_calls(&mut index, candidate.calls);
+            let text = candidate.text.decode(self.body).filter(|_| outcome.reason != Reason::Small);
+            let earlier = text.map(|text| {
+                let words = candidate.said(self.body, self.conversation).words(&candidate.tool);
+                Earlier::new(candidate.place, &words, &text)
+            });
+            index.push_result(*key, candidate.digest, earlier, &outcome.shown);
+        }
+        if let Some(next) = self.candidates.get(self.done.len()) {
+            push_calls(&mut index, next.calls);
+        }
+        self.index.insert(index)
     }
 
     /// The block, for the first time: exactly, and with elision where that hides enough.
-    fn reduce(&self, candidate: &Candidate) -> Outcome {
+    fn reduce(&mut self, candidate: &Candidate) -> Outcome {
         let Some(source) = candidate.text.decode(self.body) else {
             return Outcome::kept(None, Reason::NotText);
         };
+        let (engine, policy) = (self.engine, self.policy);
+        let counter = &*engine.counter;
+        let found = match policy.refers() {
+            true => repeat::find(&source, &candidate.digest, self.index(), counter),
+            false => None,
+        };
         let said = candidate.said(self.body, self.conversation);
         let hints = said.hints();
-        let routed = self.engine.router.route(&source, hints);
-        let Some(kind) = routed.kind() else {
+        // What is mostly repeated is nothing else.
+        let repeated = found.as_ref().is_some_and(|found| found.bytes() * 2 >= source.len());
+        let routed = (!repeated).then(|| engine.router.route(&source, hints));
+        let kind = routed.as_ref().and_then(Routed::kind);
+        if kind.is_none() && found.is_none() {
             return Outcome::kept(None, Reason::NoSpecialist);
-        };
+        }
         let query =
-            candidate.causal_query(self.body, self.conversation).scored_by(Arc::clone(&self.engine.scorer));
-        let counter = &*self.engine.counter;
+            candidate.causal_query(self.body, self.conversation).scored_by(Arc::clone(&engine.scorer));
         let context =
             Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };
         let tokens_in = counter.count(&source);
         let mut trial = Trial {
-            gate: Gate { counter, key: &self.engine.key },
+            gate: Gate { counter, key: &engine.key },
+            witness: engine.witness.as_deref(),
             source: &source,
             tokens_in,
             refused: Reason::NothingToGain,
         };
-        let exact = trial.take(routed.exact(&context, &trial.gate), false);
-        let tokens_exact = exact.as_ref().map_or(tokens_in, |(_, accepted)| accepted.tokens_out);
-        let least = self.policy.hidden_limit();
-        let elided = self
-            .may_elide(candidate, tokens_in, tokens_exact)
-            .then(|| trial.take(routed.elide(&context, &trial.gate, least), true))
-            .flatten()
-            .filter(|(_, accepted)| accepted.tokens_out + least <= tokens_exact);
-        let parts = u32::try_from(routed.parts().len()).unwrap_or(u32::MAX);
-        let Some((kind, accepted)) = elided.or(exact) else {
-            let kept = Outcome::kept(Some(kind), trial.refused);
+        let gate = trial.gate;
+        let least = policy.hidden_limit();
+
+        let exact = routed.as_ref().and_then(|routed| routed.exact(&context, &gate));
+        let exact = exact.and_then(|(kind, reduction)| trial.take(kind, &reduction, false));
+        let referring = found.as_ref().and_then(|found| {
+            let mut special = false;
+            let reduction = found.reduction(&source, |part| {
+                let (_, reduction) = engine.router.route(part, hints).exact(&context, &gate)?;
+                special = true;
+                Some(reduction)
+            });
+            trial.take(REPEAT, &reduction, false).or_else(|| {
+                // References alone, where a part's specialist is refused.
+                special.then(|| trial.take(REPEAT, &found.reduction(&source, |_| None), false))?
+            })
+        });
+        let exact = fewer(referring, exact, 0);
+        let tokens_exact = exact.as_ref().map_or(tokens_in, |taken| taken.accepted.tokens_out);
+
+        let may_elide = self.may_elide(candidate, tokens_in, tokens_exact);
+        let elided = routed.as_ref().filter(|_| may_elide).and_then(|routed| {
+            let (kind, reduction) = routed.elide(&context, &gate, least)?;
+            trial.take(kind, &reduction, true)
+        });
+        let referring = found.as_ref().filter(|_| may_elide).and_then(|found| {
+            let mut hides = false;
+            let reduction = found.reduction(&source, |part| {
+                let routed = engine.router.route(part, hints);
+                let elided = routed.elide(&context, &gate, least);
+                hides |= elided.is_some();
+                elided.or_else(|| routed.exact(&context, &gate)).map(|(_, reduction)| reduction)
+            });
+            hides.then(|| trial.take(REPEAT, &reduction, true))?
+        });
+        let elided =
+            fewer(referring, elided, least).filter(|taken| taken.accepted.tokens_out + least <= tokens_exact);
+        let parts =
+            routed.as_ref().map_or(1, |routed| u32::try_from(routed.parts().len()).unwrap_or(u32::MAX));
+
+        let Some(Taken { kind, accepted, shown }) = elided.or(exact) else {
+            let kept = Outcome::kept(kind.or(found.map(|_| REPEAT)), trial.refused);
             return Outcome { parts, tokens_in, tokens_out: tokens_in, ..kept };
         };
         let hides = !accepted.rendered.hidden.is_empty();
@@ -135,6 +233,7 @@ impl<'a> Blocks<'a> {
             tokens_out: accepted.tokens_out,
             tokens_exact,
             hidden: accepted.rendered.hidden.into(),
+            shown,
         }
     }
 
@@ -146,9 +245,75 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// Everything that decides what becomes of a block; `before` is the key of the block before it,
+/// where that may be pointed at.
+fn key(
+    engine: &Inner,
+    policy: &Policy,
+    may_hide: bool,
+    epoch: &[u8; 32],
+    candidate: &Candidate,
+    before: &Key,
+) -> Key {
+    let mut hasher = blake3::Hasher::new_keyed(engine.key.bytes());
+    hasher.update(epoch);
+    hasher.update(&candidate.digest);
+    hasher.update(&candidate.query);
+    hasher.update(before);
+    if policy.refers() {
+        hasher.update(&candidate.written);
+        hasher.update(&(candidate.place.number as u64).to_le_bytes());
+    }
+    hasher.update(&[
+        u8::from(may_hide),
+        u8::from(candidate.is_error),
+        policy.for_tool(&candidate.tool) as u8,
+    ]);
+    *hasher.finalize().as_bytes()
+}
+
+/// What the gate took.
+struct Taken {
+    kind: &'static str,
+    accepted: Accepted,
+    shown: Shown,
+}
+
+/// The first, unless the other saves more by more than `margin` tokens.
+fn fewer(first: Option<Taken>, other: Option<Taken>, margin: usize) -> Option<Taken> {
+    match (first, other) {
+        (Some(first), Some(other)) if other.accepted.tokens_out + margin < first.accepted.tokens_out => {
+            Some(other)
+        }
+        (first, other) => first.or(other),
+    }
+}
+
+/// What stays as it is, as far as its codec does not write it otherwise.
+fn shown(source: &str, reduction: &Reduction, whole: bool) -> Shown {
+    let mut ranges: Vec<Range<u32>> = Vec::new();
+    let mut written = String::new();
+    for segment in &reduction.segments {
+        for op in &segment.ops {
+            let Op::Keep(range) = op else { continue };
+            let kept = &source[range.clone()];
+            written.clear();
+            segment.codec.escape(kept, &mut written);
+            let (Ok(start), Ok(end)) = (u32::try_from(range.start), u32::try_from(range.end)) else { break };
+            match ranges.last_mut() {
+                _ if written != kept => {}
+                Some(last) if last.end == start => last.end = end,
+                _ => ranges.push(start..end),
+            }
+        }
+    }
+    Shown::Parts { ranges: ranges.into(), whole }
+}
+
 /// Reductions of one source before the gate.
 struct Trial<'a> {
     gate: Gate<'a>,
+    witness: Option<&'a dyn Witness>,
     source: &'a str,
     tokens_in: usize,
     /// Why the last one was refused.
@@ -156,10 +321,16 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn take(&mut self, reduced: Option<Reduced>, may_hide: bool) -> Option<(&'static str, Accepted)> {
-        let (kind, reduction) = reduced?;
-        match self.gate.pass(self.source, Some(self.tokens_in), kind, &reduction) {
-            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => return Some((kind, accepted)),
+    fn take(&mut self, kind: &'static str, reduction: &Reduction, may_hide: bool) -> Option<Taken> {
+        match self.gate.pass(self.source, Some(self.tokens_in), kind, reduction) {
+            Ok(accepted) if may_hide || accepted.rendered.hidden.is_empty() => {
+                if let Some(witness) = self.witness {
+                    witness.taken(self.source, kind, reduction);
+                }
+                let whole = accepted.rendered.hidden.is_empty() && kind != REPEAT;
+                let shown = shown(self.source, reduction, whole);
+                return Some(Taken { kind, accepted, shown });
+            }
             Err(Refusal::NotSmaller) => self.refused = Reason::NotSmaller,
             Ok(_) | Err(Refusal::Untiled | Refusal::Undecodable) => self.refused = Reason::Undecodable,
         }

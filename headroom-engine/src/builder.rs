@@ -6,13 +6,13 @@ use crate::{
     ccr::HandleKey,
     compress::{
         DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher,
-        TableCompressor,
+        TableCompressor, repeat::Indexes,
     },
     engine::{Engine, Inner},
     memo::Memo,
     policy,
     rank::{Bm25Scorer, Scorer},
-    reduce::Reducer,
+    reduce::{Reducer, Witness},
     route::ContentRouter,
     tokens::{O200k, TokenCounter},
 };
@@ -26,6 +26,7 @@ pub struct EngineBuilder {
     reducers: Vec<Arc<dyn Reducer>>,
     scorer: Arc<dyn Scorer>,
     memo_bytes: u64,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Default for EngineBuilder {
@@ -46,6 +47,7 @@ impl Default for EngineBuilder {
             ],
             scorer: Arc::new(Bm25Scorer),
             memo_bytes: 64 << 20,
+            witness: None,
         }
     }
 }
@@ -77,7 +79,14 @@ impl EngineBuilder {
         self
     }
 
-    /// The most bytes that the memo of known blocks may take; 64 MiB by default.
+    /// Who is shown what the gate takes.
+    pub fn witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = Some(witness);
+        self
+    }
+
+    /// The most bytes that the memo of known blocks may take; 64 MiB by default. Half as much again
+    /// goes to the lines of conversations that may go on.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
         self
@@ -96,6 +105,8 @@ impl EngineBuilder {
             router,
             scorer: self.scorer,
             memo: Memo::new(self.memo_bytes),
+            indexes: Indexes::new(usize::try_from(self.memo_bytes / 2).unwrap_or(usize::MAX)),
+            witness: self.witness,
         }))
     }
 }

@@ -1,9 +1,10 @@
 //! Which texts may be rewritten, and what each one answers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
-    ccr::HandleKey,
+    ccr::{HandleKey, marker::is_note},
+    compress::repeat::{Earlier, Holder, Place},
     history::{self, Chain},
     ledger::LedgerKey,
     rank::Query,
@@ -29,6 +30,11 @@ pub(crate) struct Candidate {
     /// The name of the tool that returned it; empty if unknown.
     pub(crate) tool: Arc<str>,
     pub(crate) is_error: bool,
+    /// Which result it is, and which of its texts.
+    pub(crate) place: Place,
+    /// How many calls stand before it, and a digest of them.
+    pub(crate) calls: usize,
+    pub(crate) written: [u8; 32],
     call: Option<(usize, usize)>,
     /// The user's text before it, its ends if it is long.
     user: Option<Arc<str>>,
@@ -118,6 +124,14 @@ impl Said {
         said
     }
 
+    /// A few words on what was called: the file that was read, or the command that was run.
+    pub(crate) fn words(&self, tool: &str) -> String {
+        let file = || self.hints().file().and_then(|path| path.rsplit(['/', '\\']).next());
+        let words = file().or(self.command.as_deref()).unwrap_or(tool);
+        let words: String = words.chars().filter(|c| is_note(*c)).take(WORDS).collect();
+        words.trim().to_owned()
+    }
+
     /// As hints, of which a path is worth more.
     pub(crate) fn hints(&self) -> Hints<'_> {
         let mut hints = Hints::default();
@@ -169,6 +183,41 @@ fn command(words: &[String]) -> Option<String> {
     }
 }
 
+/// Shorter arguments, in bytes, hold no lines worth pointing at.
+const WRITTEN: usize = 64;
+
+/// The lines that a call writes: its string arguments, in the order of their names, the long ones.
+pub(crate) fn written(body: &str, number: usize, name: &str, arguments: &Arguments) -> Vec<Earlier> {
+    let json = match arguments {
+        Arguments::None => return Vec::new(),
+        Arguments::Value(span) => Cow::Borrowed(&body[span.clone()]),
+        Arguments::Text(text) => text.decode(body).unwrap_or_default(),
+    };
+    let mut texts = Vec::new();
+    let mut scanner = Scanner::new(&json);
+    // What is no object writes nothing.
+    let _ = scanner.object(|scanner, key| {
+        if scanner.peek() != b'"' {
+            return scanner.skip().map(|_| ());
+        }
+        texts.push((key.to_owned(), scanner.string()?));
+        Ok(())
+    });
+    texts.sort_by(|one, other| one.0.cmp(&other.0));
+    let words = Said::of(&json).words(name);
+    let long = texts.iter().enumerate().filter(|(_, (_, text))| text.longer_than(WRITTEN, &json));
+    long.filter_map(|(at, (key, text))| {
+        let text = text.decode(&json).filter(|text| text.contains('\n'))?;
+        let key: String = key.chars().filter(|c| is_note(*c)).take(WORDS).collect();
+        let part = (texts.len() > 1).then_some(at + 1);
+        Some(Earlier::new(Place { holder: Holder::Call, number, part }, &format!("{key}, {words}"), &text))
+    })
+    .collect()
+}
+
+/// Characters of a call that say which one it was.
+const WORDS: usize = 32;
+
 fn ends(text: &str) -> [&str; 2] {
     if text.len() <= 2 * END {
         return [text, ""];
@@ -201,18 +250,24 @@ pub(crate) fn walk(
     let mut calls: HashMap<&str, Called> = HashMap::new();
     let mut user: Option<Arc<str>> = None;
     let mut asked = [0; 32];
+    let (mut results, mut count, mut written) = (0, 0, [0; 32]);
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
         let mut spoke = false;
         for (block_at, block) in message.blocks.iter().enumerate() {
             match &block.kind {
-                BlockKind::Call { id: Some(id), name, arguments } => {
+                BlockKind::Call { id, name, arguments } => {
                     let (name, digest) = called(body, name.as_ref(), arguments);
-                    calls.insert(id.raw(body), Called { place: (at, block_at), name, digest });
+                    count += 1;
+                    written = *blake3::Hasher::new().update(&written).update(&digest).finalize().as_bytes();
+                    if let Some(id) = id {
+                        calls.insert(id.raw(body), Called { place: (at, block_at), name, digest });
+                    }
                 }
                 BlockKind::Result { call, is_error, texts } => {
                     let called = call.as_ref().and_then(|call| calls.get(call.raw(body)));
                     let query = causal(called, &asked);
+                    results += 1;
                     let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
                     for (part, text) in texts.iter().enumerate() {
                         candidates.push(Candidate {
@@ -224,6 +279,13 @@ pub(crate) fn walk(
                             query,
                             tool: Arc::clone(&tool),
                             is_error: *is_error,
+                            place: Place {
+                                holder: Holder::Result,
+                                number: results,
+                                part: (texts.len() > 1).then_some(part + 1),
+                            },
+                            calls: count,
+                            written,
                             call: called.map(|called| called.place),
                             user: user.clone(),
                         });

@@ -4,7 +4,7 @@
 //! scan      where things stand, and what the ledger may know of this conversation
 //! rewrite   plan      how this request is treated
 //!           route     each eligible block into parts of one kind
-//!           compress  each part: its specialist, the gate, the memo
+//!           compress  what was shown before, each part's specialist, the gate, the memo
 //!           restore   what the ledger knows
 //!           list      the retrieval tool, last
 //!           splice    the only write
@@ -25,6 +25,7 @@ use crate::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
+    compress::repeat::Indexes,
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
@@ -34,7 +35,7 @@ use crate::{
     policy::{Policy, RequestContext, Route},
     rank::Scorer,
     recall::{recall, restore},
-    reduce::Reducer,
+    reduce::{Reducer, Witness},
     report::{BlockReport, Report},
     route::ContentRouter,
     tokens::TokenCounter,
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) router: ContentRouter,
     pub(crate) scorer: Arc<dyn Scorer>,
     pub(crate) memo: Memo,
+    pub(crate) indexes: Indexes,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
     pub(crate) facts: [u8; 32],
 }
 
@@ -123,6 +126,7 @@ impl Engine {
     /// Forgets every block seen so far. Only the time of the next requests changes.
     pub fn clear_memo(&self) {
         self.0.memo.clear();
+        self.0.indexes.clear();
     }
 
     /// What counts tokens.
@@ -208,9 +212,7 @@ impl Scanned {
         if treatment == Treatment::Off {
             return 0;
         }
-        let blocks = Blocks::new(&self.engine.0, text, &self.conversation, treatment, policy);
-        let unseen = |candidate: &&Candidate| blocks.is_new(candidate);
-        self.candidates.iter().filter(unseen).map(|candidate| candidate.text.range.len()).sum()
+        self.blocks(text, treatment, policy).new_bytes()
     }
 
     /// Writes the request anew. Never fails: what cannot be handled stays as it was.
@@ -268,6 +270,10 @@ impl Scanned {
         Rewrite { body, originals, continuation, report }
     }
 
+    fn blocks<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Blocks<'a> {
+        Blocks::new(&self.engine.0, body, &self.conversation, &self.candidates, treatment, policy)
+    }
+
     /// Every eligible block through its specialist, the gate and the memo.
     fn compress(
         &self,
@@ -277,10 +283,9 @@ impl Scanned {
         originals: &mut Originals,
         report: &mut Report,
     ) -> Vec<Edit> {
-        let blocks = Blocks::new(&self.engine.0, body, &self.conversation, treatment, policy);
         let mut edits = Vec::new();
-        for candidate in &self.candidates {
-            let outcome = blocks.outcome(candidate);
+        let outcomes = self.blocks(body, treatment, policy).outcomes();
+        for (candidate, outcome) in self.candidates.iter().zip(outcomes) {
             if outcome.reason.replaced() {
                 edits.push(Edit { span: candidate.text.range.clone(), text: outcome.literal.to_string() });
                 originals.add(outcome.kind.unwrap_or_default(), &candidate.text, &outcome.hidden);

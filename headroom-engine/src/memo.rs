@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quick_cache::{Weighter, sync::Cache};
 
-use crate::{reduce::Hidden, report::Reason};
+use crate::{compress::repeat::Shown, reduce::Hidden, report::Reason};
 
 /// What became of a block, ready to be spliced.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) tokens_out: usize,
     pub(crate) tokens_exact: usize,
     pub(crate) hidden: Box<[Hidden]>,
+    /// What of its text can be pointed at.
+    pub(crate) shown: Shown,
 }
 
 impl Outcome {
@@ -32,6 +34,7 @@ impl Outcome {
             tokens_out: 0,
             tokens_exact: 0,
             hidden: Box::default(),
+            shown: Shown::All,
         }
     }
 }
@@ -44,7 +47,8 @@ struct Bytes;
 impl Weighter<Key, Arc<Outcome>> for Bytes {
     fn weight(&self, _: &Key, outcome: &Arc<Outcome>) -> u64 {
         const ENTRY: usize = 128;
-        (ENTRY + outcome.literal.len() + outcome.hidden.len() * size_of::<Hidden>()) as u64
+        (ENTRY + outcome.literal.len() + outcome.hidden.len() * size_of::<Hidden>() + outcome.shown.bytes())
+            as u64
     }
 }
 

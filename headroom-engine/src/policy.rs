@@ -50,6 +50,7 @@ pub struct Policy {
     least_hidden: usize,
     answer_tokens: usize,
     rounds: u32,
+    repeats: bool,
 }
 
 impl Default for Policy {
@@ -63,6 +64,7 @@ impl Default for Policy {
             least_hidden: 300,
             answer_tokens: 8000,
             rounds: MAX_ROUNDS,
+            repeats: true,
         }
     }
 }
@@ -146,6 +148,14 @@ impl Policy {
         self
     }
 
+    /// Whether lines that earlier results of the conversation still show become references to them;
+    /// they do by default.
+    #[must_use]
+    pub fn repeats(mut self, repeats: bool) -> Self {
+        self.repeats = repeats;
+        self
+    }
+
     /// Why this policy cannot work; empty if it can. A name that providers refuse would fail every
     /// request, and without a round or a token nothing hidden could be had back.
     ///
@@ -200,6 +210,10 @@ impl Policy {
         self.rounds
     }
 
+    pub(crate) fn refers(&self) -> bool {
+        self.repeats
+    }
+
     /// The epoch: a digest of everything but the conversation that decides output bytes. `facts` is
     /// what does not change within one engine.
     pub(crate) fn epoch(&self, facts: &[u8; 32]) -> [u8; 32] {
@@ -216,7 +230,7 @@ impl Policy {
                 ToolPolicy::Retrievable => "retrievable",
             });
         }
-        hasher.update(&[self.mode as u8, self.presence as u8]);
+        hasher.update(&[self.mode as u8, self.presence as u8, u8::from(self.repeats)]);
         for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
             hasher.update(&(number as u64).to_le_bytes());
         }

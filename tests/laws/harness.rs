@@ -1,7 +1,6 @@
 //! Engines, policies and bodies for the laws.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -10,11 +9,7 @@ use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext, Rewrite, Route,
     ccr::{self, HandleKey, ToolPresence, ToolShape},
-    compress::{
-        CodeCompressor, DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor,
-        SmartCrusher, TableCompressor,
-    },
-    reduce::{Context, Hints, Reducer, Reduction, render},
+    reduce::{Reduction, Witness, render},
 };
 use headroom_tests::{
     generate::{self, Talk},
@@ -36,7 +31,7 @@ pub(crate) enum Crew {
 
 pub(crate) const CREWS: [Crew; 2] = [Crew::Doubles, Crew::BuiltIn];
 
-/// What reducers said, in order: source, kind, reduction.
+/// What the gate took, in order: source, kind, reduction.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<Said>>>);
 
@@ -44,99 +39,31 @@ pub(crate) struct Seen(Arc<Mutex<Vec<Said>>>);
 type Said = (String, &'static str, Reduction);
 
 impl Seen {
-    /// What was said of `source`.
+    /// What was made of `source`.
     pub(crate) fn of(&self, source: &str) -> Vec<(&'static str, Reduction)> {
         let seen = self.0.lock().unwrap();
         seen.iter().filter(|(of, ..)| of == source).map(|(_, kind, said)| (*kind, said.clone())).collect()
     }
 
-    /// What was said of `source`, or of parts of it, that gives `output` with handles of `kind`.
+    /// What the gate took of `source` that gives `output` with handles of `kind`.
     pub(crate) fn that_gives(&self, source: &str, kind: &str, output: &str) -> Option<Reduction> {
         let gives = |said: &Reduction| render(source, said, kind, &HandleKey::default()).text == output;
-        let mut whole = self.of(source).into_iter().filter(|(of, _)| *of == kind).map(|(_, said)| said);
-        whole.find(gives).or_else(|| composed(source, kind, output, &self.0.lock().unwrap()))
+        self.of(source).into_iter().filter(|(of, _)| *of == kind).map(|(_, said)| said).find(gives)
     }
 }
 
-/// The reduction that is put together from what was `said` of parts of `source`, what lies between
-/// them as it is, so that it renders to `output`. Nothing here knows how a source is cut.
-fn composed(source: &str, kind: &str, output: &str, said: &[Said]) -> Option<Reduction> {
-    let mut starts: BTreeMap<usize, Vec<&Said>> = BTreeMap::new();
-    for said in said.iter().filter(|(part, ..)| !part.is_empty() && part.len() < source.len()) {
-        for (at, _) in source.match_indices(said.0.as_str()) {
-            starts.entry(at).or_default().push(said);
-        }
-    }
-    let mut tried = BTreeSet::new();
-    let mut open = vec![(0, 0, Vec::new())];
-    while let Some((from, read, parts)) = open.pop() {
-        if (from, read) == (source.len(), output.len()) {
-            return Some(Reduction::joined(parts));
-        }
-        if from == source.len() || !tried.insert((from, read)) {
-            continue;
-        }
-        let next = starts.range(from + 1..).next().map_or(source.len(), |(at, _)| *at);
-        let here = starts.get(&from).into_iter().flatten();
-        let reduced = here.map(|(part, _, said)| (from + part.len(), said.clone().shifted(from)));
-        for (end, part) in std::iter::once((next, Reduction::kept(from..next))).chain(reduced) {
-            let text = render(source, &part, kind, &HandleKey::default()).text;
-            if output[read..].starts_with(&text) {
-                let parts: Vec<Reduction> = parts.iter().cloned().chain([part]).collect();
-                open.push((end, read + text.len(), parts));
-            }
-        }
-    }
-    None
-}
-
-/// A reducer, and someone who writes down what it says.
-#[derive(Debug)]
-struct Witness<R>(R, Seen);
-
-impl<R: Reducer> Witness<R> {
-    fn note(&self, source: &str, said: Option<Reduction>) -> Option<Reduction> {
-        let mut seen = self.1.0.lock().unwrap();
-        seen.extend(said.iter().map(|said| (source.to_owned(), self.0.kind(), said.clone())));
-        said
+impl Witness for Seen {
+    fn taken(&self, source: &str, kind: &'static str, reduction: &Reduction) {
+        self.0.lock().unwrap().push((source.to_owned(), kind, reduction.clone()));
     }
 }
 
-impl<R: Reducer> Reducer for Witness<R> {
-    fn kind(&self) -> &'static str {
-        self.0.kind()
-    }
-
-    fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
-        self.0.recognises(source, hints)
-    }
-
-    fn exact(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.0.exact(source, context))
-    }
-
-    fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction> {
-        self.note(source, self.0.elide(source, context))
-    }
-}
-
-/// A fresh engine, and what its reducers say from now on.
+/// A fresh engine, and what its gate takes from now on.
 pub(crate) fn engine(crew: Crew) -> (Engine, Seen) {
     let seen = Seen::default();
-    let mut builder = Engine::builder()
-        .memo_bytes(8 << 20)
-        .reducer(Arc::new(Witness(Kompress, seen.clone())))
-        .reducer(Arc::new(Witness(HtmlCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(LogCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(SearchCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(CodeCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(TableCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(DiffCompressor, seen.clone())))
-        .reducer(Arc::new(Witness(SmartCrusher, seen.clone())));
+    let mut builder = Engine::builder().memo_bytes(8 << 20).witness(Arc::new(seen.clone()));
     if crew == Crew::Doubles {
-        builder = builder
-            .reducer(Arc::new(Witness(Middle, seen.clone())))
-            .reducer(Arc::new(Witness(Minify, seen.clone())));
+        builder = builder.reducer(Arc::new(Middle)).reducer(Arc::new(Minify));
     }
     (builder.build(), seen)
 }

@@ -22,3 +22,4 @@ mod never_worse;
 mod prefix;
 mod redeem;
 mod reducers;
+mod repeats;

@@ -34,7 +34,7 @@ fn tokens(dialect: Dialect, body: &str) -> Vec<usize> {
     places.iter().map(|place| O200k.count(&text(&body[place.span.clone()]).unwrap_or_default())).collect()
 }
 
-fn holds(dialect: Dialect, body: &str, out: &Rewrite, least_hidden: usize) {
+pub(crate) fn holds(dialect: Dialect, body: &str, out: &Rewrite, least_hidden: usize) {
     let sent = utf8(&out.body);
     let (before, after) = (tokens(dialect, body), tokens(dialect, sent));
     for (at, (place, (before, after))) in

@@ -42,7 +42,7 @@ fn same(what: &str, count: usize, one: &[&str], other: &[&str]) {
 }
 
 /// Every request of the conversation against the longest one, remembering what was seen or not.
-fn grows(engine: &Engine, dialect: Dialect, body: &str, policy: &Policy, remembers: bool) {
+pub(crate) fn grows(engine: &Engine, dialect: Dialect, body: &str, policy: &Policy, remembers: bool) {
     let whole = rewrite(engine, dialect, body, policy);
     let become_again = |end: usize| {
         if !remembers {
@@ -62,7 +62,7 @@ fn grows(engine: &Engine, dialect: Dialect, body: &str, policy: &Policy, remembe
 }
 
 /// All ways to forget what was seen before.
-fn forgets(crew: Crew, dialect: Dialect, body: &str, policy: &Policy) {
+pub(crate) fn forgets(crew: Crew, dialect: Dialect, body: &str, policy: &Policy) {
     let (shared, _) = engine(crew);
     let first = rewrite(&shared, dialect, body, policy);
     let again = rewrite(&shared, dialect, body, policy);

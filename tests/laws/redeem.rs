@@ -47,7 +47,7 @@ fn head(text: &str) -> String {
 }
 
 /// Checks a whole request; returns how many blocks were elided and how many rewritten exactly.
-fn holds(seen: &Seen, dialect: Dialect, body: &str, out: &Rewrite) -> (usize, usize) {
+pub(crate) fn holds(seen: &Seen, dialect: Dialect, body: &str, out: &Rewrite) -> (usize, usize) {
     let sent = utf8(&out.body);
     let places = results(dialect, body);
     let by_place: HashMap<_, &Place> =
@@ -127,7 +127,7 @@ fn marked(source: &str, now: &str, hidden: &[Hidden], out: &Rewrite) {
 /// Decodes what was written with the specialist's own codec, here and not in the gate: what is not
 /// hidden comes back, in order, and nothing else.
 fn rebuilt(seen: &Seen, kind: &str, source: &str, now: &str, hidden: &[Hidden]) {
-    let reduction = seen.that_gives(source, kind, now).expect("what specialists said, rendered");
+    let reduction = seen.that_gives(source, kind, now).expect("what the gate took, rendered");
     let segments = render(source, &reduction, kind, &HandleKey::default()).segments;
     let mut hidden = hidden.iter();
     for (segment, range) in reduction.segments.iter().zip(&segments) {

@@ -111,11 +111,11 @@ impl Marker {
     }
 }
 
-fn is_note(c: char) -> bool {
+pub(crate) fn is_note(c: char) -> bool {
     !matches!(c, '[' | ']' | '#' | '"' | '\\' | '~') && !c.is_control()
 }
 
-fn number(digits: &str) -> Option<usize> {
+pub(crate) fn number(digits: &str) -> Option<usize> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
     plain.then(|| digits.parse().ok()).flatten()
 }

@@ -12,6 +12,7 @@ mod image;
 mod kompress;
 mod log;
 mod names;
+pub mod repeat;
 mod search;
 mod smart_crusher;
 mod table;

@@ -63,6 +63,13 @@ pub trait Reducer: Send + Sync + fmt::Debug {
     fn elide(&self, source: &str, context: &Context<'_>) -> Option<Reduction>;
 }
 
+/// Is shown each reduction that the gate takes, the first time: what its decoders need is in it.
+pub trait Witness: Send + Sync + fmt::Debug {
+    /// `reduction` may replace `source`, or the part of a block that it is; `kind` goes into its
+    /// handles.
+    fn taken(&self, source: &str, kind: &'static str, reduction: &Reduction);
+}
+
 /// What becomes of a source: segments whose ranges tile `0..source.len()`.
 #[derive(Clone, Debug)]
 pub struct Reduction {

@@ -3,6 +3,7 @@
 //! [`talks`] gives conversations that know no dialect; [`body`] writes one in a dialect. A new
 //! dialect adds a writer.
 
+pub mod again;
 mod anthropic;
 pub mod content;
 mod openai_chat;
@@ -112,8 +113,12 @@ pub fn body(dialect: Dialect, talk: &Talk) -> Json {
     body
 }
 
-/// Conversations of one to five turns, ended by results or by the user.
+/// Conversations of one to five turns, ended by results or by the user; some outputs come again.
 pub fn talks() -> impl Strategy<Value = Talk> {
+    again::echoing(fresh())
+}
+
+fn fresh() -> impl Strategy<Value = Talk> {
     let system = vec(prop_oneof![content::prose(2), content::any_text(60)], 0..3);
     let extra = vec((prop_oneof![Just("x"), Just("metadata"), Just("\u{e9}\"")], odd_values()), 0..3);
     (system, tools(), vec(turn(), 1..5), calling_turn(), extra).prop_map(
