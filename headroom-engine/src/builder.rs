@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     ccr::HandleKey,
     compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
+    context::Counts,
     engine::{Engine, Inner},
     memo::Memo,
     policy,
@@ -74,6 +75,7 @@ impl EngineBuilder {
             counter: self.counter,
             reducers: self.reducers,
             memo: Memo::new(self.memo_bytes),
+            counts: Counts::new(),
         }))
     }
 }

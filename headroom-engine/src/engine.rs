@@ -5,6 +5,7 @@
 //! rewrite   plan      how this request is treated
 //!           compress  each eligible block: its specialist, the gate, the memo
 //!           restore   what the ledger knows
+//!           context   what leaves, only where it would not fit
 //!           list      the retrieval tool, last
 //!           splice    the only write
 //! ```
@@ -24,6 +25,7 @@ use crate::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
+    context::{self, Counts, Cut, Marks},
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
@@ -31,9 +33,9 @@ use crate::{
     memo::Memo,
     originals::Originals,
     policy::{Policy, RequestContext, Route},
-    recall::{recall, restore},
+    recall::{binds_thinking, recall, restore},
     reduce::Reducer,
-    report::{BlockReport, Report},
+    report::{BlockReport, ContextReport, Report},
     tokens::TokenCounter,
     wire::{
         self, Conversation, Dialect, ToolChoice,
@@ -61,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) counter: Arc<dyn TokenCounter>,
     pub(crate) reducers: Vec<Arc<dyn Reducer>>,
     pub(crate) memo: Memo,
+    pub(crate) counts: Counts,
     pub(crate) facts: [u8; 32],
 }
 
@@ -107,11 +110,13 @@ impl Engine {
         Ok(Scanned {
             engine: self.clone(),
             context: context.clone(),
-            conversation,
             candidates,
             chain,
             keys,
             recall,
+            binds: binds_thinking(model, &conversation, context),
+            window: context::window(model),
+            conversation,
             body,
         })
     }
@@ -143,6 +148,8 @@ pub struct Scanned {
     chain: Chain,
     keys: Vec<LedgerKey>,
     recall: Recall,
+    binds: bool,
+    window: Option<usize>,
 }
 
 impl fmt::Debug for Scanned {
@@ -241,6 +248,9 @@ impl Scanned {
             records,
             &mut report,
         ));
+        if treatment.retrievable().is_some() {
+            edits = self.cut(text, policy, edits, &mut originals, &mut report);
+        }
         if matches!(treatment, Treatment::Transparent(_)) {
             edits.push(self.list_tool(text, policy));
             report.tool_listed = true;
@@ -287,6 +297,42 @@ impl Scanned {
                 hidden: outcome.hidden.to_vec(),
             });
         }
+        edits
+    }
+
+    /// What leaves where the conversation would not fit, and the `edits` of what stays.
+    fn cut(
+        &self,
+        body: &str,
+        policy: &Policy,
+        edits: Vec<Edit>,
+        originals: &mut Originals,
+        report: &mut Report,
+    ) -> Vec<Edit> {
+        let Some(most) = context::most(policy.context_policy(), self.window, self.binds) else {
+            return edits;
+        };
+        let marks = Marks::below(most);
+        if marks.fits_bytes(body.len()) {
+            return edits;
+        }
+        let engine = &self.engine.0;
+        let (entries, units, fixed) =
+            context::measure(body, &self.conversation, &report.blocks, &engine.counts, &*engine.counter);
+        let plan = context::plan(&entries, &units, fixed, marks);
+        let cut = Cut::new(body, &self.conversation, &plan, self.binds, &engine.key);
+        if plan.too_long || cut.is_some() {
+            report.context = Some(ContextReport {
+                messages: cut.as_ref().map_or(0, |_| plan.dropped.len()),
+                tokens: cut.as_ref().map_or(0, |_| plan.tokens),
+                moved: cut.is_some() && plan.moved_at == self.conversation.messages.len(),
+                too_long: plan.too_long || cut.is_none(),
+            });
+        }
+        let Some(cut) = cut else { return edits };
+        report.declared_breaks += u32::from(plan.moved_at == self.conversation.messages.len());
+        let edits = cut.edits(edits);
+        originals.add_messages(cut.handle(), cut.into_parts());
         edits
     }
 

@@ -21,6 +21,21 @@ pub enum Mode {
     Retrievable,
 }
 
+/// When earlier calls and their results leave a conversation that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ContextPolicy {
+    /// Never: a request that is too long is refused by the provider.
+    Keep,
+    /// Where the request would not fit the model's window; of models whose window is not known,
+    /// never.
+    #[default]
+    Window,
+    /// Where the prompt would have more than so many tokens; on models that check the prefix of
+    /// thinking only where it would not fit the window.
+    Tokens(usize),
+}
+
 /// How far the engine may go with the results of one tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -50,6 +65,7 @@ pub struct Policy {
     least_hidden: usize,
     answer_tokens: usize,
     rounds: u32,
+    context: ContextPolicy,
 }
 
 impl Default for Policy {
@@ -63,6 +79,7 @@ impl Default for Policy {
             least_hidden: 300,
             answer_tokens: 8000,
             rounds: MAX_ROUNDS,
+            context: ContextPolicy::default(),
         }
     }
 }
@@ -139,6 +156,14 @@ impl Policy {
         self
     }
 
+    /// When earlier calls and their results leave a conversation that is too long;
+    /// [`ContextPolicy::Window`] by default.
+    #[must_use]
+    pub fn context(mut self, context: ContextPolicy) -> Self {
+        self.context = context;
+        self
+    }
+
     /// The most rounds of retrieval within one answer; 3 by default.
     #[must_use]
     pub fn rounds(mut self, rounds: u32) -> Self {
@@ -196,6 +221,10 @@ impl Policy {
         self.answer_tokens
     }
 
+    pub(crate) fn context_policy(&self) -> ContextPolicy {
+        self.context
+    }
+
     pub(crate) fn round_limit(&self) -> u32 {
         self.rounds
     }
@@ -217,6 +246,15 @@ impl Policy {
             });
         }
         hasher.update(&[self.mode as u8, self.presence as u8]);
+        hasher.update(&match self.context {
+            ContextPolicy::Keep => [0; 9],
+            ContextPolicy::Window => [1; 9],
+            ContextPolicy::Tokens(tokens) => {
+                let mut bytes = [2; 9];
+                bytes[1..].copy_from_slice(&(tokens as u64).to_le_bytes());
+                bytes
+            }
+        });
         for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
             hasher.update(&(number as u64).to_le_bytes());
         }

@@ -20,14 +20,19 @@ pub(crate) fn recall(model: &str, conversation: &Conversation, context: &Request
         Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
         Route::ExactOnly => false,
     };
-    // Some models think unless told not to.
-    let bound = context.dialect == Dialect::AnthropicMessages
-        && conversation.thinking != Some(false)
-        && catalogue::model(model).checks_prefix;
+    let bound = binds_thinking(model, conversation, context);
     match (bound, durable) {
         (true, false) => Recall::Forget,
         (bound, _) => Recall::Restore { durable: bound },
     }
+}
+
+/// Whether what the model thinks is bound to the bytes before it.
+pub(crate) fn binds_thinking(model: &str, conversation: &Conversation, context: &RequestContext) -> bool {
+    // Some models think unless told not to.
+    context.dialect == Dialect::AnthropicMessages
+        && conversation.thinking != Some(false)
+        && catalogue::model(model).checks_prefix
 }
 
 /// The edits that put back what `records` hold. `keys` are those of the assistant turns, in order.

@@ -22,6 +22,8 @@ pub struct Report {
     pub unrestored: u32,
     /// Places where what was sent before is knowingly not repeated.
     pub declared_breaks: u32,
+    /// Messages that left because the conversation would not have fitted, if any did.
+    pub context: Option<ContextReport>,
     /// A step failed and the body went out as it came.
     pub failed_open: bool,
 }
@@ -44,6 +46,20 @@ impl Report {
     pub fn tokens_saved(&self) -> usize {
         self.tokens_in() - self.tokens_out()
     }
+}
+
+/// What left a conversation that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContextReport {
+    /// Messages that left.
+    pub messages: usize,
+    /// Their tokens, as they would have gone out.
+    pub tokens: usize,
+    /// The cut moved with this request: what stands behind it is not read from the cache.
+    pub moved: bool,
+    /// Even so the conversation is longer than it should be.
+    pub too_long: bool,
 }
 
 /// What became of one block.

@@ -14,6 +14,7 @@
 )]
 
 mod byte;
+mod context;
 mod fail_open;
 mod golden;
 mod harness;
