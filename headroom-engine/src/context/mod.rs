@@ -181,7 +181,7 @@ mod tests {
         let size: usize = entries.iter().map(|entry| entry.tokens).sum();
         assert!(size - plan.tokens <= 1000 && !plan.too_long);
         assert!(plan.dropped.iter().all(|message| (1..entries.len() - 2 * RECENT).contains(message)));
-        assert!(plan.dropped.len() % 2 == 0);
+        assert!(plan.dropped.len().is_multiple_of(2));
     }
 
     #[test]
