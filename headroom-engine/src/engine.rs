@@ -20,6 +20,7 @@ use bytes::Bytes;
 use crate::{
     block::Blocks,
     builder::EngineBuilder,
+    catalogue::Catalogue,
     ccr::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) key: HandleKey,
     pub(crate) counter: Arc<dyn TokenCounter>,
     pub(crate) reducers: Vec<Arc<dyn Reducer>>,
+    pub(crate) catalogue: Catalogue,
     pub(crate) memo: Memo,
     pub(crate) facts: [u8; 32],
 }
@@ -101,7 +103,7 @@ impl Engine {
         let conversation = wire::read(context.dialect, text)?;
         let named = conversation.model.as_ref().and_then(|model| model.decode(text));
         let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
-        let recall = recall(model, &conversation, context);
+        let recall = recall(self.0.catalogue.model(model), &conversation, context);
         let (candidates, chain, keys) = eligible::walk(text, &conversation, model, &self.0.key);
         let keys = if recall == Recall::Forget { Vec::new() } else { keys };
         Ok(Scanned {
@@ -125,6 +127,12 @@ impl Engine {
     #[must_use]
     pub fn counter(&self) -> &dyn TokenCounter {
         &*self.0.counter
+    }
+
+    /// What is known of models.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
     }
 
     /// The specialists, in the order in which they are asked.

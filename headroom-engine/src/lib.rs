@@ -1,7 +1,7 @@
 //! The pure, sans-I/O engine of Headroom: bytes in, edits and actions out.
 //!
 //! No async, no sockets, no clock, no environment, and no global state: what is static are the
-//! counter's tables, made once and never changed.
+//! tables of the counter and of the catalogue, made once and never changed.
 #![forbid(unsafe_code)]
 
 mod block;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::ccr::tool::DEFAULT_NAME as TOOL_NAME;
-use crate::{ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
+use crate::{catalogue::Catalogue, ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
 
 /// The version of what the engine writes. Any change of output bytes raises it.
 pub(crate) const OUTPUT_VERSION: u32 = 1;
@@ -226,13 +226,17 @@ impl Policy {
 
 /// What decides output bytes besides policy and conversation: the output version, the counter, the
 /// specialists and the catalogue.
-pub(crate) fn facts<'a>(family: &'a str, kinds: impl Iterator<Item = &'a str>) -> [u8; 32] {
+pub(crate) fn facts<'a>(
+    family: &'a str,
+    kinds: impl Iterator<Item = &'a str>,
+    catalogue: &Catalogue,
+) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&OUTPUT_VERSION.to_le_bytes());
     for text in [family].into_iter().chain(kinds) {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
-    crate::catalogue::digest(&mut hasher);
+    catalogue.digest(&mut hasher);
     *hasher.finalize().as_bytes()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    catalogue,
+    catalogue::Model,
     intercept::{
         Recall,
         record::{self, TurnView},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How far a record of this conversation may be trusted.
-pub(crate) fn recall(model: &str, conversation: &Conversation, context: &RequestContext) -> Recall {
+pub(crate) fn recall(model: &Model, conversation: &Conversation, context: &RequestContext) -> Recall {
     let durable = match context.route {
         Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
         Route::ExactOnly => false,
@@ -23,7 +23,7 @@ pub(crate) fn recall(model: &str, conversation: &Conversation, context: &Request
     // Some models think unless told not to.
     let bound = context.dialect == Dialect::AnthropicMessages
         && conversation.thinking != Some(false)
-        && catalogue::model(model).checks_prefix;
+        && model.checks_prefix;
     match (bound, durable) {
         (true, false) => Recall::Forget,
         (bound, _) => Recall::Restore { durable: bound },
