@@ -4,6 +4,7 @@
 //! tables of the counter and of the catalogue, made once and never changed.
 #![forbid(unsafe_code)]
 
+mod align;
 mod block;
 mod builder;
 pub mod catalogue;
@@ -31,6 +32,6 @@ pub use intercept::RetrievalReport;
 pub use ledger::{LedgerKey, Record};
 pub use library::{Compressed, Retrievable, compress, compress_with};
 pub use originals::Originals;
-pub use policy::{Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};
-pub use report::{BlockReport, Reason, Report};
+pub use policy::{AdoptPolicy, Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};
+pub use report::{AlignReport, BlockReport, Reason, Report};
 pub use wire::{Dialect, scan::ScanError};

@@ -30,7 +30,7 @@ pub(crate) fn recall(model: &Model, conversation: &Conversation, context: &Reque
     }
 }
 
-/// The edits that put back what `records` hold. `keys` are those of the assistant turns, in order.
+/// The edits that put back what `records` hold. `keys` are those behind each message.
 pub(crate) fn restore(
     body: &str,
     conversation: &Conversation,
@@ -43,10 +43,11 @@ pub(crate) fn restore(
         return Vec::new();
     }
     let records: HashMap<LedgerKey, &Record> = records.iter().map(|record| (record.key, record)).collect();
-    let turns =
-        conversation.messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant);
     let mut edits = Vec::new();
-    for ((at, message), key) in turns.zip(keys) {
+    for ((at, message), key) in conversation.messages.iter().enumerate().zip(keys) {
+        if message.role != Role::Assistant {
+            continue;
+        }
         let Some(record) = records.get(key) else { continue };
         let next = conversation.messages.get(at + 1).map(|next| next.span.clone());
         let turn = TurnView { dialect, body, message: message.span.clone(), next };

@@ -22,8 +22,29 @@ pub struct Report {
     pub unrestored: u32,
     /// Places where what was sent before is knowingly not repeated.
     pub declared_breaks: u32,
+    /// What was done for the provider's cache.
+    pub alignment: AlignReport,
     /// A step failed and the body went out as it came.
     pub failed_open: bool,
+}
+
+/// What became of dynamic values in the prefix: times, ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlignReport {
+    /// Values found in the system prompt and leading developer messages.
+    pub found: u32,
+    /// Those that were moved: all of them, or none.
+    pub moved: u32,
+    /// What only looks like one, and stays: whether it changes could be told only from other
+    /// requests of the application.
+    pub unsure: u32,
+    /// What looks like one in tool definitions, and stays.
+    pub in_tools: u32,
+    /// The messages, from 0, behind whose content values are told.
+    pub notes: Vec<usize>,
+    /// Breakpoints that were set.
+    pub breakpoints: u32,
 }
 
 impl Report {
@@ -108,6 +129,8 @@ pub enum Reason {
     NoBulkTool,
     /// The client lists a retrieval tool of its own.
     ClientOwned,
+    /// The conversation began without the layer.
+    NotOurs,
 }
 
 impl Reason {
@@ -138,6 +161,7 @@ impl Reason {
             Self::RouteExact => "route_exact",
             Self::NoBulkTool => "no_bulk_tool",
             Self::ClientOwned => "client_owned",
+            Self::NotOurs => "not_ours",
         }
     }
 }
