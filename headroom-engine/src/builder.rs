@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    catalogue::{Catalogue, Model},
     ccr::HandleKey,
     compress::{DiffCompressor, LogCompressor, SearchCompressor, SmartCrusher},
     context::Counts,
@@ -20,6 +21,7 @@ pub struct EngineBuilder {
     key: HandleKey,
     counter: Arc<dyn TokenCounter>,
     reducers: Vec<Arc<dyn Reducer>>,
+    catalogue: Catalogue,
     memo_bytes: u64,
 }
 
@@ -34,6 +36,7 @@ impl Default for EngineBuilder {
                 Arc::new(SearchCompressor),
                 Arc::new(LogCompressor),
             ],
+            catalogue: Catalogue::default(),
             memo_bytes: 64 << 20,
         }
     }
@@ -58,6 +61,13 @@ impl EngineBuilder {
         self
     }
 
+    /// What is known of a model, before the built-in row of the same or a shorter stem. Part of the
+    /// epoch: the same for all replicas of a deployment.
+    pub fn model(mut self, row: Model) -> Self {
+        self.catalogue = self.catalogue.with(row);
+        self
+    }
+
     /// The most bytes that the memo of known blocks may take; 64 MiB by default.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
@@ -70,10 +80,11 @@ impl EngineBuilder {
         self.counter.count("ready");
         let kinds = self.reducers.iter().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
-            facts: policy::facts(self.counter.family(), kinds),
+            facts: policy::facts(self.counter.family(), kinds, &self.catalogue),
             key: self.key,
             counter: self.counter,
             reducers: self.reducers,
+            catalogue: self.catalogue,
             memo: Memo::new(self.memo_bytes),
             counts: Counts::new(),
         }))

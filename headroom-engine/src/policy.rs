@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::ccr::tool::DEFAULT_NAME as TOOL_NAME;
-use crate::{ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
+use crate::{catalogue::Catalogue, ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
 
 /// The version of what the engine writes. Any change of output bytes raises it.
 pub(crate) const OUTPUT_VERSION: u32 = 1;
@@ -49,6 +49,20 @@ pub enum ToolPolicy {
     Retrievable,
 }
 
+/// What becomes of a conversation that began without the layer.
+///
+/// Whether one did is known to a durable ledger alone; without one each counts as begun with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AdoptPolicy {
+    /// It is taken over at once, which breaks the provider's cache once: except where it holds
+    /// thinking that is bound to what it was produced under. That one is never taken over.
+    #[default]
+    Always,
+    /// It stays as it is to its end.
+    NewOnly,
+}
+
 /// A conversation's policy. Changing it midway changes what was already sent, so do not.
 ///
 /// ```
@@ -66,6 +80,9 @@ pub struct Policy {
     answer_tokens: usize,
     rounds: u32,
     context: ContextPolicy,
+    aligned: bool,
+    breakpoints: bool,
+    adopt: AdoptPolicy,
 }
 
 impl Default for Policy {
@@ -80,6 +97,9 @@ impl Default for Policy {
             answer_tokens: 8000,
             rounds: MAX_ROUNDS,
             context: ContextPolicy::default(),
+            aligned: true,
+            breakpoints: false,
+            adopt: AdoptPolicy::Always,
         }
     }
 }
@@ -171,6 +191,31 @@ impl Policy {
         self
     }
 
+    /// Whether dynamic values, times and ids, leave the system prompt for a note behind the user's
+    /// words, so that the provider's cache finds the prefix again; they do by default, where answers
+    /// are intercepted. See [`AlignReport`](crate::AlignReport).
+    #[must_use]
+    pub fn aligned(mut self, aligned: bool) -> Self {
+        self.aligned = aligned;
+        self
+    }
+
+    /// Whether cache breakpoints are set where the client sets none and the model's prompt is long
+    /// enough to be cached; off by default, since writing to the cache costs more than not to.
+    #[must_use]
+    pub fn breakpoints(mut self, breakpoints: bool) -> Self {
+        self.breakpoints = breakpoints;
+        self
+    }
+
+    /// What becomes of conversations that began without the layer; [`AdoptPolicy::Always`] by
+    /// default.
+    #[must_use]
+    pub fn adopt(mut self, adopt: AdoptPolicy) -> Self {
+        self.adopt = adopt;
+        self
+    }
+
     /// Why this policy cannot work; empty if it can. A name that providers refuse would fail every
     /// request, and without a round or a token nothing hidden could be had back.
     ///
@@ -229,6 +274,18 @@ impl Policy {
         self.rounds
     }
 
+    pub(crate) fn aligns(&self) -> bool {
+        self.aligned
+    }
+
+    pub(crate) fn sets_breakpoints(&self) -> bool {
+        self.breakpoints
+    }
+
+    pub(crate) fn adopts(&self) -> AdoptPolicy {
+        self.adopt
+    }
+
     /// The epoch: a digest of everything but the conversation that decides output bytes. `facts` is
     /// what does not change within one engine.
     pub(crate) fn epoch(&self, facts: &[u8; 32]) -> [u8; 32] {
@@ -255,6 +312,7 @@ impl Policy {
                 bytes
             }
         });
+        hasher.update(&[u8::from(self.aligned), u8::from(self.breakpoints), self.adopt as u8]);
         for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
             hasher.update(&(number as u64).to_le_bytes());
         }
@@ -264,13 +322,17 @@ impl Policy {
 
 /// What decides output bytes besides policy and conversation: the output version, the counter, the
 /// specialists and the catalogue.
-pub(crate) fn facts<'a>(family: &'a str, kinds: impl Iterator<Item = &'a str>) -> [u8; 32] {
+pub(crate) fn facts<'a>(
+    family: &'a str,
+    kinds: impl Iterator<Item = &'a str>,
+    catalogue: &Catalogue,
+) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&OUTPUT_VERSION.to_le_bytes());
     for text in [family].into_iter().chain(kinds) {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
-    crate::catalogue::digest(&mut hasher);
+    catalogue.digest(&mut hasher);
     *hasher.finalize().as_bytes()
 }
 

@@ -14,6 +14,10 @@ pub struct Report {
     pub tool_listed: bool,
     /// The retrieval tool is listed, but this turn's `tool_choice` forbids calling it.
     pub tool_forbidden: bool,
+    /// Tokens of the retrieval tool's definition; 0 if it is not listed.
+    pub tool_tokens: usize,
+    /// The first message behind the model's last turn: what earlier requests have not carried.
+    pub new_from: usize,
     /// The blocks that were looked at, in order.
     pub blocks: Vec<BlockReport>,
     /// Hidden exchanges that the ledger put back.
@@ -24,8 +28,29 @@ pub struct Report {
     pub declared_breaks: u32,
     /// Messages that left because the conversation would not have fitted, if any did.
     pub context: Option<ContextReport>,
+    /// What was done for the provider's cache.
+    pub alignment: AlignReport,
     /// A step failed and the body went out as it came.
     pub failed_open: bool,
+}
+
+/// What became of dynamic values in the prefix: times, ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlignReport {
+    /// Values found in the system prompt and leading developer messages.
+    pub found: u32,
+    /// Those that were moved: all of them, or none.
+    pub moved: u32,
+    /// What only looks like one, and stays: whether it changes could be told only from other
+    /// requests of the application.
+    pub unsure: u32,
+    /// What looks like one in tool definitions, and stays.
+    pub in_tools: u32,
+    /// The messages, from 0, behind whose content values are told.
+    pub notes: Vec<usize>,
+    /// Breakpoints that were set.
+    pub breakpoints: u32,
 }
 
 impl Report {
@@ -86,6 +111,19 @@ pub struct BlockReport {
     pub hidden: Vec<Hidden>,
 }
 
+impl BlockReport {
+    /// About how many tokens its markers take: ten of a handle's thirty digits, a third of the rest.
+    #[must_use]
+    pub fn marker_tokens(&self) -> usize {
+        const HANDLE: usize = 31;
+        let of = |hidden: &Hidden| match hidden.marker.len() {
+            long if long > HANDLE + 10 => 11 + (long - HANDLE) / 3,
+            short => short / 3,
+        };
+        self.hidden.iter().map(of).sum()
+    }
+}
+
 /// Why a block, or a request, became what it became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -124,6 +162,8 @@ pub enum Reason {
     NoBulkTool,
     /// The client lists a retrieval tool of its own.
     ClientOwned,
+    /// The conversation began without the layer.
+    NotOurs,
 }
 
 impl Reason {
@@ -154,6 +194,7 @@ impl Reason {
             Self::RouteExact => "route_exact",
             Self::NoBulkTool => "no_bulk_tool",
             Self::ClientOwned => "client_owned",
+            Self::NotOurs => "not_ours",
         }
     }
 }

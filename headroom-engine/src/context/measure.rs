@@ -58,7 +58,9 @@ pub(crate) fn measure(
         for (block_at, block) in message.blocks.iter().enumerate() {
             tokens += AROUND;
             tokens += match &block.kind {
-                BlockKind::Text(said) | BlockKind::Call { arguments: Arguments::Text(said), .. } => text(said),
+                BlockKind::Text(said) | BlockKind::Call { arguments: Arguments::Text(said), .. } => {
+                    text(said)
+                }
                 BlockKind::Call { .. } | BlockKind::Thinking => raw(block.span.clone()),
                 BlockKind::Result { texts, .. } => {
                     let mut sum = 0;

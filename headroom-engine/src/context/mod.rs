@@ -22,7 +22,10 @@ use std::ops::Range;
 
 use score::Sign;
 
-use crate::policy::ContextPolicy;
+use crate::{
+    catalogue::{Model, Tokenizer},
+    policy::ContextPolicy,
+};
 
 /// Units that never leave: the newest ones, which the model is working with.
 const RECENT: usize = 4;
@@ -52,8 +55,12 @@ const ANSWER: usize = 32_000;
 
 /// The most tokens a prompt may have; `None` if nothing limits it. With `binds`, thinking is bound to
 /// what stands before it: only the window counts.
-pub(crate) fn most(policy: ContextPolicy, window: Option<usize>, binds: bool) -> Option<usize> {
-    let window = window.map(|window| window - (window / 8).min(ANSWER));
+pub(crate) fn most(policy: ContextPolicy, model: &Model, binds: bool) -> Option<usize> {
+    let window = model.window.map(|window| {
+        let window = window as usize;
+        let most = window - (window / 8).min(ANSWER);
+        if model.tokenizer == Tokenizer::O200k { most } else { most / FOREIGN.1 * FOREIGN.0 }
+    });
     match policy {
         ContextPolicy::Keep => None,
         ContextPolicy::Window => window,
@@ -62,10 +69,8 @@ pub(crate) fn most(policy: ContextPolicy, window: Option<usize>, binds: bool) ->
     }
 }
 
-/// The window of `model` in tokens as we count them; `None` if it is not known.
-pub(crate) fn window(_model: &str) -> Option<usize> {
-    None
-}
+/// Other vocabularies than the one we count with take up to a quarter more tokens for the same text.
+const FOREIGN: (usize, usize) = (4, 5);
 
 /// A message, as far as the cut is concerned.
 #[derive(Clone, Debug, Default)]

@@ -73,7 +73,7 @@ impl Bill {
             let rate = if block.message >= report.new_from { fresh } else { again };
             let of = if block.message >= report.new_from { &mut bill.first } else { &mut bill.again };
             *of += rate * saved;
-            markers += rate * block.tokens_markers as f64;
+            markers += rate * block.marker_tokens() as f64;
         }
         bill.markers = markers;
         bill.again += report.context.map_or(0.0, |context| again * context.tokens as f64);
@@ -111,16 +111,32 @@ impl Bill {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{BlockReport, Reason};
+    use crate::{
+        ccr::{Handle, HandleKey},
+        reduce::Hidden,
+        report::{BlockReport, Reason},
+    };
 
-    fn block(message: usize, tokens_in: usize, tokens_out: usize, tokens_markers: usize) -> BlockReport {
-        BlockReport { message, tokens_in, tokens_out, tokens_markers, ..BlockReport::kept(Reason::Elided) }
+    fn block(message: usize, tokens_in: usize, tokens_out: usize) -> BlockReport {
+        let handle = Handle::new(&HandleKey::default(), "text", "x");
+        let hidden = vec![Hidden { range: 0..1, original: 0..1, handle, marker: 0..45 }];
+        BlockReport {
+            message,
+            block: 0,
+            part: 0,
+            kind: None,
+            reason: Reason::Elided,
+            tokens_in,
+            tokens_out,
+            tokens_exact: tokens_in,
+            hidden,
+        }
     }
 
     #[test]
     fn new_and_resent_are_priced_apart_and_overheads_come_off() {
         let report = Report {
-            blocks: vec![block(2, 1000, 400, 20), block(4, 1000, 900, 20)],
+            blocks: vec![block(2, 1000, 400), block(4, 1000, 900)],
             new_from: 4,
             tool_tokens: 70,
             ..Report::default()
@@ -132,14 +148,14 @@ mod tests {
         assert!((bill.first - 125.0).abs() < 1e-9 && (bill.again - 60.0).abs() < 1e-9);
         assert!((bill.retrievals - 60.0).abs() < 1e-9 && (bill.tool - 7.0).abs() < 1e-9);
         assert!((bill.net() - 118.0).abs() < 1e-9);
-        assert!((bill.gross() - 185.0 - 27.0).abs() < 1e-9);
+        assert!((bill.gross() - 185.0 - 15.0 * 1.35).abs() < 1e-9);
         assert!((bill.without() - bill.paid - bill.net()).abs() < 1e-9);
         assert_eq!(bill.in_dollars(1e6), Some(1.0));
     }
 
     #[test]
     fn without_a_cache_everything_is_fresh() {
-        let report = Report { blocks: vec![block(2, 1000, 400, 0)], new_from: 4, ..Report::default() };
+        let report = Report { blocks: vec![block(2, 1000, 400)], new_from: 4, ..Report::default() };
         let tariff = Tariff { read: 0.1, write: 1.25, output: 5.0, dollars: None };
         let bill = Bill::new(&report, Usage { input: 500, ..Usage::default() }, Usage::default(), &tariff);
         assert!((bill.again - 600.0).abs() < 1e-9 && bill.in_dollars(1.0).is_none());

@@ -165,19 +165,16 @@ impl Counts {
         Some(counts)
     }
 
-    fn member(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        key: &str,
-    ) -> Result<(), crate::wire::scan::ScanError> {
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), crate::wire::scan::ScanError> {
         if key.ends_with("_details") && scanner.peek() == b'{' {
             // The cached part of the prompt.
             self.within |= key == "input_tokens_details";
-            return scanner.object(|scanner, key| match key {
-                "cached_tokens" | "cache_write_tokens" => self.member(scanner, key),
-                _ => scanner.skip().map(|_| ()),
-            })
-            .map(|_| ());
+            return scanner
+                .object(|scanner, key| match key {
+                    "cached_tokens" | "cache_write_tokens" => self.member(scanner, key),
+                    _ => scanner.skip().map(|_| ()),
+                })
+                .map(|_| ());
         }
         let span = scanner.skip()?;
         let slot = match key {
