@@ -29,6 +29,7 @@ use crate::{
         plan::{self, Treatment},
     },
     context::{self, Counts, Cut, Marks},
+    cost::lineage,
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
@@ -285,7 +286,8 @@ impl Scanned {
         let last_turn =
             self.conversation.messages.iter().rposition(|message| message.role == Role::Assistant);
         let new_from = last_turn.map_or(0, |at| at + 1);
-        let mut report = Report { mode: policy.mode(), new_from, ..Report::default() };
+        let mut report =
+            Report { mode: policy.mode(), model: self.model.clone(), new_from, ..Report::default() };
         let Ok(text) = std::str::from_utf8(&self.body) else { return untouched(self.body, report) };
 
         let by_caller = treatment.is_some();
@@ -332,6 +334,7 @@ impl Scanned {
         let Some(splice) = Splice::new(edits, self.body.len()) else {
             return untouched(self.body, Report { failed_open: true, ..report });
         };
+        report.lineage = lineage(text, &self.conversation, &self.keys, splice.edits());
         let body = splice.apply(&self.body);
         let intercepted = matches!(self.context.route, Route::Intercepted { .. });
         let continuation = (report.tool_listed && intercepted).then(|| {
@@ -400,6 +403,7 @@ impl Scanned {
             }
             report.blocks.push(BlockReport {
                 message: candidate.message,
+                tool: Arc::clone(&candidate.tool),
                 block: candidate.block,
                 part: candidate.part,
                 kind: outcome.kind,

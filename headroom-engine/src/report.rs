@@ -1,11 +1,15 @@
 //! What was done, and why: counts and reasons, never content.
 
-use crate::{policy::Mode, reduce::Hidden};
+use std::sync::Arc;
+
+use crate::{catalogue::Model, cost::Lineage, policy::Mode, reduce::Hidden};
 
 /// What became of a request.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
+    /// What is known of the request's model.
+    pub model: Model,
     /// How the request was treated.
     pub mode: Mode,
     /// Why it was not treated as the policy asks; `None` if it was.
@@ -28,6 +32,8 @@ pub struct Report {
     pub declared_breaks: u32,
     /// Messages that left because the conversation would not have fitted, if any did.
     pub context: Option<ContextReport>,
+    /// Which request this one continues; `None` if it was not rewritten.
+    pub lineage: Option<Lineage>,
     /// What was done for the provider's cache.
     pub alignment: AlignReport,
     /// A step failed and the body went out as it came.
@@ -97,6 +103,8 @@ pub struct BlockReport {
     pub block: usize,
     /// The text within the block, from 0.
     pub part: usize,
+    /// The tool that returned it; empty if unknown.
+    pub tool: Arc<str>,
     /// The kind of content, where a specialist recognised it.
     pub kind: Option<&'static str>,
     /// What became of it, and why.

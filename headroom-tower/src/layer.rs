@@ -7,6 +7,7 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use crate::{
+    costs::{CostLedger, Costs},
     limits::Limits,
     pool::Pool,
     service::Headroom,
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Vec<(String, Dialect)>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
+    pub(crate) costs: Arc<CostLedger>,
 }
 
 impl Shared {
@@ -53,6 +55,19 @@ impl HeadroomLayer {
     #[must_use]
     pub fn new() -> Self {
         Self::builder().assemble()
+    }
+
+    /// What all requests of this layer's services cost and saved so far, by the providers' own
+    /// counts. A request counts once its response has ended.
+    #[must_use]
+    pub fn costs(&self) -> Costs {
+        self.shared.costs.total()
+    }
+
+    /// The same of one scope.
+    #[must_use]
+    pub fn costs_of(&self, scope: Scope) -> Costs {
+        self.shared.costs.of(scope)
     }
 
     /// Configures a layer.
@@ -213,6 +228,7 @@ impl HeadroomBuilder {
                 routes: self.routes,
                 limits: self.limits,
                 pool: Pool::default(),
+                costs: Arc::default(),
             }),
         }
     }

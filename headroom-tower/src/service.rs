@@ -156,13 +156,16 @@ where
         request::ask_plain(&mut head.headers);
     }
     head.extensions.insert(Processed);
-    let report = Report::rewritten(rewrite.report, memory);
+    let report = match target.purpose {
+        Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
+        Purpose::Count => Report::rewritten(rewrite.report, memory),
+    };
     let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
 
     // Post-Send: the response's head is here.
     let mut response = match intercept {
-        None => response.map(ResponseBody::passthrough),
+        None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
             let upstream = Upstream::new(inner, head);
             let limits = shared.limits.clone();

@@ -12,6 +12,7 @@
 mod bad_input;
 mod bed;
 mod contract;
+mod costs;
 mod headers;
 mod live;
 mod restarts;

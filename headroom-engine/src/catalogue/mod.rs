@@ -43,6 +43,13 @@ pub struct Model {
     pub as_of: Cow<'static, str>,
 }
 
+/// Safe defaults, for a model nobody listed.
+impl Default for Model {
+    fn default() -> Self {
+        rows::UNKNOWN.clone()
+    }
+}
+
 /// US dollars for a million fresh tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Price {

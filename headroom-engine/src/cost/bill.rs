@@ -124,6 +124,7 @@ mod tests {
             message,
             block: 0,
             part: 0,
+            tool: "run".into(),
             kind: None,
             reason: Reason::Elided,
             tokens_in,
