@@ -309,6 +309,13 @@ impl Scanned {
             moved = self.dynamic.move_values(&ground, records, &restored, &mut report);
         }
         self.sign(policy, records, &mut moved);
+        if !by_caller && policy.sets_breakpoints() && self.context.route != Route::ExactOnly {
+            let begins = self.points.first().map(|first| first.key);
+            let (dialect, model) = (self.context.dialect, &self.model);
+            let (set, count) = align::breakpoint::edits(dialect, text, &self.conversation, model, begins);
+            report.alignment.breakpoints = count;
+            edits.extend(set);
+        }
         edits.extend(restored);
         edits.extend(moved.edits);
         if matches!(treatment, Treatment::Transparent(_)) {

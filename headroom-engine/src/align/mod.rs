@@ -6,6 +6,7 @@
 //! the same. Those that change are told again behind the last words of the request in which they
 //! changed, and the ledger keeps each note where it stood.
 
+pub(crate) mod breakpoint;
 mod find;
 mod label;
 mod note;
@@ -167,41 +168,36 @@ impl Dynamic {
         let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else { return moved };
         let known: HashMap<LedgerKey, Notes> =
             records.iter().filter_map(|record| Some((record.key, Notes::decode(&record.value)?))).collect();
+        // Behind the last words, the request may have ended before: a prefill, a message nobody knows.
+        let ends = last.message + 1 == at.conversation.messages.len();
         let mut told: HashMap<&str, String> = HashMap::new();
         let mut notes: Vec<(usize, String)> = Vec::new();
         for point in at.points {
-            let notes_here = known.get(&point.key);
-            let note = if point == first {
-                let now = self.note(|_| true);
-                let before = notes_here.filter(|_| first != last);
-                match before.and_then(|notes| self.best(notes, true)) {
-                    Some(note) if note != now => {
-                        report.restored += 1;
-                        report.declared_breaks += 1;
-                        note.to_owned()
-                    }
-                    Some(note) => note.to_owned(),
-                    None => {
-                        // Whether other values stood there is not known.
-                        report.declared_breaks += u32::from(first != last);
-                        now
-                    }
+            let here = known.get(&point.key);
+            let writes = point == last && (ends || here.is_none());
+            let before = here.filter(|_| !writes).and_then(|notes| self.best(notes, point == first));
+            let note = match before {
+                Some(before) => {
+                    // Told now as then, it needs no ledger.
+                    let again = point == first && before == self.note(|_| true);
+                    let put_back = u32::from(!again && !before.is_empty());
+                    report.restored += put_back;
+                    report.declared_breaks += put_back;
+                    before.to_owned()
                 }
-            } else if point == last {
-                self.note(|value| told.get(&*value.name) != Some(&value.value))
-            } else {
-                let Some(note) = notes_here.and_then(|notes| self.best(notes, false)) else { continue };
-                report.restored += 1;
-                report.declared_breaks += 1;
-                note.to_owned()
+                None if point == first => {
+                    // Whether other values stood there is not known.
+                    report.declared_breaks += u32::from(!writes);
+                    self.note(|_| true)
+                }
+                None if writes => self.note(|value| told.get(&*value.name) != Some(&value.value)),
+                None => continue,
             };
-            let here = point == first || point == last;
-            let unchanged = notes_here.map_or(note.is_empty(), |notes| {
-                notes.latest() == Some(&note) || (point != last && notes.iter().any(|other| other == note))
-            });
-            if here && !unchanged {
-                let value = notes_here.cloned().unwrap_or_default().with(&note).encode();
-                moved.records.push(Record::new(point.key, value));
+            let latest = here.and_then(Notes::latest);
+            let new = before.is_none() && latest.map_or(!note.is_empty(), |latest| latest != note);
+            if new {
+                let notes = here.cloned().unwrap_or_default().with(&note);
+                moved.records.push(Record::new(point.key, notes.encode()));
             }
             for (name, value) in note::told(&note).unwrap_or_default() {
                 if let Some(known) = self.values.iter().find(|value| value.name == name) {
@@ -267,30 +263,17 @@ pub(crate) struct Ground<'a> {
     pub(crate) points: &'a [Point],
 }
 
-/// The points of a conversation: `keys` are those behind each message. The first words, each place
-/// before a turn of the model, and the end.
+/// The points of a conversation: `keys` are those behind each message.
 pub(crate) fn points(
     dialect: Dialect,
     body: &str,
     conversation: &Conversation,
     keys: &[LedgerKey],
 ) -> Vec<Point> {
-    let messages = &conversation.messages;
-    let answered = |at: usize| messages.get(at + 1).is_some_and(|next| next.role == Role::Assistant);
-    let mut points: Vec<Point> = Vec::new();
-    let mut end = None;
-    for (message, key) in keys.iter().enumerate() {
-        if place(dialect, body, conversation, message).is_none() {
-            continue;
-        }
-        let point = Point { message, key: *key };
-        end = Some(point);
-        if points.is_empty() || answered(message) {
-            points.push(point);
-        }
-    }
-    points.extend(end.filter(|end| points.last() != Some(end)));
-    points
+    let point = |(message, key): (usize, &LedgerKey)| {
+        place(dialect, body, conversation, message).map(|_| Point { message, key: *key })
+    };
+    keys.iter().enumerate().filter_map(point).collect()
 }
 
 /// An entry that tells nothing but that a request of ours ended here.

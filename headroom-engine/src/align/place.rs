@@ -11,7 +11,8 @@ use crate::wire::{
 pub(super) enum Place {
     /// A text block behind the last one, at this offset.
     Block(usize),
-    /// The content is a string: it becomes a block, and the note a second one.
+    /// The content is a string: it becomes a block, and the note a second one, whose keys stand the
+    /// other way round to tell so.
     Wrap(Str),
     /// Inside the string, before its closing quote.
     Inside(usize),
@@ -62,7 +63,7 @@ impl Place {
             }
             Self::Wrap(text) => vec![
                 insert(text.range.start, "[{\"type\":\"text\",\"text\":".into()),
-                insert(text.range.end, format!("}},{{\"type\":\"text\",\"text\":{}}}]", apart(""))),
+                insert(text.range.end, format!("}},{{\"text\":{},\"type\":\"text\"}}]", apart(""))),
             ],
             Self::Inside(at) => {
                 let literal = apart("\n\n");
@@ -97,7 +98,7 @@ mod tests {
         let text = r#"{"role":"user","content":"hi\n"}"#;
         assert_eq!(
             put(A, text, 0).unwrap(),
-            r#"{"role":"user","content":[{"type":"text","text":"hi\n"},{"type":"text","text":"[id: \"x\"]"}]}"#
+            r#"{"role":"user","content":[{"type":"text","text":"hi\n"},{"text":"[id: \"x\"]","type":"text"}]}"#
         );
         assert_eq!(put(O, text, 0).unwrap(), r#"{"role":"user","content":"hi\n\n\n[id: \"x\"]"}"#);
         let blocks = r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"x"} ]}"#;
