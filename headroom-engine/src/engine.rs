@@ -340,16 +340,13 @@ impl Scanned {
         /// Bytes of a token, at least.
         const TOKEN: usize = 4;
         let tools = self.conversation.tools.as_ref();
-        let texts = self.conversation.system.iter().map(|text| text.range.len()).sum::<usize>();
-        let begins = self.points.first().and_then(|first| self.conversation.messages.get(first.message));
-        let messages = begins.map_or(0, |first| first.span.end - self.conversation.messages_span.start);
         let works = tools.is_some_and(|tools| !tools.items.is_empty());
         policy.aligns()
             && !self.dynamic.is_empty()
             && self.recall != Recall::Forget
             && self.context.route != Route::ExactOnly
             && self.model.matching != Matching::None
-            && (works || (texts + messages) / TOKEN >= self.model.cache_minimum as usize)
+            && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
     }
 
     /// Whether the conversation began without us, and stays so.

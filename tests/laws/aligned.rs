@@ -43,11 +43,12 @@ fn prompt(moment: usize, id: &str) -> String {
     )
 }
 
-/// Where requests can end with every call answered.
+/// Where requests can end: behind the user's words, or with every call answered.
 fn whole_ends(body: &str) -> Vec<usize> {
     let list = messages(body);
-    let tool = |at: usize| list.get(at).is_some_and(|message| role(message) == "tool");
-    ends(body).into_iter().filter(|end| !(tool(end - 1) && tool(*end))).collect()
+    let is = |at: usize, of: &str| list.get(at).is_some_and(|message| role(message) == of);
+    let whole = |end: &usize| is(end - 1, "user") || (is(end - 1, "tool") && !is(*end, "tool"));
+    ends(body).into_iter().filter(whole).collect()
 }
 
 /// All that was sent before stays, whatever the values do. Returns how many requests were aligned.

@@ -26,7 +26,7 @@ pub fn taken_away(dialect: Dialect, body: &str, notes: &[usize]) -> String {
         let content = only(message, "content").expect("content");
         let place = span(body, content);
         let items = elements(content);
-        let note = if role(message) == "tool" {
+        let note = if role(message) != "user" {
             let own = list[at + inserted + 1];
             inserted += 1;
             edits.push((span(body, message).end..span(body, own).end, String::new()));

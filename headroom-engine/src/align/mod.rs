@@ -38,6 +38,7 @@ pub(crate) struct Dynamic {
     values: Vec<Value>,
     unsure: u32,
     in_tools: u32,
+    bytes: usize,
 }
 
 /// A literal that holds some.
@@ -89,6 +90,7 @@ impl Dynamic {
         let ambiguous = texts.iter().any(|(_, spelled)| spelled.text.contains(note::LOOKS_LIKE));
         for (literal, spelled) in &texts {
             let found = find::find(&spelled.text);
+            dynamic.bytes += spelled.text.len();
             dynamic.unsure += found.unsure;
             let count = found.values.len();
             if ambiguous || dynamic.values.len() + count > MOST {
@@ -136,6 +138,11 @@ impl Dynamic {
         self.texts.iter().find(|text| text.start == literal.range.start).map(|text| &*text.aligned)
     }
 
+    /// Bytes of all texts that were looked through.
+    pub(crate) fn prompt_bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -165,7 +172,15 @@ impl Dynamic {
         report: &mut Report,
     ) -> Moved {
         let mut moved = Moved::default();
-        let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else { return moved };
+        let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else {
+            // Nobody has spoken yet: the prompt alone is asked to answer.
+            if let (Dialect::OpenAiChat, Some(end)) = (at.dialect, at.conversation.messages.last()) {
+                moved.edits = Place::Message(end.span.end).edits(at.dialect, &self.note(|_| true));
+                report.alignment.notes.push(at.conversation.messages.len() - 1);
+                self.stand_in(&mut moved, report);
+            }
+            return moved;
+        };
         let known: HashMap<LedgerKey, Notes> =
             records.iter().filter_map(|record| Some((record.key, Notes::decode(&record.value)?))).collect();
         // Behind the last words, the request may have ended before: a prefill, a message nobody knows.
@@ -222,13 +237,18 @@ impl Dynamic {
             report.alignment.notes.push(message);
             moved.edits.extend(place.edits(at.dialect, &note));
         }
+        self.stand_in(&mut moved, report);
+        moved
+    }
+
+    /// Puts the placeholders where the values stand.
+    fn stand_in(&self, moved: &mut Moved, report: &mut Report) {
         moved.edits.extend(self.values.iter().map(|value| {
             let mut literal = String::new();
             quote(&note::placeholder(&value.name), &mut literal);
             Edit { span: value.span.clone(), text: literal[1..literal.len() - 1].to_owned() }
         }));
         report.alignment.moved = report.alignment.found;
-        moved
     }
 
     /// Of what was told at a point, that of this conversation: the one that agrees in most values,
