@@ -109,7 +109,7 @@ impl Engine {
         let recall = recall(&facts, &conversation, context);
         let dynamic = Dynamic::find(text, &conversation);
         let (candidates, chain, keys) = eligible::walk(text, &conversation, &dynamic, model, &self.0.key);
-        let points = align::points(context.dialect, text, &conversation, &keys);
+        let points = align::points(context.dialect, &conversation, &keys);
         let mut scanned = Scanned {
             engine: self.clone(),
             context: context.clone(),
@@ -302,11 +302,10 @@ impl Scanned {
         if !by_caller && self.aligns(policy) {
             let ground = Ground {
                 dialect: self.context.dialect,
-                body: text,
                 conversation: &self.conversation,
                 points: &self.points,
             };
-            moved = self.dynamic.move_values(&ground, records, &restored, &mut report);
+            moved = self.dynamic.move_values(&ground, records, &mut report);
         }
         self.sign(policy, records, &mut moved);
         if !by_caller && policy.sets_breakpoints() && self.context.route != Route::ExactOnly {

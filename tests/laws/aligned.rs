@@ -46,7 +46,9 @@ fn prompt(moment: usize, id: &str) -> String {
 /// Where requests can end: behind the user's words, or with every call answered.
 fn whole_ends(body: &str) -> Vec<usize> {
     let list = messages(body);
-    let is = |at: usize, of: &str| list.get(at).is_some_and(|message| role(message) == of);
+    // Nobody looks into a message that gives its content twice.
+    let read = |message: &&&str| only(message, "content").is_some();
+    let is = |at: usize, of: &str| list.get(at).filter(read).is_some_and(|message| role(message) == of);
     let whole = |end: &usize| is(end - 1, "user") || (is(end - 1, "tool") && !is(*end, "tool"));
     ends(body).into_iter().filter(whole).collect()
 }

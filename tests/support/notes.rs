@@ -6,7 +6,7 @@ use std::ops::Range;
 use headroom_engine::Dialect;
 
 use crate::{
-    json::{elements, only, span, text},
+    json::{only, span, text},
     places::{messages, role},
 };
 
@@ -20,31 +20,10 @@ pub fn taken_away(dialect: Dialect, body: &str, notes: &[usize]) -> String {
     let list = messages(body);
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let mut told: Vec<(String, String)> = Vec::new();
-    let mut inserted = 0;
-    for at in notes {
-        let message = list[at + inserted];
-        let content = only(message, "content").expect("content");
-        let place = span(body, content);
-        let items = elements(content);
-        let note = if role(message) != "user" {
-            let own = list[at + inserted + 1];
-            inserted += 1;
-            edits.push((span(body, message).end..span(body, own).end, String::new()));
-            only(own, "content").and_then(text).expect("a note of its own")
-        } else if content.starts_with('"') {
-            let from = content.rfind("\\n\\n[").expect("a note behind the words");
-            edits.push((place.start + from..place.end - 1, String::new()));
-            text(&format!("\"{}", &content[from + 4..])).expect("a text")
-        } else {
-            let last = items.last().expect("a block");
-            let before = span(body, items[items.len() - 2]);
-            if dialect == Dialect::AnthropicMessages && last.starts_with("{\"text\":") {
-                edits.push((place, only(items[0], "text").expect("the words").to_owned()));
-            } else {
-                edits.push((before.end..span(body, last).end, String::new()));
-            }
-            only(last, "text").and_then(text).expect("a note as the last block").trim_start().to_owned()
-        };
+    for (before, at) in notes.iter().enumerate() {
+        let own = list[at + before + 1];
+        edits.push((span(body, list[at + before]).end..span(body, own).end, String::new()));
+        let note = only(own, "content").and_then(text).expect("a note of its own");
         for entry in note[1..note.len() - 1].split("]\n[") {
             let (name, value) = entry.split_once(": ").expect("a name and a value");
             told.retain(|(known, _)| known != name);

@@ -16,7 +16,6 @@ mod shape;
 use std::{collections::HashMap, ops::Range};
 
 use note::Notes;
-use place::{Place, place};
 
 use crate::{
     ledger::{LedgerKey, Record},
@@ -163,19 +162,13 @@ impl Dynamic {
     }
 
     /// Puts placeholders for the values and tells them: what was told before as it was told, as far
-    /// as `records` know it. Edits that `restored` makes come first where both want one place.
-    pub(crate) fn move_values(
-        &self,
-        at: &Ground<'_>,
-        records: &[Record],
-        restored: &[Edit],
-        report: &mut Report,
-    ) -> Moved {
+    /// as `records` know it.
+    pub(crate) fn move_values(&self, at: &Ground<'_>, records: &[Record], report: &mut Report) -> Moved {
         let mut moved = Moved::default();
         let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else {
             // Nobody has spoken yet: the prompt alone is asked to answer.
             if let (Dialect::OpenAiChat, Some(end)) = (at.dialect, at.conversation.messages.last()) {
-                moved.edits = Place::Message(end.span.end).edits(at.dialect, &self.note(|_| true));
+                moved.edits.push(place::edit(end.span.end, &self.note(|_| true)));
                 report.alignment.notes.push(at.conversation.messages.len() - 1);
                 self.stand_in(&mut moved, report);
             }
@@ -224,18 +217,9 @@ impl Dynamic {
             }
         }
         for (message, note) in notes {
-            let Some(place) = place(at.dialect, at.body, at.conversation, message) else { continue };
-            let clash = |text: &Str| {
-                restored
-                    .iter()
-                    .any(|edit| edit.span.start <= text.range.end && edit.span.end >= text.range.start)
-            };
-            if matches!(&place, Place::Wrap(text) if clash(text)) {
-                report.declared_breaks += 1;
-                continue;
-            }
+            let Some(place) = place::place(at.dialect, at.conversation, message) else { continue };
             report.alignment.notes.push(message);
-            moved.edits.extend(place.edits(at.dialect, &note));
+            moved.edits.push(place::edit(place, &note));
         }
         self.stand_in(&mut moved, report);
         moved
@@ -278,20 +262,14 @@ const SUFFIX: [char; 11] = [' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ground<'a> {
     pub(crate) dialect: Dialect,
-    pub(crate) body: &'a str,
     pub(crate) conversation: &'a Conversation,
     pub(crate) points: &'a [Point],
 }
 
 /// The points of a conversation: `keys` are those behind each message.
-pub(crate) fn points(
-    dialect: Dialect,
-    body: &str,
-    conversation: &Conversation,
-    keys: &[LedgerKey],
-) -> Vec<Point> {
+pub(crate) fn points(dialect: Dialect, conversation: &Conversation, keys: &[LedgerKey]) -> Vec<Point> {
     let point = |(message, key): (usize, &LedgerKey)| {
-        place(dialect, body, conversation, message).map(|_| Point { message, key: *key })
+        place::place(dialect, conversation, message).map(|_| Point { message, key: *key })
     };
     keys.iter().enumerate().filter_map(point).collect()
 }
