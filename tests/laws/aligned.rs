@@ -46,10 +46,11 @@ fn prompt(moment: usize, id: &str) -> String {
 /// Where requests can end: behind the user's words, or with every call answered.
 fn whole_ends(body: &str) -> Vec<usize> {
     let list = messages(body);
+    let is = |at: usize, of: &str| list.get(at).is_some_and(|message| role(message) == of);
     // Nobody looks into a message that gives its content twice.
-    let read = |message: &&&str| only(message, "content").is_some();
-    let is = |at: usize, of: &str| list.get(at).filter(read).is_some_and(|message| role(message) == of);
-    let whole = |end: &usize| is(end - 1, "user") || (is(end - 1, "tool") && !is(*end, "tool"));
+    let read = |at: usize| list.get(at).is_some_and(|message| only(message, "content").is_some());
+    let last = |at: usize| is(at, "user") || (is(at, "tool") && !is(at + 1, "tool"));
+    let whole = |end: &usize| last(end - 1) && read(end - 1);
     ends(body).into_iter().filter(whole).collect()
 }
 
