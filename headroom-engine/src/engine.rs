@@ -114,7 +114,7 @@ impl Engine {
         let binds = binds_thinking(&facts, &conversation, context);
         let dynamic = Dynamic::find(text, &conversation);
         let (candidates, chain, keys) = eligible::walk(text, &conversation, &dynamic, model, &self.0.key);
-        let points = align::points(context.dialect, text, &conversation, &keys);
+        let points = align::points(context.dialect, &conversation, &keys);
         let mut scanned = Scanned {
             engine: self.clone(),
             context: context.clone(),
@@ -313,13 +313,19 @@ impl Scanned {
         if !by_caller && self.aligns(policy) {
             let ground = Ground {
                 dialect: self.context.dialect,
-                body: text,
                 conversation: &self.conversation,
                 points: &self.points,
             };
-            moved = self.dynamic.move_values(&ground, records, &restored, &mut report);
+            moved = self.dynamic.move_values(&ground, records, &mut report);
         }
         self.sign(policy, records, &mut moved);
+        if !by_caller && policy.sets_breakpoints() && self.context.route != Route::ExactOnly {
+            let begins = self.points.first().map(|first| first.key);
+            let (dialect, model) = (self.context.dialect, &self.model);
+            let (set, count) = align::breakpoint::edits(dialect, text, &self.conversation, model, begins);
+            report.alignment.breakpoints = count;
+            edits.extend(set);
+        }
         edits.extend(restored);
         edits.extend(moved.edits);
         if treatment.retrievable().is_some() {
@@ -349,16 +355,13 @@ impl Scanned {
         /// Bytes of a token, at least.
         const TOKEN: usize = 4;
         let tools = self.conversation.tools.as_ref();
-        let texts = self.conversation.system.iter().map(|text| text.range.len()).sum::<usize>();
-        let begins = self.points.first().and_then(|first| self.conversation.messages.get(first.message));
-        let messages = begins.map_or(0, |first| first.span.end - self.conversation.messages_span.start);
         let works = tools.is_some_and(|tools| !tools.items.is_empty());
         policy.aligns()
             && !self.dynamic.is_empty()
             && self.recall != Recall::Forget
             && self.context.route != Route::ExactOnly
             && self.model.matching != Matching::None
-            && (works || (texts + messages) / TOKEN >= self.model.cache_minimum as usize)
+            && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
     }
 
     /// Whether the conversation began without us, and stays so.

@@ -242,6 +242,17 @@ impl Policy {
         problems
     }
 
+    /// Whether this policy can be kept with a durable ledger alone.
+    ///
+    /// ```
+    /// use headroom_engine::{AdoptPolicy, Policy};
+    /// assert!(Policy::default().adopt(AdoptPolicy::NewOnly).needs_durable_ledger());
+    /// ```
+    #[must_use]
+    pub fn needs_durable_ledger(&self) -> bool {
+        self.adopt == AdoptPolicy::NewOnly
+    }
+
     pub(crate) fn tool_presence(&self) -> ToolPresence {
         self.presence
     }

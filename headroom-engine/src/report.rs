@@ -53,7 +53,7 @@ pub struct AlignReport {
     pub unsure: u32,
     /// What looks like one in tool definitions, and stays.
     pub in_tools: u32,
-    /// The messages, from 0, behind whose content values are told.
+    /// The client's messages, from 0, behind which values are told, each in a message of its own.
     pub notes: Vec<usize>,
     /// Breakpoints that were set.
     pub breakpoints: u32,

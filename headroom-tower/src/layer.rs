@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use headroom_engine::{Dialect, Engine, Policy, ccr::HandleKey, reduce::Reducer, tokens::TokenCounter};
+use headroom_engine::{
+    Dialect, Engine, Policy, catalogue::Model, ccr::HandleKey, reduce::Reducer, tokens::TokenCounter,
+};
 use http::request::Parts;
 use tower_layer::Layer;
 
@@ -102,6 +104,7 @@ pub struct HeadroomBuilder {
     handle_key: Option<HandleKey>,
     counter: Option<Arc<dyn TokenCounter>>,
     reducers: Vec<Arc<dyn Reducer>>,
+    models: Vec<Model>,
     routes: Vec<(String, Dialect)>,
     limits: Limits,
 }
@@ -156,6 +159,13 @@ impl HeadroomBuilder {
         self
     }
 
+    /// What is known of a model, before the built-in [catalogue](headroom_engine::catalogue); the same
+    /// on every replica.
+    pub fn model(mut self, row: Model) -> Self {
+        self.models.push(row);
+        self
+    }
+
     /// Requests whose path ends with `suffix` speak `dialect`, beside the providers' own paths.
     pub fn route(mut self, suffix: impl Into<String>, dialect: Dialect) -> Self {
         self.routes.push((suffix.into(), dialect));
@@ -180,6 +190,10 @@ impl HeadroomBuilder {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = self.policy.problems();
+        let durable = self.ledger.as_ref().is_some_and(|ledger| ledger.durable());
+        if self.policy.needs_durable_ledger() && !durable {
+            problems.push("policy: AdoptPolicy::NewOnly needs a durable ledger".to_owned());
+        }
         for (at, (suffix, dialect)) in self.routes.iter().enumerate() {
             if !suffix.starts_with('/') || suffix.len() < 2 {
                 problems.push(format!("route {suffix:?}: a path suffix starts with '/' and names something"));
@@ -215,6 +229,9 @@ impl HeadroomBuilder {
         }
         for reducer in self.reducers {
             engine = engine.reducer(reducer);
+        }
+        for row in self.models {
+            engine = engine.model(row);
         }
         let memory = Arc::new(MemoryStore::default());
         HeadroomLayer {

@@ -85,7 +85,8 @@ pub use body::{BoxError, RequestBody, ResponseBody};
 pub use costs::{Alarm, CacheFate, Costs};
 pub use future::ResponseFuture;
 pub use headroom_engine::{
-    BlockReport, Dialect, LedgerKey, Mode, Policy, Reason, Record, Report as RewriteReport, ToolPolicy,
+    AdoptPolicy, AlignReport, BlockReport, Dialect, LedgerKey, Mode, Policy, Reason, Record,
+    Report as RewriteReport, ToolPolicy, catalogue,
     ccr::{Handle, HandleKey},
     intercept::RetrievalReport,
     tokens::TokenCounter,

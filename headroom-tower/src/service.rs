@@ -132,6 +132,7 @@ where
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
     let mut memory = MemoryReport::default();
     let records = stores.recorded(scanned.ledger_keys(), &mut memory).await;
+    let scanned = if memory.ledger_failed { scanned } else { scanned.answered() };
 
     // Input Routed, Input Compressed: the engine does both, block by block.
     let new = scanned.new_bytes(&policy).max(source.len() / 100);
@@ -140,9 +141,10 @@ where
         return pass(inner, head, Replay::buffered(source, trailers), Skipped::Aborted).await;
     };
 
-    // Input Remembered: originals handed to the store, before anything names them.
+    // Input Remembered: originals and notes handed to the stores, before anything names them.
     if target.purpose == Purpose::Answer {
         stores.keep(&rewrite.originals, &mut memory).await;
+        stores.note(rewrite.records, &mut memory).await;
     }
 
     // Pre-Send: the headers made true.

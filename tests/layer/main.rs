@@ -9,6 +9,7 @@
     reason = "tests and their helpers"
 )]
 
+mod aligned;
 mod bad_input;
 mod bed;
 mod contract;

@@ -21,6 +21,18 @@ pub(super) struct Found {
     pub(super) unsure: u32,
 }
 
+impl Found {
+    fn add(&mut self, value: Value) {
+        if self.values.len() < ENOUGH {
+            self.values.push(value);
+        } else {
+            self.unsure += 1;
+        }
+    }
+}
+
+/// Nobody moves more values than this.
+const ENOUGH: usize = 64;
 /// More UUIDs than this without a label are data.
 const UNLABELLED: usize = 4;
 /// Log lines longer than this, together, are data.
@@ -64,10 +76,11 @@ fn moments(text: &str, found: &mut Found) {
             continue;
         }
         let before = label::before(text, moment.range.start);
-        let now = label::is_now(before, moment.dated)
-            || label::above(text, moment.range.start).is_some_and(|above| label::is_now(above, moment.dated));
+        let above = |above: &str| label::is_now(above, moment.dated) && !label::is_example(above);
+        let now =
+            label::is_now(before, moment.dated) || label::above(text, moment.range.start).is_some_and(above);
         if now && !label::is_example(before) {
-            found.values.push(Value { range: moment.range, name: "time".into() });
+            found.add(Value { range: moment.range, name: "time".into() });
         } else if moment.dated {
             found.unsure += 1;
         }
@@ -98,7 +111,7 @@ fn labelled(text: &str, found: &mut Found) {
         if label::is_example(before) {
             found.unsure += 1;
         } else {
-            found.values.push(Value { range: token, name });
+            found.add(Value { range: token, name });
         }
     }
 }
@@ -125,7 +138,7 @@ fn uuids(text: &str, found: &mut Found) {
     if alone.len() > UNLABELLED {
         found.unsure += u32::try_from(alone.len()).unwrap_or(u32::MAX);
     } else {
-        found.values.extend(alone);
+        alone.into_iter().for_each(|value| found.add(value));
     }
 }
 
@@ -138,7 +151,7 @@ fn logs(text: &str, found: &mut Found) {
         let Some(range) = run.take() else { return };
         let lines = &text[range.clone()];
         if lines.len() <= LOG_BYTES && !lines.contains("]\n[") && !lines.contains('\r') {
-            found.values.push(Value { range, name: "log".into() });
+            found.add(Value { range, name: "log".into() });
         } else {
             found.unsure += 1;
         }

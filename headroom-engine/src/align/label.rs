@@ -73,8 +73,8 @@ pub(super) fn above(text: &str, at: usize) -> Option<&str> {
     if own.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
-    let end = text[..at].rfind('\n')?;
-    let lines = text[text.ceil_char_boundary(end.saturating_sub(REACH))..end].trim_end();
+    let near = &text[text.ceil_char_boundary(at.saturating_sub(REACH))..at];
+    let lines = near[..near.rfind('\n')?].trim_end();
     Some(lines.rsplit('\n').next().unwrap_or(lines))
 }
 
@@ -105,7 +105,9 @@ fn words(text: &str) -> Vec<String> {
 /// stand right behind such a label.
 pub(super) fn is_now(label: &str, dated: bool) -> bool {
     let mut words = words(label);
-    if ALONE.contains(&words.join(" ").as_str()) {
+    // A line of printed JSON is an example more often than not.
+    let printed = label.trim_start().starts_with('"');
+    if !printed && ALONE.contains(&words.join(" ").as_str()) {
         return true;
     }
     if dated {
@@ -151,7 +153,7 @@ mod tests {
             "Current date and time: ",
             "It is now ",
             "currentDateTime: ",
-            "\"timestamp\": \"",
+            "timestamp: ",
             "<current_time>",
             "- Time: ",
             "Today is ",
@@ -162,7 +164,14 @@ mod tests {
             assert!(is_now(label, true), "{label}");
         }
         assert!(is_now("the current time (UTC) is ", false));
-        for label in ["Departure at ", "created_at: ", "Order placed on ", "Flights before ", ""] {
+        for label in [
+            "Departure at ",
+            "created_at: ",
+            "Order placed on ",
+            "Flights before ",
+            "  \"timestamp\": \"",
+            "",
+        ] {
             assert!(!is_now(label, true), "{label}");
         }
         assert!(!is_now("check the current time before ", false));

@@ -6,6 +6,7 @@
 //! the same. Those that change are told again behind the last words of the request in which they
 //! changed, and the ledger keeps each note where it stood.
 
+pub(crate) mod breakpoint;
 mod find;
 mod label;
 mod note;
@@ -15,7 +16,6 @@ mod shape;
 use std::{collections::HashMap, ops::Range};
 
 use note::Notes;
-use place::{Place, place};
 
 use crate::{
     ledger::{LedgerKey, Record},
@@ -37,6 +37,7 @@ pub(crate) struct Dynamic {
     values: Vec<Value>,
     unsure: u32,
     in_tools: u32,
+    bytes: usize,
 }
 
 /// A literal that holds some.
@@ -88,6 +89,7 @@ impl Dynamic {
         let ambiguous = texts.iter().any(|(_, spelled)| spelled.text.contains(note::LOOKS_LIKE));
         for (literal, spelled) in &texts {
             let found = find::find(&spelled.text);
+            dynamic.bytes += spelled.text.len();
             dynamic.unsure += found.unsure;
             let count = found.values.len();
             if ambiguous || dynamic.values.len() + count > MOST {
@@ -135,6 +137,11 @@ impl Dynamic {
         self.texts.iter().find(|text| text.start == literal.range.start).map(|text| &*text.aligned)
     }
 
+    /// Bytes of all texts that were looked through.
+    pub(crate) fn prompt_bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -155,53 +162,50 @@ impl Dynamic {
     }
 
     /// Puts placeholders for the values and tells them: what was told before as it was told, as far
-    /// as `records` know it. Edits that `restored` makes come first where both want one place.
-    pub(crate) fn move_values(
-        &self,
-        at: &Ground<'_>,
-        records: &[Record],
-        restored: &[Edit],
-        report: &mut Report,
-    ) -> Moved {
+    /// as `records` know it.
+    pub(crate) fn move_values(&self, at: &Ground<'_>, records: &[Record], report: &mut Report) -> Moved {
         let mut moved = Moved::default();
-        let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else { return moved };
+        let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else {
+            // Nobody has spoken yet: the prompt alone is asked to answer.
+            if let (Dialect::OpenAiChat, Some(end)) = (at.dialect, at.conversation.messages.last()) {
+                moved.edits.push(place::edit(end.span.end, &self.note(|_| true)));
+                report.alignment.notes.push(at.conversation.messages.len() - 1);
+                self.stand_in(&mut moved, report);
+            }
+            return moved;
+        };
         let known: HashMap<LedgerKey, Notes> =
             records.iter().filter_map(|record| Some((record.key, Notes::decode(&record.value)?))).collect();
+        // Behind the last words, the request may have ended before: a prefill, a message nobody knows.
+        let ends = last.message + 1 == at.conversation.messages.len();
         let mut told: HashMap<&str, String> = HashMap::new();
         let mut notes: Vec<(usize, String)> = Vec::new();
         for point in at.points {
-            let notes_here = known.get(&point.key);
-            let note = if point == first {
-                let now = self.note(|_| true);
-                let before = notes_here.filter(|_| first != last);
-                match before.and_then(|notes| self.best(notes, true)) {
-                    Some(note) if note != now => {
-                        report.restored += 1;
-                        report.declared_breaks += 1;
-                        note.to_owned()
-                    }
-                    Some(note) => note.to_owned(),
-                    None => {
-                        // Whether other values stood there is not known.
-                        report.declared_breaks += u32::from(first != last);
-                        now
-                    }
+            let here = known.get(&point.key);
+            let writes = point == last && (ends || here.is_none());
+            let before = here.filter(|_| !writes).and_then(|notes| self.best(notes, point == first));
+            let note = match before {
+                Some(before) => {
+                    // Told now as then, it needs no ledger.
+                    let again = point == first && before == self.note(|_| true);
+                    let put_back = u32::from(!again && !before.is_empty());
+                    report.restored += put_back;
+                    report.declared_breaks += put_back;
+                    before.to_owned()
                 }
-            } else if point == last {
-                self.note(|value| told.get(&*value.name) != Some(&value.value))
-            } else {
-                let Some(note) = notes_here.and_then(|notes| self.best(notes, false)) else { continue };
-                report.restored += 1;
-                report.declared_breaks += 1;
-                note.to_owned()
+                None if point == first => {
+                    // Whether other values stood there is not known.
+                    report.declared_breaks += u32::from(!writes);
+                    self.note(|_| true)
+                }
+                None if writes => self.note(|value| told.get(&*value.name) != Some(&value.value)),
+                None => continue,
             };
-            let here = point == first || point == last;
-            let unchanged = notes_here.map_or(note.is_empty(), |notes| {
-                notes.latest() == Some(&note) || (point != last && notes.iter().any(|other| other == note))
-            });
-            if here && !unchanged {
-                let value = notes_here.cloned().unwrap_or_default().with(&note).encode();
-                moved.records.push(Record::new(point.key, value));
+            let latest = here.and_then(Notes::latest);
+            let new = before.is_none() && latest.map_or(!note.is_empty(), |latest| latest != note);
+            if new {
+                let notes = here.cloned().unwrap_or_default().with(&note);
+                moved.records.push(Record::new(point.key, notes.encode()));
             }
             for (name, value) in note::told(&note).unwrap_or_default() {
                 if let Some(known) = self.values.iter().find(|value| value.name == name) {
@@ -213,26 +217,22 @@ impl Dynamic {
             }
         }
         for (message, note) in notes {
-            let Some(place) = place(at.dialect, at.body, at.conversation, message) else { continue };
-            let clash = |text: &Str| {
-                restored
-                    .iter()
-                    .any(|edit| edit.span.start <= text.range.end && edit.span.end >= text.range.start)
-            };
-            if matches!(&place, Place::Wrap(text) if clash(text)) {
-                report.declared_breaks += 1;
-                continue;
-            }
+            let Some(place) = place::place(at.dialect, at.conversation, message) else { continue };
             report.alignment.notes.push(message);
-            moved.edits.extend(place.edits(at.dialect, &note));
+            moved.edits.push(place::edit(place, &note));
         }
+        self.stand_in(&mut moved, report);
+        moved
+    }
+
+    /// Puts the placeholders where the values stand.
+    fn stand_in(&self, moved: &mut Moved, report: &mut Report) {
         moved.edits.extend(self.values.iter().map(|value| {
             let mut literal = String::new();
             quote(&note::placeholder(&value.name), &mut literal);
             Edit { span: value.span.clone(), text: literal[1..literal.len() - 1].to_owned() }
         }));
         report.alignment.moved = report.alignment.found;
-        moved
     }
 
     /// Of what was told at a point, that of this conversation: the one that agrees in most values,
@@ -262,35 +262,16 @@ const SUFFIX: [char; 11] = [' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ground<'a> {
     pub(crate) dialect: Dialect,
-    pub(crate) body: &'a str,
     pub(crate) conversation: &'a Conversation,
     pub(crate) points: &'a [Point],
 }
 
-/// The points of a conversation: `keys` are those behind each message. The first words, each place
-/// before a turn of the model, and the end.
-pub(crate) fn points(
-    dialect: Dialect,
-    body: &str,
-    conversation: &Conversation,
-    keys: &[LedgerKey],
-) -> Vec<Point> {
-    let messages = &conversation.messages;
-    let answered = |at: usize| messages.get(at + 1).is_some_and(|next| next.role == Role::Assistant);
-    let mut points: Vec<Point> = Vec::new();
-    let mut end = None;
-    for (message, key) in keys.iter().enumerate() {
-        if place(dialect, body, conversation, message).is_none() {
-            continue;
-        }
-        let point = Point { message, key: *key };
-        end = Some(point);
-        if points.is_empty() || answered(message) {
-            points.push(point);
-        }
-    }
-    points.extend(end.filter(|end| points.last() != Some(end)));
-    points
+/// The points of a conversation: `keys` are those behind each message.
+pub(crate) fn points(dialect: Dialect, conversation: &Conversation, keys: &[LedgerKey]) -> Vec<Point> {
+    let point = |(message, key): (usize, &LedgerKey)| {
+        place::place(dialect, conversation, message).map(|_| Point { message, key: *key })
+    };
+    keys.iter().enumerate().filter_map(point).collect()
 }
 
 /// An entry that tells nothing but that a request of ours ended here.

@@ -270,24 +270,11 @@ fn decoded(dialect: Dialect, out: &str, rewrite: &Rewrite) -> String {
     let read = wire::read(dialect, out).unwrap();
     let mut latest: Vec<(String, String)> = Vec::new();
     let mut edits = Vec::new();
-    for at in &rewrite.report.alignment.notes {
-        let message = &read.messages[*at];
-        let last = message.texts().last().unwrap();
-        let said = last.decode(out).unwrap();
-        let note = match dialect {
-            Dialect::AnthropicMessages => {
-                let first = message.texts().next().unwrap();
-                let content = message.blocks[0].span.start - 1..message.blocks.last().unwrap().span.end + 1;
-                edits.push(Edit { span: content, text: out[first.range.clone()].to_owned() });
-                said.to_string()
-            }
-            Dialect::OpenAiChat => {
-                let (words, note) = said.rsplit_once("\n\n").unwrap();
-                edits.push(Edit { span: last.range.clone(), text: quoted(words) });
-                note.to_owned()
-            }
-        };
-        for (name, value) in note::told(&note).unwrap() {
+    for (before, at) in rewrite.report.alignment.notes.iter().enumerate() {
+        let message = &read.messages[at + before + 1];
+        let said = message.texts().next().unwrap().decode(out).unwrap();
+        edits.push(Edit { span: read.messages[at + before].span.end..message.span.end, text: String::new() });
+        for (name, value) in note::told(&said).unwrap() {
             latest.retain(|(known, _)| known != name);
             latest.push((name.to_owned(), value.to_owned()));
         }
