@@ -4,6 +4,7 @@
 //! cargo run --release -q -p headroom-bench -- quality --corpus DIR [--probes FILE]
 //! cargo run --release -q -p headroom-bench -- sessions --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
+//! cargo run --release -q -p headroom-bench -- aligned --wire DIR --dialect anthropic|openai [--every]
 //! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- hard --inputs FILE
 //! cargo run --release -q -p headroom-bench -- route --corpus DIR
@@ -15,6 +16,7 @@
 //! weighted by tokens (`o200k`, counted on JSON-decoded text).
 #![forbid(unsafe_code)]
 
+mod aligned;
 mod bodies;
 mod cache;
 mod chart;
@@ -53,6 +55,8 @@ enum Command {
     Sessions(sessions::Arguments),
     /// What the layer adds to a request, with and without sockets
     Overhead(overhead::Arguments),
+    /// What of the prompts is cached where the system prompt holds a time or an id
+    Aligned(aligned::Arguments),
     /// The last request of each recorded body
     Bodies(bodies::Arguments),
     /// Small inputs on which compressors fail, case by case
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Quality(arguments) => quality::run(&arguments, &mut out),
         Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
+        Command::Aligned(arguments) => aligned::run(&arguments, &mut out),
         Command::Bodies(arguments) => bodies::run(&arguments, &mut out),
         Command::Hard(arguments) => hard::run(&arguments, &mut out),
         Command::Route(arguments) => route::run(&arguments, &mut out),

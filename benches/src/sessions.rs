@@ -12,11 +12,12 @@ use std::{
 };
 
 use headroom_engine::{
-    Engine, Policy, Report, RequestContext, Rewrite,
+    Engine, LedgerKey, Policy, Record, Report, RequestContext, Rewrite,
     ccr::{Handle, Marker, Unit, answer},
     reduce::Hidden,
     tokens::{O200k, TokenCounter},
 };
+use headroom_tests::notes::taken_away;
 use serde_json::{Value, json};
 
 use crate::{
@@ -187,6 +188,7 @@ impl Replay {
         let mut cache_in = Provider::new(&body.model, self.dialect);
         let mut cache_out = cache_in.clone();
         let mut sent = Sent::default();
+        let mut ledger = Ledger::default();
         let cuts = wire::cuts(body);
         for (turn, upto) in cuts.iter().copied().enumerate() {
             let request = wire::cut(source, body, upto);
@@ -200,7 +202,7 @@ impl Replay {
             totals.catalogue_direct += catalogue_direct;
 
             // What cannot be scanned goes out as it came.
-            let rewrite = rewrite(&self.recorded.engine, &request, self.dialect, &self.policy);
+            let rewrite = ledger.send(&self.recorded.engine, &request, self.dialect, &self.policy);
             let out = rewrite.as_ref().map_or(request.as_bytes(), |rewrite| &rewrite.body);
             let out = String::from_utf8_lossy(out);
             let Some(read_out) = Body::read(&out, self.dialect) else {
@@ -239,7 +241,7 @@ impl Replay {
             if turn + 1 == cuts.len() {
                 self.note_kinds(&rewrite.report);
                 // With nothing remembered the same must come out.
-                let fresh = self::rewrite(&Engine::new(), &request, self.dialect, &self.policy);
+                let fresh = ledger.send(&Engine::new(), &request, self.dialect, &self.policy);
                 totals.prefix_violations += usize::from(fresh.is_none_or(|fresh| fresh.body != rewrite.body));
             }
         }
@@ -276,8 +278,11 @@ impl Replay {
 
     /// The byte law and the redeem law, and whether everything can be read back.
     fn laws(&mut self, sides: &Sides<'_>, totals: &mut Totals) {
-        let Sides { request, read, out, read_out, rewrite } = *sides;
-        totals.byte_violations += usize::from(!laws::same_outside_edits(request, read, out, read_out));
+        let Sides { request, read, out, rewrite, .. } = *sides;
+        let plain = taken_away(self.dialect.into(), out, &rewrite.report.alignment.notes);
+        let same = Body::read(&plain, self.dialect)
+            .is_some_and(|read_plain| laws::same_outside_edits(request, read, &plain, &read_plain));
+        totals.byte_violations += usize::from(!same);
         let blocks = &rewrite.report.blocks;
         if blocks.iter().any(|block| block.reason.replaced()) && read.results().count() != blocks.len() {
             // The report speaks of other texts than the body holds: nothing can be checked.
@@ -412,13 +417,25 @@ impl Asked {
     }
 }
 
-fn rewrite(engine: &Engine, request: &str, dialect: Dialect, policy: &Policy) -> Option<Rewrite> {
-    let dialect = match dialect {
-        Dialect::Anthropic => headroom_engine::Dialect::AnthropicMessages,
-        Dialect::OpenAi => headroom_engine::Dialect::OpenAiChat,
-    };
-    let scanned = engine.scan(request.to_owned().into(), &RequestContext::new(dialect)).ok()?;
-    Some(scanned.rewrite(policy, &[]))
+/// What the layer's ledger is to one session.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(HashMap<LedgerKey, Record>);
+
+impl Ledger {
+    pub(crate) fn send(
+        &mut self,
+        engine: &Engine,
+        request: &str,
+        dialect: Dialect,
+        policy: &Policy,
+    ) -> Option<Rewrite> {
+        let scanned = engine.scan(request.to_owned().into(), &RequestContext::new(dialect.into())).ok()?;
+        let known: Vec<Record> =
+            scanned.ledger_keys().iter().filter_map(|key| self.0.get(key).cloned()).collect();
+        let rewrite = scanned.rewrite(policy, &known);
+        self.0.extend(rewrite.records.iter().map(|record| (record.key, record.clone())));
+        Some(rewrite)
+    }
 }
 
 fn digest(piece: &Piece) -> u64 {

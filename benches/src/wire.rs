@@ -18,6 +18,15 @@ pub(crate) enum Dialect {
     OpenAi,
 }
 
+impl From<Dialect> for headroom_engine::Dialect {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Anthropic => Self::AnthropicMessages,
+            Dialect::OpenAi => Self::OpenAiChat,
+        }
+    }
+}
+
 /// What a piece of the conversation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {

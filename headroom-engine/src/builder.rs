@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
+    catalogue::{Catalogue, Model},
     ccr::HandleKey,
     compress::{
         DiffCompressor, HtmlCompressor, Kompress, LogCompressor, SearchCompressor, SmartCrusher,
         TableCompressor, repeat::Indexes,
     },
+    context::Counts,
     engine::{Engine, Inner},
     memo::Memo,
     policy,
@@ -25,6 +27,7 @@ pub struct EngineBuilder {
     counter: Arc<dyn TokenCounter>,
     reducers: Vec<Arc<dyn Reducer>>,
     scorer: Arc<dyn Scorer>,
+    catalogue: Catalogue,
     memo_bytes: u64,
     witness: Option<Arc<dyn Witness>>,
 }
@@ -46,6 +49,7 @@ impl Default for EngineBuilder {
                 Arc::new(Kompress),
             ],
             scorer: Arc::new(Bm25Scorer),
+            catalogue: Catalogue::default(),
             memo_bytes: 64 << 20,
             witness: None,
         }
@@ -69,6 +73,13 @@ impl EngineBuilder {
     /// all of them.
     pub fn reducer(mut self, reducer: Arc<dyn Reducer>) -> Self {
         self.reducers.insert(0, reducer);
+        self
+    }
+
+    /// What is known of a model, before the built-in row of the same or a shorter stem. Part of the
+    /// epoch: the same for all replicas of a deployment.
+    pub fn model(mut self, row: Model) -> Self {
+        self.catalogue = self.catalogue.with(row);
         self
     }
 
@@ -99,11 +110,13 @@ impl EngineBuilder {
         let router = ContentRouter::new(self.reducers);
         let kinds = router.reducers().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
-            facts: policy::facts(self.counter.family(), &self.scorer.identity(), kinds),
+            facts: policy::facts(self.counter.family(), &self.scorer.identity(), kinds, &self.catalogue),
             key: self.key,
             counter: self.counter,
             router,
             scorer: self.scorer,
+            catalogue: self.catalogue,
+            counts: Counts::new(),
             memo: Memo::new(self.memo_bytes),
             indexes: Indexes::new(usize::try_from(self.memo_bytes / 2).unwrap_or(usize::MAX)),
             witness: self.witness,

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
+    align::Dynamic,
     ccr::{HandleKey, marker::is_note},
     compress::repeat::{Earlier, Holder, Place},
     history::{self, Chain},
@@ -236,15 +237,16 @@ fn said(body: &str, message: &Message) -> String {
     whole
 }
 
-/// Every candidate of a conversation, its hash behind the last message, and the key of each of its
-/// assistant turns. One pass, every text hashed once.
+/// Every candidate of a conversation, its hash behind the last message, and its key behind each of
+/// them. One pass, every text hashed once.
 pub(crate) fn walk(
     body: &str,
     conversation: &Conversation,
+    dynamic: &Dynamic,
     model: &str,
     key: &HandleKey,
 ) -> (Vec<Candidate>, Chain, Vec<LedgerKey>) {
-    let mut chain = Chain::new(key, model, &history::system_digests(body, conversation));
+    let mut chain = Chain::new(key, model, &history::system_digests(body, conversation, dynamic));
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut keys = Vec::new();
     let mut calls: HashMap<&str, Called> = HashMap::new();
@@ -297,15 +299,12 @@ pub(crate) fn walk(
         }
         // Candidates of this message stand in the order in which the chain meets their texts.
         let mut digests = candidates[first..].iter().map(|candidate| candidate.digest);
-        chain.push_message(body, message, &mut |_| digests.next().unwrap_or_default());
-        match message.role {
-            Role::User if spoke => {
-                let said = said(body, message);
-                asked = *blake3::hash(said.as_bytes()).as_bytes();
-                user = Some(ends(&said).join(" ").into());
-            }
-            Role::Assistant => keys.push(chain.key()),
-            _ => {}
+        chain.push_message(body, message, dynamic, &mut |_| digests.next().unwrap_or_default());
+        keys.push(chain.key());
+        if message.role == Role::User && spoke {
+            let said = said(body, message);
+            asked = *blake3::hash(said.as_bytes()).as_bytes();
+            user = Some(ends(&said).join(" ").into());
         }
     }
     (candidates, chain, keys)
@@ -342,7 +341,7 @@ mod tests {
 
     fn candidates(body: &str) -> (Conversation, Vec<Candidate>) {
         let conversation = wire::read(Dialect::AnthropicMessages, body).unwrap();
-        let (candidates, ..) = walk(body, &conversation, "m", &HandleKey::default());
+        let (candidates, ..) = walk(body, &conversation, &Dynamic::default(), "m", &HandleKey::default());
         (conversation, candidates)
     }
 

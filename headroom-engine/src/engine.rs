@@ -6,6 +6,8 @@
 //!           route     each eligible block into parts of one kind
 //!           compress  what was shown before, each part's specialist, the gate, the memo
 //!           restore   what the ledger knows
+//!           context   what leaves, only where it would not fit
+//!           align     dynamic values of the prefix to the tail
 //!           list      the retrieval tool, last
 //!           splice    the only write
 //! ```
@@ -19,28 +21,32 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    align::{self, Dynamic, Ground, Moved, Point},
     block::Blocks,
     builder::EngineBuilder,
+    catalogue::{Catalogue, Matching, Model},
     ccr::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
     compress::repeat::Indexes,
+    context::{self, Counts, Cut, Marks},
+    cost::lineage,
     eligible::{self, Candidate},
     history::Chain,
     intercept::{Continuation, Parts, Recall},
     ledger::{LedgerKey, Record},
     memo::Memo,
     originals::Originals,
-    policy::{Policy, RequestContext, Route},
+    policy::{AdoptPolicy, Policy, RequestContext, Route},
     rank::Scorer,
-    recall::{recall, restore},
+    recall::{binds_thinking, recall, restore},
     reduce::{Reducer, Witness},
-    report::{BlockReport, Report},
+    report::{BlockReport, ContextReport, Reason, Report},
     route::ContentRouter,
     tokens::TokenCounter,
     wire::{
-        self, Conversation, Dialect, ToolChoice,
+        self, Block, Conversation, Dialect, Role, ToolChoice,
         scan::ScanError,
         splice::{Edit, Splice},
     },
@@ -68,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) memo: Memo,
     pub(crate) indexes: Indexes,
     pub(crate) witness: Option<Arc<dyn Witness>>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) counts: Counts,
     pub(crate) facts: [u8; 32],
 }
 
@@ -108,19 +116,30 @@ impl Engine {
         let conversation = wire::read(context.dialect, text)?;
         let named = conversation.model.as_ref().and_then(|model| model.decode(text));
         let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
-        let recall = recall(model, &conversation, context);
-        let (candidates, chain, keys) = eligible::walk(text, &conversation, model, &self.0.key);
-        let keys = if recall == Recall::Forget { Vec::new() } else { keys };
-        Ok(Scanned {
+        let facts = self.0.catalogue.model(model).clone();
+        let recall = recall(&facts, &conversation, context);
+        let binds = binds_thinking(&facts, &conversation, context);
+        let dynamic = Dynamic::find(text, &conversation);
+        let (candidates, chain, keys) = eligible::walk(text, &conversation, &dynamic, model, &self.0.key);
+        let points = align::points(context.dialect, &conversation, &keys);
+        let mut scanned = Scanned {
             engine: self.clone(),
             context: context.clone(),
             conversation,
+            model: facts,
             candidates,
+            dynamic,
             chain,
             keys,
+            points,
+            asked: Vec::new(),
             recall,
+            binds,
+            authoritative: false,
             body,
-        })
+        };
+        scanned.asked = scanned.questions();
+        Ok(scanned)
     }
 
     /// Forgets every block seen so far. Only the time of the next requests changes.
@@ -133,6 +152,12 @@ impl Engine {
     #[must_use]
     pub fn counter(&self) -> &dyn TokenCounter {
         &*self.0.counter
+    }
+
+    /// What is known of models.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
     }
 
     /// The specialists, in the order in which they are asked.
@@ -153,10 +178,18 @@ pub struct Scanned {
     context: RequestContext,
     body: Bytes,
     conversation: Conversation,
+    model: Model,
     candidates: Vec<Candidate>,
+    dynamic: Dynamic,
     chain: Chain,
+    /// Behind each message.
     keys: Vec<LedgerKey>,
+    points: Vec<Point>,
+    asked: Vec<LedgerKey>,
     recall: Recall,
+    binds: bool,
+    /// What the ledger does not hold was not sent by us.
+    authoritative: bool,
 }
 
 impl fmt::Debug for Scanned {
@@ -177,6 +210,8 @@ pub struct Rewrite {
     pub originals: Originals,
     /// How to go on when the model asks for an original; `None` if it cannot.
     pub continuation: Option<Continuation>,
+    /// What the ledger is to keep of this request, before it is sent: put back on later turns.
+    pub records: Vec<Record>,
     /// What was done, and why.
     pub report: Report,
 }
@@ -186,6 +221,7 @@ impl fmt::Debug for Rewrite {
         f.debug_struct("Rewrite")
             .field("bytes", &self.body.len())
             .field("originals", &self.originals)
+            .field("records", &self.records)
             .field("report", &self.report)
             .finish_non_exhaustive()
     }
@@ -195,7 +231,35 @@ impl Scanned {
     /// Where the ledger may know more than the client; empty if it need not be asked.
     #[must_use]
     pub fn ledger_keys(&self) -> &[LedgerKey] {
-        &self.keys
+        &self.asked
+    }
+
+    /// Says that a durable ledger was asked for all [keys](Self::ledger_keys) and answered: a
+    /// conversation of which it holds nothing began without us, and is treated as
+    /// [`AdoptPolicy`] says.
+    #[must_use]
+    pub fn answered(mut self) -> Self {
+        self.authoritative = self.durable();
+        self
+    }
+
+    fn durable(&self) -> bool {
+        match self.context.route {
+            Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
+            Route::ExactOnly => false,
+        }
+    }
+
+    /// Hidden exchanges stand behind turns of the model, notes at points of ours.
+    fn questions(&self) -> Vec<LedgerKey> {
+        if self.recall == Recall::Forget {
+            return Vec::new();
+        }
+        let turns = self.conversation.messages.iter().zip(&self.keys);
+        let turns = turns.filter(|(message, _)| message.role == Role::Assistant).map(|(_, key)| *key);
+        let asks = !self.dynamic.is_empty() || self.durable();
+        let points = self.points.iter().filter(|_| asks).map(|point| point.key);
+        turns.chain(points).collect()
     }
 
     /// Whether the request asks for a stream.
@@ -231,43 +295,108 @@ impl Scanned {
     }
 
     fn run(self, policy: &Policy, records: &[Record], treatment: Option<Treatment>) -> Rewrite {
-        let mut report = Report { mode: policy.mode(), ..Report::default() };
+        let last_turn =
+            self.conversation.messages.iter().rposition(|message| message.role == Role::Assistant);
+        let new_from = last_turn.map_or(0, |at| at + 1);
+        let mut report =
+            Report { mode: policy.mode(), model: self.model.clone(), new_from, ..Report::default() };
         let Ok(text) = std::str::from_utf8(&self.body) else { return untouched(self.body, report) };
 
+        let by_caller = treatment.is_some();
         let (treatment, limited) = match treatment {
             Some(treatment) => (treatment, None),
             None => plan::decide(text, &self.conversation, policy, self.context.route),
         };
         report.limited = limited;
+        self.dynamic.report(&mut report);
         if treatment == Treatment::Off {
+            return untouched(self.body, report);
+        }
+        if self.is_foreign(policy, records) {
+            report.limited = Some(Reason::NotOurs);
             return untouched(self.body, report);
         }
 
         let mut originals = Originals::new(self.body.clone());
         let mut edits = self.compress(text, treatment, policy, &mut originals, &mut report);
-        edits.extend(restore(
-            text,
-            &self.conversation,
-            self.context.dialect,
-            &self.keys,
-            records,
-            &mut report,
-        ));
+        let restored =
+            restore(text, &self.conversation, self.context.dialect, &self.keys, records, &mut report);
+        let mut moved = Moved::default();
+        if !by_caller && self.aligns(policy) {
+            let ground = Ground {
+                dialect: self.context.dialect,
+                conversation: &self.conversation,
+                points: &self.points,
+            };
+            moved = self.dynamic.move_values(&ground, records, &mut report);
+        }
+        self.sign(policy, records, &mut moved);
+        if !by_caller && policy.sets_breakpoints() && self.context.route != Route::ExactOnly {
+            let begins = self.points.first().map(|first| first.key);
+            let (dialect, model) = (self.context.dialect, &self.model);
+            let (set, count) = align::breakpoint::edits(dialect, text, &self.conversation, model, begins);
+            report.alignment.breakpoints = count;
+            edits.extend(set);
+        }
+        edits.extend(restored);
+        edits.extend(moved.edits);
+        if treatment.retrievable().is_some() {
+            edits = self.cut(text, policy, edits, &mut originals, &mut report);
+        }
         if matches!(treatment, Treatment::Transparent(_)) {
             edits.push(self.list_tool(text, policy));
             report.tool_listed = true;
+            report.tool_tokens = self.engine.0.counter.count(&edits[edits.len() - 1].text);
             report.tool_forbidden = self.conversation.tool_choice == ToolChoice::Forbidden;
         }
         let Some(splice) = Splice::new(edits, self.body.len()) else {
             return untouched(self.body, Report { failed_open: true, ..report });
         };
+        report.lineage = lineage(text, &self.conversation, &self.keys, splice.edits());
         let body = splice.apply(&self.body);
         let intercepted = matches!(self.context.route, Route::Intercepted { .. });
         let continuation = (report.tool_listed && intercepted).then(|| {
             let messages_end = splice.moved(self.conversation.messages_span.end - 1);
             self.continuation(body.clone(), messages_end, policy, originals.clone())
         });
-        Rewrite { body, originals, continuation, report }
+        Rewrite { body, originals, continuation, records: moved.records, report }
+    }
+
+    /// Whether dynamic values are moved: decided from what no later turn changes.
+    fn aligns(&self, policy: &Policy) -> bool {
+        /// Bytes of a token, at least.
+        const TOKEN: usize = 4;
+        let tools = self.conversation.tools.as_ref();
+        let works = tools.is_some_and(|tools| !tools.items.is_empty());
+        policy.aligns()
+            && !self.dynamic.is_empty()
+            && self.recall != Recall::Forget
+            && self.context.route != Route::ExactOnly
+            && self.model.matching != Matching::None
+            && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
+    }
+
+    /// Whether the conversation began without us, and stays so.
+    fn is_foreign(&self, policy: &Policy, records: &[Record]) -> bool {
+        let messages = &self.conversation.messages;
+        let ours = || self.points.iter().any(|point| records.iter().any(|record| record.key == point.key));
+        let thought = || messages.iter().flat_map(|message| &message.blocks).any(Block::is_thinking);
+        self.authoritative
+            && messages.iter().any(|message| message.role == Role::Assistant)
+            && (policy.adopts() == AdoptPolicy::NewOnly
+                || self.recall == Recall::Restore { durable: true } && thought())
+            && !ours()
+    }
+
+    /// Where it matters later whether this conversation is ours, the ledger learns it.
+    fn sign(&self, policy: &Policy, records: &[Record], moved: &mut Moved) {
+        let matters =
+            policy.adopts() == AdoptPolicy::NewOnly || self.recall == Recall::Restore { durable: true };
+        let Some(last) = self.points.last().filter(|_| matters && self.durable()) else { return };
+        let known = |records: &[Record]| records.iter().any(|record| record.key == last.key);
+        if !known(records) && !known(&moved.records) {
+            moved.records.push(align::signature(last.key));
+        }
     }
 
     fn blocks<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Blocks<'a> {
@@ -292,6 +421,7 @@ impl Scanned {
             }
             report.blocks.push(BlockReport {
                 message: candidate.message,
+                tool: Arc::clone(&candidate.tool),
                 block: candidate.block,
                 part: candidate.part,
                 kind: outcome.kind,
@@ -303,6 +433,42 @@ impl Scanned {
                 hidden: outcome.hidden.to_vec(),
             });
         }
+        edits
+    }
+
+    /// What leaves where the conversation would not fit, and the `edits` of what stays.
+    fn cut(
+        &self,
+        body: &str,
+        policy: &Policy,
+        edits: Vec<Edit>,
+        originals: &mut Originals,
+        report: &mut Report,
+    ) -> Vec<Edit> {
+        let Some(most) = context::most(policy.context_policy(), &self.model, self.binds) else {
+            return edits;
+        };
+        let marks = Marks::below(most);
+        if marks.fits_bytes(body.len()) {
+            return edits;
+        }
+        let engine = &self.engine.0;
+        let (entries, units, fixed) =
+            context::measure(body, &self.conversation, &report.blocks, &engine.counts, &*engine.counter);
+        let plan = context::plan(&entries, &units, fixed, marks);
+        let cut = Cut::new(body, &self.conversation, &plan, self.binds, &engine.key);
+        if plan.too_long || cut.is_some() {
+            report.context = Some(ContextReport {
+                messages: cut.as_ref().map_or(0, |_| plan.dropped.len()),
+                tokens: cut.as_ref().map_or(0, |_| plan.tokens),
+                moved: cut.is_some() && plan.moved_at == self.conversation.messages.len(),
+                too_long: plan.too_long || cut.is_none(),
+            });
+        }
+        let Some(cut) = cut else { return edits };
+        report.declared_breaks += u32::from(plan.moved_at == self.conversation.messages.len());
+        let edits = cut.edits(edits);
+        originals.add_messages(cut.handle(), cut.into_parts());
         edits
     }
 
@@ -350,5 +516,5 @@ impl Scanned {
 }
 
 fn untouched(body: Bytes, report: Report) -> Rewrite {
-    Rewrite { body, originals: Originals::default(), continuation: None, report }
+    Rewrite { body, originals: Originals::default(), continuation: None, records: Vec::new(), report }
 }

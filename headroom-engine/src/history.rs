@@ -3,8 +3,10 @@
 //! It covers roles, types, texts, ids, results, and arguments as sorted values. It leaves out what a
 //! client may change without changing what was said: `cache_control`, thinking, white space at the
 //! ends of what a person or the model wrote, how text is cut into blocks, and how JSON is spelled.
+//! Dynamic values of the system prompt count as their placeholders.
 
 use crate::{
+    align::Dynamic,
     ccr::HandleKey,
     intercept,
     ledger::LedgerKey,
@@ -91,15 +93,19 @@ impl Chain {
         &mut self,
         body: &str,
         message: &Message,
+        dynamic: &Dynamic,
         result: &mut dyn FnMut(&Str) -> [u8; 32],
     ) {
         let decoded: Vec<Owned<'_>> = message
             .blocks
             .iter()
             .map(|block| match &block.kind {
-                BlockKind::Text(text) => {
-                    text.decode(body).map_or_else(|| Owned::Digest(raw_digest(text.raw(body))), Owned::Text)
-                }
+                BlockKind::Text(text) => match dynamic.aligned(text) {
+                    Some(aligned) => Owned::Text(aligned.into()),
+                    None => text
+                        .decode(body)
+                        .map_or_else(|| Owned::Digest(raw_digest(text.raw(body))), Owned::Text),
+                },
                 BlockKind::Call { id, name, arguments } => Owned::Call {
                     id: text_of(id.as_ref(), body),
                     name: text_of(name.as_ref(), body),
@@ -169,8 +175,12 @@ fn text_of<'a>(text: Option<&Str>, body: &'a str) -> std::borrow::Cow<'a, str> {
 }
 
 /// The digest of the system prompt's texts.
-pub(crate) fn system_digests(body: &str, conversation: &Conversation) -> Vec<[u8; 32]> {
-    conversation.system.iter().map(|text| text_digest(body, text)).collect()
+pub(crate) fn system_digests(body: &str, conversation: &Conversation, dynamic: &Dynamic) -> Vec<[u8; 32]> {
+    let digest = |text| match dynamic.aligned(text) {
+        Some(aligned) => *blake3::hash(aligned.as_bytes()).as_bytes(),
+        None => text_digest(body, text),
+    };
+    conversation.system.iter().map(digest).collect()
 }
 
 /// The digest of a string's text, however it is spelled.

@@ -1,14 +1,17 @@
 //! The pure, sans-I/O engine of Headroom: bytes in, edits and actions out.
 //!
 //! No async, no sockets, no clock, no environment, and no global state: what is static are the
-//! counter's tables, made once and never changed.
+//! tables of the counter and of the catalogue, made once and never changed.
 #![forbid(unsafe_code)]
 
+mod align;
 mod block;
 mod builder;
 pub mod catalogue;
 pub mod ccr;
 pub mod compress;
+mod context;
+pub mod cost;
 mod eligible;
 mod engine;
 mod history;
@@ -32,6 +35,6 @@ pub use intercept::RetrievalReport;
 pub use ledger::{LedgerKey, Record};
 pub use library::{Compressed, Retrievable, compress, compress_with};
 pub use originals::Originals;
-pub use policy::{Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};
-pub use report::{BlockReport, Reason, Report};
+pub use policy::{AdoptPolicy, ContextPolicy, Mode, Policy, RequestContext, Route, TOOL_NAME, ToolPolicy};
+pub use report::{AlignReport, BlockReport, ContextReport, Reason, Report};
 pub use wire::{Dialect, scan::ScanError};

@@ -1,10 +1,10 @@
 //! What a request hides, still in the request: the first store.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use bytes::Bytes;
 
-use crate::{ccr::Handle, reduce::Hidden, wire::text::Str};
+use crate::{ccr::Handle, context, reduce::Hidden, wire::text::Str};
 
 /// The originals of one request. They are decoded from its body when asked for.
 #[derive(Clone, Default)]
@@ -17,8 +17,16 @@ pub struct Originals {
 #[derive(Clone, Debug)]
 struct Place {
     kind: &'static str,
-    text: Str,
-    range: std::ops::Range<usize>,
+    part: Part,
+}
+
+/// Where an original stands in the request.
+#[derive(Clone, Debug)]
+enum Part {
+    /// A range of a decoded text.
+    Text(Str, Range<usize>),
+    /// Messages.
+    Messages(Vec<Range<usize>>),
 }
 
 /// Handles only, never content.
@@ -37,9 +45,17 @@ impl Originals {
         for Hidden { original, handle, .. } in hidden {
             self.places.entry(*handle).or_insert_with(|| {
                 self.order.push(*handle);
-                Place { kind, text: text.clone(), range: original.clone() }
+                Place { kind, part: Part::Text(text.clone(), original.clone()) }
             });
         }
+    }
+
+    /// Messages that left whole.
+    pub(crate) fn add_messages(&mut self, handle: Handle, messages: Vec<Range<usize>>) {
+        self.places.entry(handle).or_insert_with(|| {
+            self.order.push(handle);
+            Place { kind: context::KIND, part: Part::Messages(messages) }
+        });
     }
 
     /// Whether nothing is hidden.
@@ -64,7 +80,10 @@ impl Originals {
     pub fn get(&self, handle: Handle) -> Option<String> {
         let place = self.places.get(&handle)?;
         let body = std::str::from_utf8(&self.body).ok()?;
-        place.text.decode(body)?.get(place.range.clone()).map(str::to_owned)
+        match &place.part {
+            Part::Text(text, range) => text.decode(body)?.get(range.clone()).map(str::to_owned),
+            Part::Messages(messages) => Some(context::text_of(body, messages)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::ccr::tool::DEFAULT_NAME as TOOL_NAME;
-use crate::{ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
+use crate::{catalogue::Catalogue, ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
 
 /// The version of what the engine writes. Any change of output bytes raises it.
 pub(crate) const OUTPUT_VERSION: u32 = 1;
@@ -21,6 +21,21 @@ pub enum Mode {
     Retrievable,
 }
 
+/// When earlier calls and their results leave a conversation that is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ContextPolicy {
+    /// Never: a request that is too long is refused by the provider.
+    Keep,
+    /// Where the request would not fit the model's window; of models whose window is not known,
+    /// never.
+    #[default]
+    Window,
+    /// Where the prompt would have more than so many tokens; on models that check the prefix of
+    /// thinking only where it would not fit the window.
+    Tokens(usize),
+}
+
 /// How far the engine may go with the results of one tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -32,6 +47,20 @@ pub enum ToolPolicy {
     /// As the conversation's policy allows.
     #[default]
     Retrievable,
+}
+
+/// What becomes of a conversation that began without the layer.
+///
+/// Whether one did is known to a durable ledger alone; without one each counts as begun with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AdoptPolicy {
+    /// It is taken over at once, which breaks the provider's cache once: except where it holds
+    /// thinking that is bound to what it was produced under. That one is never taken over.
+    #[default]
+    Always,
+    /// It stays as it is to its end.
+    NewOnly,
 }
 
 /// A conversation's policy. Changing it midway changes what was already sent, so do not.
@@ -51,6 +80,10 @@ pub struct Policy {
     answer_tokens: usize,
     rounds: u32,
     repeats: bool,
+    context: ContextPolicy,
+    aligned: bool,
+    breakpoints: bool,
+    adopt: AdoptPolicy,
 }
 
 impl Default for Policy {
@@ -65,6 +98,10 @@ impl Default for Policy {
             answer_tokens: 8000,
             rounds: MAX_ROUNDS,
             repeats: true,
+            context: ContextPolicy::default(),
+            aligned: true,
+            breakpoints: false,
+            adopt: AdoptPolicy::Always,
         }
     }
 }
@@ -141,6 +178,14 @@ impl Policy {
         self
     }
 
+    /// When earlier calls and their results leave a conversation that is too long;
+    /// [`ContextPolicy::Window`] by default.
+    #[must_use]
+    pub fn context(mut self, context: ContextPolicy) -> Self {
+        self.context = context;
+        self
+    }
+
     /// The most rounds of retrieval within one answer; 3 by default.
     #[must_use]
     pub fn rounds(mut self, rounds: u32) -> Self {
@@ -153,6 +198,31 @@ impl Policy {
     #[must_use]
     pub fn repeats(mut self, repeats: bool) -> Self {
         self.repeats = repeats;
+        self
+    }
+
+    /// Whether dynamic values, times and ids, leave the system prompt for a note behind the user's
+    /// words, so that the provider's cache finds the prefix again; they do by default, where answers
+    /// are intercepted. See [`AlignReport`](crate::AlignReport).
+    #[must_use]
+    pub fn aligned(mut self, aligned: bool) -> Self {
+        self.aligned = aligned;
+        self
+    }
+
+    /// Whether cache breakpoints are set where the client sets none and the model's prompt is long
+    /// enough to be cached; off by default, since writing to the cache costs more than not to.
+    #[must_use]
+    pub fn breakpoints(mut self, breakpoints: bool) -> Self {
+        self.breakpoints = breakpoints;
+        self
+    }
+
+    /// What becomes of conversations that began without the layer; [`AdoptPolicy::Always`] by
+    /// default.
+    #[must_use]
+    pub fn adopt(mut self, adopt: AdoptPolicy) -> Self {
+        self.adopt = adopt;
         self
     }
 
@@ -182,6 +252,17 @@ impl Policy {
         problems
     }
 
+    /// Whether this policy can be kept with a durable ledger alone.
+    ///
+    /// ```
+    /// use headroom_engine::{AdoptPolicy, Policy};
+    /// assert!(Policy::default().adopt(AdoptPolicy::NewOnly).needs_durable_ledger());
+    /// ```
+    #[must_use]
+    pub fn needs_durable_ledger(&self) -> bool {
+        self.adopt == AdoptPolicy::NewOnly
+    }
+
     pub(crate) fn tool_presence(&self) -> ToolPresence {
         self.presence
     }
@@ -206,12 +287,28 @@ impl Policy {
         self.answer_tokens
     }
 
+    pub(crate) fn context_policy(&self) -> ContextPolicy {
+        self.context
+    }
+
     pub(crate) fn round_limit(&self) -> u32 {
         self.rounds
     }
 
     pub(crate) fn refers(&self) -> bool {
         self.repeats
+    }
+
+    pub(crate) fn aligns(&self) -> bool {
+        self.aligned
+    }
+
+    pub(crate) fn sets_breakpoints(&self) -> bool {
+        self.breakpoints
+    }
+
+    pub(crate) fn adopts(&self) -> AdoptPolicy {
+        self.adopt
     }
 
     /// The epoch: a digest of everything but the conversation that decides output bytes. `facts` is
@@ -231,6 +328,16 @@ impl Policy {
             });
         }
         hasher.update(&[self.mode as u8, self.presence as u8, u8::from(self.repeats)]);
+        hasher.update(&match self.context {
+            ContextPolicy::Keep => [0; 9],
+            ContextPolicy::Window => [1; 9],
+            ContextPolicy::Tokens(tokens) => {
+                let mut bytes = [2; 9];
+                bytes[1..].copy_from_slice(&(tokens as u64).to_le_bytes());
+                bytes
+            }
+        });
+        hasher.update(&[u8::from(self.aligned), u8::from(self.breakpoints), self.adopt as u8]);
         for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
             hasher.update(&(number as u64).to_le_bytes());
         }
@@ -240,13 +347,18 @@ impl Policy {
 
 /// What decides output bytes besides policy and conversation: the output version, the counter, the
 /// scorer, the specialists and the catalogue.
-pub(crate) fn facts<'a>(family: &'a str, scorer: &'a str, kinds: impl Iterator<Item = &'a str>) -> [u8; 32] {
+pub(crate) fn facts<'a>(
+    family: &'a str,
+    scorer: &'a str,
+    kinds: impl Iterator<Item = &'a str>,
+    catalogue: &Catalogue,
+) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&OUTPUT_VERSION.to_le_bytes());
     for text in [family, scorer].into_iter().chain(kinds) {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
-    crate::catalogue::digest(&mut hasher);
+    catalogue.digest(&mut hasher);
     *hasher.finalize().as_bytes()
 }
 

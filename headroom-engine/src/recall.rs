@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    catalogue,
+    catalogue::Model,
     intercept::{
         Recall,
         record::{self, TurnView},
@@ -15,22 +15,27 @@ use crate::{
 };
 
 /// How far a record of this conversation may be trusted.
-pub(crate) fn recall(model: &str, conversation: &Conversation, context: &RequestContext) -> Recall {
+pub(crate) fn recall(model: &Model, conversation: &Conversation, context: &RequestContext) -> Recall {
     let durable = match context.route {
         Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
         Route::ExactOnly => false,
     };
-    // Some models think unless told not to.
-    let bound = context.dialect == Dialect::AnthropicMessages
-        && conversation.thinking != Some(false)
-        && catalogue::model(model).checks_prefix;
+    let bound = binds_thinking(model, conversation, context);
     match (bound, durable) {
         (true, false) => Recall::Forget,
         (bound, _) => Recall::Restore { durable: bound },
     }
 }
 
-/// The edits that put back what `records` hold. `keys` are those of the assistant turns, in order.
+/// Whether what the model thinks is bound to the bytes before it.
+pub(crate) fn binds_thinking(model: &Model, conversation: &Conversation, context: &RequestContext) -> bool {
+    // Some models think unless told not to.
+    context.dialect == Dialect::AnthropicMessages
+        && conversation.thinking != Some(false)
+        && model.checks_prefix
+}
+
+/// The edits that put back what `records` hold. `keys` are those behind each message.
 pub(crate) fn restore(
     body: &str,
     conversation: &Conversation,
@@ -43,10 +48,11 @@ pub(crate) fn restore(
         return Vec::new();
     }
     let records: HashMap<LedgerKey, &Record> = records.iter().map(|record| (record.key, record)).collect();
-    let turns =
-        conversation.messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant);
     let mut edits = Vec::new();
-    for ((at, message), key) in turns.zip(keys) {
+    for ((at, message), key) in conversation.messages.iter().enumerate().zip(keys) {
+        if message.role != Role::Assistant {
+            continue;
+        }
         let Some(record) = records.get(key) else { continue };
         let next = conversation.messages.get(at + 1).map(|next| next.span.clone());
         let turn = TurnView { dialect, body, message: message.span.clone(), next };

@@ -1,11 +1,15 @@
 //! What was done, and why: counts and reasons, never content.
 
-use crate::{policy::Mode, reduce::Hidden};
+use std::sync::Arc;
+
+use crate::{catalogue::Model, cost::Lineage, policy::Mode, reduce::Hidden};
 
 /// What became of a request.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
+    /// What is known of the request's model.
+    pub model: Model,
     /// How the request was treated.
     pub mode: Mode,
     /// Why it was not treated as the policy asks; `None` if it was.
@@ -14,6 +18,10 @@ pub struct Report {
     pub tool_listed: bool,
     /// The retrieval tool is listed, but this turn's `tool_choice` forbids calling it.
     pub tool_forbidden: bool,
+    /// Tokens of the retrieval tool's definition; 0 if it is not listed.
+    pub tool_tokens: usize,
+    /// The first message behind the model's last turn: what earlier requests have not carried.
+    pub new_from: usize,
     /// The blocks that were looked at, in order.
     pub blocks: Vec<BlockReport>,
     /// Hidden exchanges that the ledger put back.
@@ -22,8 +30,33 @@ pub struct Report {
     pub unrestored: u32,
     /// Places where what was sent before is knowingly not repeated.
     pub declared_breaks: u32,
+    /// Messages that left because the conversation would not have fitted, if any did.
+    pub context: Option<ContextReport>,
+    /// Which request this one continues; `None` if it was not rewritten.
+    pub lineage: Option<Lineage>,
+    /// What was done for the provider's cache.
+    pub alignment: AlignReport,
     /// A step failed and the body went out as it came.
     pub failed_open: bool,
+}
+
+/// What became of dynamic values in the prefix: times, ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlignReport {
+    /// Values found in the system prompt and leading developer messages.
+    pub found: u32,
+    /// Those that were moved: all of them, or none.
+    pub moved: u32,
+    /// What only looks like one, and stays: whether it changes could be told only from other
+    /// requests of the application.
+    pub unsure: u32,
+    /// What looks like one in tool definitions, and stays.
+    pub in_tools: u32,
+    /// The client's messages, from 0, behind which values are told, each in a message of its own.
+    pub notes: Vec<usize>,
+    /// Breakpoints that were set.
+    pub breakpoints: u32,
 }
 
 impl Report {
@@ -46,6 +79,20 @@ impl Report {
     }
 }
 
+/// What left a conversation that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContextReport {
+    /// Messages that left.
+    pub messages: usize,
+    /// Their tokens, as they would have gone out.
+    pub tokens: usize,
+    /// The cut moved with this request: what stands behind it is not read from the cache.
+    pub moved: bool,
+    /// Even so the conversation is longer than it should be.
+    pub too_long: bool,
+}
+
 /// What became of one block.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -56,6 +103,8 @@ pub struct BlockReport {
     pub block: usize,
     /// The text within the block, from 0.
     pub part: usize,
+    /// The tool that returned it; empty if unknown.
+    pub tool: Arc<str>,
     /// The kind of content, where a specialist recognised it; of several the largest.
     pub kind: Option<&'static str>,
     /// How many parts it was routed as.
@@ -70,6 +119,19 @@ pub struct BlockReport {
     pub tokens_exact: usize,
     /// What was left out.
     pub hidden: Vec<Hidden>,
+}
+
+impl BlockReport {
+    /// About how many tokens its markers take: ten of a handle's thirty digits, a third of the rest.
+    #[must_use]
+    pub fn marker_tokens(&self) -> usize {
+        const HANDLE: usize = 31;
+        let of = |hidden: &Hidden| match hidden.marker.len() {
+            long if long > HANDLE + 10 => 11 + (long - HANDLE) / 3,
+            short => short / 3,
+        };
+        self.hidden.iter().map(of).sum()
+    }
 }
 
 /// Why a block, or a request, became what it became.
@@ -110,6 +172,8 @@ pub enum Reason {
     NoBulkTool,
     /// The client lists a retrieval tool of its own.
     ClientOwned,
+    /// The conversation began without the layer.
+    NotOurs,
 }
 
 impl Reason {
@@ -140,6 +204,7 @@ impl Reason {
             Self::RouteExact => "route_exact",
             Self::NoBulkTool => "no_bulk_tool",
             Self::ClientOwned => "client_owned",
+            Self::NotOurs => "not_ours",
         }
     }
 }

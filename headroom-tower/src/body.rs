@@ -3,14 +3,17 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use headroom_engine::cost::Meter;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
+
+use crate::report::Report;
 
 /// An error of any kind, as bodies report them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -193,14 +196,35 @@ pin_project! {
 pin_project! {
     #[project = ResponseProj]
     enum Response<R> {
-        Replayed { #[pin] body: Replay<R> },
+        Replayed { #[pin] body: Replay<R>, metered: Option<Metered> },
         Spliced { body: Boxed },
+    }
+}
+
+/// Reads usage from what passes, and settles the request when it is dropped: at the body's end, or
+/// when the client leaves.
+#[derive(Debug)]
+struct Metered {
+    meter: Meter,
+    report: Report,
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.report.round(self.meter.usage());
+        self.report.settle();
     }
 }
 
 impl<R> ResponseBody<R> {
     pub(crate) fn new(body: Replay<R>) -> Self {
-        Self { inner: Response::Replayed { body } }
+        Self { inner: Response::Replayed { body, metered: None } }
+    }
+
+    /// The upstream's own body, whose usage is read as it passes.
+    pub(crate) fn metered(body: R, report: Report) -> Self {
+        let metered = Some(Metered { meter: Meter::default(), report });
+        Self { inner: Response::Replayed { body: Replay::Passthrough { body }, metered } }
     }
 
     pub(crate) fn passthrough(body: R) -> Self {
@@ -225,14 +249,25 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().inner.project() {
-            ResponseProj::Replayed { body } => body.poll_frame(cx),
+            ResponseProj::Replayed { body, metered } => {
+                let frame = ready!(body.poll_frame(cx));
+                match &frame {
+                    Some(Ok(frame)) => {
+                        if let (Some(data), Some(metered)) = (frame.data_ref(), metered) {
+                            metered.meter.push(data);
+                        }
+                    }
+                    Some(Err(_)) | None => *metered = None,
+                }
+                Poll::Ready(frame)
+            }
             ResponseProj::Spliced { body } => body.get_mut().as_mut().poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            Response::Replayed { body } => body.is_end_stream(),
+            Response::Replayed { body, .. } => body.is_end_stream(),
             // A spliced stream knows its end when it gets there.
             Response::Spliced { .. } => false,
         }
@@ -240,7 +275,7 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
-            Response::Replayed { body } => body.size_hint(),
+            Response::Replayed { body, .. } => body.size_hint(),
             Response::Spliced { .. } => SizeHint::default(),
         }
     }

@@ -2,11 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use headroom_engine::{Dialect, Engine, Policy, ccr::HandleKey, reduce::Reducer, tokens::TokenCounter};
+use headroom_engine::{
+    Dialect, Engine, Policy, catalogue::Model, ccr::HandleKey, reduce::Reducer, tokens::TokenCounter,
+};
 use http::request::Parts;
 use tower_layer::Layer;
 
 use crate::{
+    costs::{CostLedger, Costs},
     limits::Limits,
     pool::Pool,
     service::Headroom,
@@ -35,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) routes: Vec<(String, Dialect)>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
+    pub(crate) costs: Arc<CostLedger>,
 }
 
 impl Shared {
@@ -53,6 +57,19 @@ impl HeadroomLayer {
     #[must_use]
     pub fn new() -> Self {
         Self::builder().assemble()
+    }
+
+    /// What all requests of this layer's services cost and saved so far, by the providers' own
+    /// counts. A request counts once its response has ended.
+    #[must_use]
+    pub fn costs(&self) -> Costs {
+        self.shared.costs.total()
+    }
+
+    /// The same of one scope.
+    #[must_use]
+    pub fn costs_of(&self, scope: Scope) -> Costs {
+        self.shared.costs.of(scope)
     }
 
     /// Configures a layer.
@@ -87,6 +104,7 @@ pub struct HeadroomBuilder {
     handle_key: Option<HandleKey>,
     counter: Option<Arc<dyn TokenCounter>>,
     reducers: Vec<Arc<dyn Reducer>>,
+    models: Vec<Model>,
     routes: Vec<(String, Dialect)>,
     limits: Limits,
 }
@@ -141,6 +159,13 @@ impl HeadroomBuilder {
         self
     }
 
+    /// What is known of a model, before the built-in [catalogue](headroom_engine::catalogue); the same
+    /// on every replica.
+    pub fn model(mut self, row: Model) -> Self {
+        self.models.push(row);
+        self
+    }
+
     /// Requests whose path ends with `suffix` speak `dialect`, beside the providers' own paths.
     pub fn route(mut self, suffix: impl Into<String>, dialect: Dialect) -> Self {
         self.routes.push((suffix.into(), dialect));
@@ -165,6 +190,10 @@ impl HeadroomBuilder {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = self.policy.problems();
+        let durable = self.ledger.as_ref().is_some_and(|ledger| ledger.durable());
+        if self.policy.needs_durable_ledger() && !durable {
+            problems.push("policy: AdoptPolicy::NewOnly needs a durable ledger".to_owned());
+        }
         for (at, (suffix, dialect)) in self.routes.iter().enumerate() {
             if !suffix.starts_with('/') || suffix.len() < 2 {
                 problems.push(format!("route {suffix:?}: a path suffix starts with '/' and names something"));
@@ -201,6 +230,9 @@ impl HeadroomBuilder {
         for reducer in self.reducers {
             engine = engine.reducer(reducer);
         }
+        for row in self.models {
+            engine = engine.model(row);
+        }
         let memory = Arc::new(MemoryStore::default());
         HeadroomLayer {
             shared: Arc::new(Shared {
@@ -213,6 +245,7 @@ impl HeadroomBuilder {
                 routes: self.routes,
                 limits: self.limits,
                 pool: Pool::default(),
+                costs: Arc::default(),
             }),
         }
     }

@@ -67,6 +67,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod costs;
 mod drive;
 mod future;
 mod layer;
@@ -81,9 +82,11 @@ mod tenant;
 mod testing;
 
 pub use body::{BoxError, RequestBody, ResponseBody};
+pub use costs::{Alarm, CacheFate, Costs};
 pub use future::ResponseFuture;
 pub use headroom_engine::{
-    BlockReport, Dialect, LedgerKey, Mode, Policy, Reason, Record, Report as RewriteReport, ToolPolicy,
+    AdoptPolicy, AlignReport, BlockReport, Dialect, LedgerKey, Mode, Policy, Reason, Record,
+    Report as RewriteReport, ToolPolicy, catalogue,
     ccr::{Handle, HandleKey},
     intercept::RetrievalReport,
     tokens::TokenCounter,

@@ -1,11 +1,24 @@
 //! What was done to a request, for those who ask.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-use headroom_engine::{Policy, Report as RewriteReport, intercept::RetrievalReport};
+use headroom_engine::{
+    Policy, Report as RewriteReport,
+    ccr::Handle,
+    cost::{Bill, Tariff, Usage},
+    intercept::RetrievalReport,
+};
+
+use crate::{
+    costs::{Alarm, CacheFate, CostLedger, Settled, Tally},
+    tenant::Scope,
+};
 
 /// What was done to one request and its response: in the response's extensions.
 ///
@@ -33,6 +46,32 @@ struct Inner {
     ledger_failed: AtomicBool,
     unintercepted: OnceLock<Unintercepted>,
     retrieval: OnceLock<RetrievalReport>,
+    account: Option<Account>,
+    rounds: Mutex<Rounds>,
+    settlement: OnceLock<Settlement>,
+}
+
+/// Who is billed.
+#[derive(Debug)]
+struct Account {
+    ledger: Arc<CostLedger>,
+    scope: Scope,
+}
+
+/// What the upstream counted so far.
+#[derive(Debug, Default)]
+struct Rounds {
+    first: Option<Usage>,
+    later: Usage,
+}
+
+/// What a request came to.
+#[derive(Clone, Debug)]
+struct Settlement {
+    usage: Usage,
+    bill: Bill,
+    fate: Option<CacheFate>,
+    alarm: Option<Alarm>,
 }
 
 impl Report {
@@ -42,6 +81,17 @@ impl Report {
 
     pub(crate) fn rewritten(rewrite: RewriteReport, memory: MemoryReport) -> Self {
         Self(Arc::new(Inner { rewrite: Some(rewrite), memory, ..Inner::default() }))
+    }
+
+    /// The same, billed to `scope` when its response has ended.
+    pub(crate) fn billed(
+        rewrite: RewriteReport,
+        memory: MemoryReport,
+        ledger: Arc<CostLedger>,
+        scope: Scope,
+    ) -> Self {
+        let account = Some(Account { ledger, scope });
+        Self(Arc::new(Inner { rewrite: Some(rewrite), memory, account, ..Inner::default() }))
     }
 
     /// Why the request went out as it came; `None` if it was read.
@@ -76,6 +126,84 @@ impl Report {
     #[must_use]
     pub fn retrieval(&self) -> Option<&RetrievalReport> {
         self.0.retrieval.get()
+    }
+
+    /// What the upstream counted, all rounds together: `None` until the response's body has ended,
+    /// and for good if it counted nothing.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.settlement.get().map(|settlement| settlement.usage)
+    }
+
+    /// What the request cost, and would have cost without us: from the upstream's own counts, once
+    /// the response's body has ended.
+    #[must_use]
+    pub fn bill(&self) -> Option<Bill> {
+        self.0.settlement.get().map(|settlement| settlement.bill)
+    }
+
+    /// What became of the provider's cache: `None` until the response's body has ended, and where
+    /// the request before is not known.
+    #[must_use]
+    pub fn cache(&self) -> Option<CacheFate> {
+        self.0.settlement.get().and_then(|settlement| settlement.fate)
+    }
+
+    /// Set if this request's scope pays more than it saves, seen over its last requests.
+    #[must_use]
+    pub fn alarm(&self) -> Option<&Alarm> {
+        self.0.settlement.get().and_then(|settlement| settlement.alarm.as_ref())
+    }
+
+    /// One round's answer has ended, with what the upstream counted.
+    pub(crate) fn round(&self, usage: Option<Usage>) {
+        let Some(usage) = usage else { return };
+        let mut rounds = self.0.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        match rounds.first {
+            None => rounds.first = Some(usage),
+            Some(_) => rounds.later = rounds.later.plus(usage),
+        }
+    }
+
+    /// The response has ended: the request is billed, once.
+    pub(crate) fn settle(&self) {
+        let (Some(account), Some(rewrite)) = (&self.0.account, &self.0.rewrite) else { return };
+        let (first, later) = {
+            let rounds = self.0.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(first) = rounds.first else { return };
+            (first, rounds.later)
+        };
+        self.0.settlement.get_or_init(|| {
+            let usage = first.plus(later);
+            let tariff = Tariff::of(&rewrite.model, first.prompt());
+            let bill = Bill::new(rewrite, usage, later, &tariff);
+            let settled = Settled {
+                bill,
+                usage: first,
+                lineage: rewrite.lineage,
+                declared: rewrite.declared_breaks > 0,
+                lifetime: Duration::from_secs(rewrite.model.cache_seconds.into()),
+                tally: self.tally(rewrite, &bill),
+            };
+            let (fate, alarm) = account.ledger.settle(account.scope, &settled);
+            Settlement { usage, bill, fate, alarm }
+        });
+    }
+
+    /// What each tool and kind saved, less its part of what retrievals cost.
+    fn tally(&self, rewrite: &RewriteReport, bill: &Bill) -> Tally {
+        let asked = self.retrieval().map_or(&[][..], |retrieval| &retrieval.handles);
+        let share = bill.retrievals / asked.len().max(1) as f64;
+        let replaced = rewrite.blocks.iter().filter(|block| block.reason.replaced());
+        replaced
+            .map(|block| {
+                let holds = |handle: &Handle| block.hidden.iter().any(|hidden| hidden.handle == *handle);
+                let fetched = asked.iter().filter(|handle| holds(handle)).count();
+                let saved = block.tokens_in.saturating_sub(block.tokens_out) as f64;
+                let kind = block.kind.unwrap_or_default();
+                (Arc::clone(&block.tool), kind, saved - share * fetched as f64)
+            })
+            .collect()
     }
 
     pub(crate) fn pass_on(&self, why: Unintercepted) {

@@ -132,6 +132,7 @@ where
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
     let mut memory = MemoryReport::default();
     let records = stores.recorded(scanned.ledger_keys(), &mut memory).await;
+    let scanned = if memory.ledger_failed { scanned } else { scanned.answered() };
 
     // Input Routed, Input Compressed: the engine does both, block by block.
     let new = scanned.new_bytes(&policy).max(source.len() / 100);
@@ -140,9 +141,10 @@ where
         return pass(inner, head, Replay::buffered(source, trailers), Skipped::Aborted).await;
     };
 
-    // Input Remembered: originals handed to the store, before anything names them.
+    // Input Remembered: originals and notes handed to the stores, before anything names them.
     if target.purpose == Purpose::Answer {
         stores.keep(&rewrite.originals, &mut memory).await;
+        stores.note(rewrite.records, &mut memory).await;
     }
 
     // Pre-Send: the headers made true.
@@ -156,13 +158,16 @@ where
         request::ask_plain(&mut head.headers);
     }
     head.extensions.insert(Processed);
-    let report = Report::rewritten(rewrite.report, memory);
+    let report = match target.purpose {
+        Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
+        Purpose::Count => Report::rewritten(rewrite.report, memory),
+    };
     let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
 
     // Post-Send: the response's head is here.
     let mut response = match intercept {
-        None => response.map(ResponseBody::passthrough),
+        None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
             let upstream = Upstream::new(inner, head);
             let limits = shared.limits.clone();

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use headroom_engine::{
-    Dialect, Policy, RequestContext,
+    Dialect, Policy, RequestContext, Rewrite,
     ccr::{ToolPresence, is_retrieval_name},
 };
 use headroom_tests::{
     generate::{spellings, talks},
     json::{Spelling, elements, only, span, text},
+    notes::taken_away,
     places::{DIALECTS, results},
 };
 use proptest::prelude::*;
@@ -87,6 +88,12 @@ pub(crate) fn align(dialect: Dialect, input: &str, output: &str, listed: bool) -
     changed
 }
 
+/// [`align`] for a rewrite, with the values of the prefix put back first.
+pub(crate) fn align_rewrite(dialect: Dialect, input: &str, out: &Rewrite) -> usize {
+    let sent = taken_away(dialect, utf8(&out.body), &out.report.alignment.notes);
+    align(dialect, input, &sent, out.report.tool_listed)
+}
+
 /// The string literal at the front of `text`.
 fn literal(text: &str) -> &str {
     assert!(text.starts_with('"'), "a literal for a literal");
@@ -102,7 +109,7 @@ fn literal(text: &str) -> &str {
 fn holds(crew: Crew, dialect: Dialect, body: &str, policy: &Policy) {
     let input = Bytes::copy_from_slice(body.as_bytes());
     let out = rewrite_as(&engine(crew).0, &RequestContext::new(dialect), input.clone(), policy);
-    let changed = align(dialect, body, utf8(&out.body), out.report.tool_listed);
+    let changed = align_rewrite(dialect, body, &out);
     let reported = out.report.blocks.iter().filter(|block| block.reason.replaced()).count();
     assert_eq!(changed, reported, "the report names what changed");
     if out.body == input {
@@ -141,7 +148,7 @@ fn holds_on_real_conversations() {
             }
         }
         let out = rewrite(&engine(Crew::Doubles).0, dialect, &body, &eager());
-        changed += align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+        changed += align_rewrite(dialect, &body, &out);
     }
     assert!(changed > 20, "the suite bites: {changed} blocks replaced");
 }

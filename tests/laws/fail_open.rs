@@ -13,7 +13,7 @@ use headroom_tests::{
 use proptest::prelude::*;
 
 use crate::{
-    byte::align,
+    byte::align_rewrite,
     harness::{CREWS, Crew, cases, crews, dialects, eager, engine, fixtures, rewrite, spell, utf8},
     prefix::one_result,
     reducers::{Bad, Middle, Vice},
@@ -67,7 +67,7 @@ proptest! {
         let valid = serde_json::from_slice::<&serde_json::value::RawValue>(&damaged).is_ok();
         if let Ok(out) = survives(&engine, dialect, damaged.clone()) {
             prop_assert!(valid, "only JSON can be scanned");
-            align(dialect, std::str::from_utf8(&damaged).unwrap(), utf8(&out.body), out.report.tool_listed);
+            align_rewrite(dialect, std::str::from_utf8(&damaged).unwrap(), &out);
         }
     }
 
@@ -91,7 +91,7 @@ proptest! {
         exchange(&mut body, &path, &odd, twice);
         let body = body.spell(Spelling::COMPACT);
         if let Ok(out) = survives(&engine(crew).0, dialect, body.clone()) {
-            align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+            align_rewrite(dialect, &body, &out);
         }
     }
 
@@ -109,7 +109,7 @@ proptest! {
         for source in [damaged, cut] {
             let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
             let out = survives(&engine(crew).0, dialect, body.clone()).unwrap();
-            align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+            align_rewrite(dialect, &body, &out);
         }
     }
 }
@@ -239,7 +239,7 @@ fn broken_json_in_a_result_stays_as_it_is() {
                 let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
                 for crew in CREWS {
                     let out = survives(&engine(crew).0, dialect, body.clone()).unwrap();
-                    align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+                    align_rewrite(dialect, &body, &out);
                 }
             }
         }
@@ -335,7 +335,7 @@ fn one_bad_block_leaves_the_others_rewritten() {
                 let engine = Engine::builder().reducer(Arc::new(Middle)).reducer(Arc::new(Bad(vice))).build();
                 let body = spell(dialect, &bad_company(&bad), Spelling::COMPACT);
                 let out = rewrite(&engine, dialect, &body, &policy);
-                align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+                align_rewrite(dialect, &body, &out);
                 let texts: Vec<String> = results(dialect, utf8(&out.body))
                     .iter()
                     .map(|place| text(&utf8(&out.body)[place.span.clone()]).unwrap())
@@ -369,7 +369,7 @@ fn what_is_no_text_stays_beside_what_is() {
         }
         let body = spell(dialect, &talk, Spelling::COMPACT);
         let out = rewrite(&engine(Crew::Doubles).0, dialect, &body, &eager());
-        assert_eq!(align(dialect, &body, utf8(&out.body), out.report.tool_listed), 2);
+        assert_eq!(align_rewrite(dialect, &body, &out), 2);
         assert_eq!(out.report.blocks[1].reason, Reason::NotText);
     }
 }
@@ -386,7 +386,7 @@ fn an_ambiguous_message_does_not_take_the_body_with_it() {
         let later = r#",{"role":"user","role":"user","content":"a","content":"b"}"#;
         let body = format!("{}{later}{}", &body[..at], &body[at..]);
         let out = survives(&engine(Crew::Doubles).0, dialect, body.clone()).expect("scanned");
-        align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+        align_rewrite(dialect, &body, &out);
         assert_eq!(out.report.blocks.len(), before.report.blocks.len());
         assert_eq!(out.report.tokens_saved(), before.report.tokens_saved());
     }

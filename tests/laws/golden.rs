@@ -16,8 +16,8 @@ use headroom_tests::{
 };
 
 use crate::{
-    byte::align,
-    harness::{Crew, eager, engine, rewrite, spell, utf8},
+    byte::align_rewrite,
+    harness::{Crew, eager, engine, rewrite, spell},
     prefix::one_result,
 };
 
@@ -93,7 +93,7 @@ fn golden_bytes_are_the_same_on_every_run_and_thread_count() {
         for crew in doubles.into_iter().chain([Crew::BuiltIn]) {
             let path = path(crew, &name);
             let out = rewrite(&default_engine(crew), dialect, &body, &policy);
-            align(dialect, &body, utf8(&out.body), out.report.tool_listed);
+            align_rewrite(dialect, &body, &out);
             if write {
                 std::fs::write(&path, &out.body).expect("golden bytes written");
             }

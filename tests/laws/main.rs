@@ -3,7 +3,8 @@
 //! Everything is checked from outside: bodies are read by [`headroom_tests::json`], which shares
 //! nothing with the engine, and decoders are run here again, not by the engine's own gate.
 //!
-//! [`ledger`] is the prefix law for answers that were intercepted.
+//! [`ledger`] is the prefix law for answers that were intercepted, [`aligned`] for prompts whose values
+//! change.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +14,9 @@
     reason = "a broken law must stop the test"
 )]
 
+mod aligned;
 mod byte;
+mod context;
 mod fail_open;
 mod golden;
 mod harness;

@@ -11,6 +11,7 @@ use headroom_engine::{
 use headroom_tests::{
     generate::{content::Kind, content::output, spellings, talks},
     json::{Spelling, elements, only, text},
+    notes::taken_away,
     places::{DIALECTS, Place, results},
 };
 use proptest::prelude::*;
@@ -48,7 +49,7 @@ fn head(text: &str) -> String {
 
 /// Checks a whole request; returns how many blocks were elided and how many rewritten exactly.
 pub(crate) fn holds(seen: &Seen, dialect: Dialect, body: &str, out: &Rewrite) -> (usize, usize) {
-    let sent = utf8(&out.body);
+    let sent = &taken_away(dialect, utf8(&out.body), &out.report.alignment.notes);
     let places = results(dialect, body);
     let by_place: HashMap<_, &Place> =
         places.iter().map(|place| ((place.message, place.block, place.part), place)).collect();

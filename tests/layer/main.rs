@@ -9,9 +9,11 @@
     reason = "tests and their helpers"
 )]
 
+mod aligned;
 mod bad_input;
 mod bed;
 mod contract;
+mod costs;
 mod headers;
 mod live;
 mod restarts;

@@ -19,7 +19,7 @@ const TURNS: usize = 10;
 
 /// Keeps its promises for as long as the test runs.
 #[derive(Debug, Default)]
-struct Durable(MemoryStore);
+pub(crate) struct Durable(MemoryStore);
 
 #[async_trait]
 impl LedgerStore for Durable {

@@ -6,7 +6,8 @@
 //! going: it reads answers, streamed or whole, and writes the next request.
 //!
 //! [`json`] and [`places`] read bodies independently of the engine, [`generate`] makes conversations
-//! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them.
+//! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them;
+//! [`notes`] undoes what was done for the provider's cache.
 //!
 //! Everything here is for tests: a mistake of the caller panics.
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod clients;
 pub mod fixtures;
 pub mod generate;
 pub mod json;
+pub mod notes;
 pub mod places;
 pub mod provider;
 

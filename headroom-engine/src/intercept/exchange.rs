@@ -254,6 +254,7 @@ impl Exchange {
             self.report.unknown += 1;
             return (missing(handle), true);
         };
+        self.report.handles.push(handle);
         let asked = Asked {
             handle,
             query: arguments.query().map(str::to_owned),

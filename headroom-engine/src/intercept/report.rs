@@ -1,3 +1,5 @@
+use crate::ccr::Handle;
+
 /// What the retrievals of one answer came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,6 +12,8 @@ pub struct RetrievalReport {
     pub unknown: u32,
     /// Calls whose arguments could not be understood.
     pub malformed: u32,
+    /// The originals that were asked for and had, each as often as it was.
+    pub handles: Vec<Handle>,
     /// Tokens of the text returned to the model.
     pub tokens: u64,
     /// Input tokens that the upstream counted, over all rounds.

@@ -108,12 +108,26 @@ impl Message {
         let blocks = vec![Block { span: span.clone(), kind: BlockKind::Other }];
         Self { span, role: Role::Other, blocks }
     }
+
+    /// What is said in it.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &Str> {
+        self.blocks.iter().filter_map(|block| match &block.kind {
+            BlockKind::Text(text) => Some(text),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) span: Range<usize>,
     pub(crate) kind: BlockKind,
+}
+
+impl Block {
+    pub(crate) fn is_thinking(&self) -> bool {
+        matches!(self.kind, BlockKind::Thinking)
+    }
 }
 
 #[derive(Debug)]

@@ -43,6 +43,11 @@ impl Splice {
         Bytes::from(out)
     }
 
+    /// The edits, in order of position.
+    pub(crate) fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
     /// Where the byte at `offset`, outside every edited span, stands after the edits; text
     /// inserted right at `offset` lies before it.
     pub(crate) fn moved(&self, offset: usize) -> usize {

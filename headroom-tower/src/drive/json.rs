@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use headroom_engine::intercept::Step;
+use headroom_engine::{cost::Meter, intercept::Step};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -42,10 +42,14 @@ where
                 rounds.failed();
                 report.pass_on(Unintercepted::Unread);
                 report.finish(rounds.report());
+                report.settle();
                 return Ok(Response::from_parts(head, ResponseBody::new(body)));
             }
         };
 
+        let mut meter = Meter::default();
+        meter.push(&data);
+        report.round(meter.usage());
         let mut step = rounds.response(data.clone());
         let next = loop {
             step = match step {
@@ -54,6 +58,7 @@ where
                 Step::Send(body) => break body,
                 Step::Done => {
                     report.finish(rounds.report());
+                    report.settle();
                     let spliced = rounds.into_body();
                     let body = if same(&spliced, &data) {
                         Replay::buffered(data, trailers)
@@ -74,6 +79,7 @@ where
                     report.pass_on(why);
                 }
                 report.finish(rounds.report());
+                report.settle();
                 return refused.map(|response| response.map(ResponseBody::passthrough));
             }
         };

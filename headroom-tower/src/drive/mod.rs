@@ -52,7 +52,7 @@ where
         Answer::Failure => Ok(response.map(ResponseBody::passthrough)),
         Answer::Other(why) => {
             report.pass_on(why);
-            Ok(response.map(ResponseBody::passthrough))
+            Ok(response.map(|body| ResponseBody::metered(body, report)))
         }
     }
 }

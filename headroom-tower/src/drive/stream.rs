@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use headroom_engine::{ccr::Handle, intercept::Step};
+use headroom_engine::{ccr::Handle, cost::Meter, intercept::Step};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep, timeout};
@@ -43,6 +43,7 @@ where
     repair_stream_response(&mut head.headers);
     let body = Spliced {
         rounds,
+        meter: Meter::default(),
         phase: Phase::Reading(Box::pin(body)),
         out: VecDeque::new(),
         last: Last::default(),
@@ -63,6 +64,8 @@ where
 /// dropping it drops whatever is under way.
 struct Spliced<X: StreamRounds, S, B, R> {
     rounds: X,
+    /// Of the current round.
+    meter: Meter,
     phase: Phase<R>,
     /// What the client gets before anything else happens.
     out: VecDeque<Bytes>,
@@ -147,6 +150,7 @@ where
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
+                    self.meter.push(&data);
                     self.rounds.push(data, &mut self.out);
                     if self.rounds.round_complete() {
                         self.round_ends(Some(live));
@@ -178,8 +182,21 @@ where
     }
 
     fn round_ends(&mut self, rest: Option<Live<R>>) {
+        self.count();
         let step = self.rounds.end(&mut self.out);
         self.take(step, rest);
+    }
+
+    /// What the upstream counted in this round.
+    fn count(&mut self) {
+        self.report.round(std::mem::take(&mut self.meter).usage());
+    }
+
+    /// Nothing more will come.
+    fn close(&mut self) {
+        self.count();
+        self.report.finish(self.rounds.report());
+        self.report.settle();
     }
 
     fn take(&mut self, step: Step, rest: Option<Live<R>>) {
@@ -295,7 +312,7 @@ where
                     }
                 },
                 Phase::Ended => {
-                    this.report.finish(this.rounds.report());
+                    this.close();
                     return Poll::Ready(this.end.take());
                 }
             }
@@ -306,7 +323,9 @@ where
 /// A client that leaves ends the exchange as much as its last byte does.
 impl<X: StreamRounds, S, B, R> Drop for Spliced<X, S, B, R> {
     fn drop(&mut self) {
+        self.report.round(self.meter.usage());
         self.report.finish(self.rounds.report());
+        self.report.settle();
     }
 }
 

@@ -45,6 +45,14 @@ impl Scoped {
         acknowledged
     }
 
+    /// Puts what a request tells into the ledger, before it is sent.
+    pub(crate) async fn note(&self, records: Vec<Record>, report: &mut MemoryReport) {
+        if !records.is_empty() {
+            let acknowledged = self.within(self.ledger.put_many(self.scope, records)).await;
+            report.ledger_failed |= acknowledged.is_none();
+        }
+    }
+
     /// Hands the originals that the store does not hold yet to it.
     pub(crate) async fn keep(&self, originals: &Originals, report: &mut MemoryReport) {
         if originals.is_empty() {

@@ -6,7 +6,7 @@ use super::{
     record::{TurnView, restore},
     *,
 };
-use crate::history::Chain;
+use crate::{align::Dynamic, history::Chain};
 
 fn spans(body: &str) -> Vec<std::ops::Range<usize>> {
     let root = super::super::raw::Raw::parse(body).unwrap().object().unwrap();
@@ -286,7 +286,7 @@ fn key_of(dialect: Dialect, body: &str) -> LedgerKey {
     let conversation = crate::wire::read(dialect, body).unwrap();
     let mut chain = Chain::new(&HandleKey::default(), "model", &[]);
     for message in &conversation.messages[..2] {
-        chain.push_message(body, message, &mut |_| [0; 32]);
+        chain.push_message(body, message, &Dynamic::default(), &mut |_| [0; 32]);
     }
     chain.key()
 }
@@ -296,9 +296,8 @@ fn edge_72_73_the_key_of_a_turn_is_the_same_however_a_client_returns_it() {
     let (script, outcome) = anthropic_exchange();
     let mut chain = Chain::new(&HandleKey::default(), "model", &[]);
     let first = script.request();
-    chain.push_message(&first, &crate::wire::read(script.dialect, &first).unwrap().messages[0], &mut |_| {
-        [0; 32]
-    });
+    let read = crate::wire::read(script.dialect, &first).unwrap();
+    chain.push_message(&first, &read.messages[0], &Dynamic::default(), &mut |_| [0; 32]);
     let key = chain.turn(&outcome.visible);
     let content = outcome.value()["content"].clone();
     let server = block(&B::Server);

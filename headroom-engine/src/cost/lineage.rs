@@ -1,0 +1,62 @@
+//! Which request a request continues, and whether we sent the same again: what a cache miss is
+//! blamed by.
+
+use std::ops::Range;
+
+use crate::{
+    ledger::LedgerKey,
+    wire::{Conversation, Role, splice::Edit},
+};
+
+/// A request's place in its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lineage {
+    /// Where this request ends.
+    pub here: Mark,
+    /// Where the one before it ended, before the model's last turn; `None` for the first.
+    pub before: Option<Mark>,
+    /// A digest of the client's tools.
+    pub tools: [u8; 32],
+}
+
+/// The end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The conversation up to there, as the client told it.
+    pub key: LedgerKey,
+    /// A digest of everything that we changed up to there.
+    pub ours: [u8; 32],
+}
+
+/// `keys` are those behind each message, `edits` in order of position.
+pub(crate) fn lineage(
+    body: &str,
+    conversation: &Conversation,
+    keys: &[LedgerKey],
+    edits: &[Edit],
+) -> Option<Lineage> {
+    let messages = &conversation.messages;
+    let last_turn = messages.iter().rposition(|message| message.role == Role::Assistant);
+    let mark = |count: usize| {
+        let at = count.checked_sub(1)?;
+        let end = messages.get(at)?.span.end;
+        Some(Mark { key: *keys.get(at)?, ours: ours(edits, &conversation.messages_span, end) })
+    };
+    let tools = conversation.tools.as_ref().map_or("", |tools| &body[tools.span.clone()]);
+    Some(Lineage {
+        here: mark(messages.len())?,
+        before: last_turn.and_then(mark),
+        tools: *blake3::hash(tools.as_bytes()).as_bytes(),
+    })
+}
+
+/// The edits outside the messages, and those of messages up to `end`.
+fn ours(edits: &[Edit], messages: &Range<usize>, end: usize) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for edit in edits.iter().filter(|edit| edit.span.end <= end || edit.span.start >= messages.end) {
+        hasher.update(&(edit.span.len() as u64).to_le_bytes());
+        hasher.update(&(edit.text.len() as u64).to_le_bytes());
+        hasher.update(edit.text.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
