@@ -92,7 +92,9 @@ pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer};
 pub use limits::Limits;
 pub use report::{MemoryReport, Report, RequestPolicy, Skipped, Unintercepted};
 pub use service::Headroom;
-pub use store::{LedgerStore, MemoryStore, Original, OriginalStore, StoreError};
+pub use store::{Durability, LedgerStore, MemoryStore, Original, OriginalStore, StoreError};
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore, Sweeper, Swept};
 pub use tenant::Scope;
 
 /// Whether two are the very same bytes, by their address: nothing was written.
