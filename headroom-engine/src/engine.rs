@@ -184,6 +184,13 @@ impl Scanned {
         &self.keys
     }
 
+    /// Whether the model may refuse its own thinking where the ledger's part of the conversation is
+    /// missing.
+    #[must_use]
+    pub fn binds_thinking(&self) -> bool {
+        self.recall == Recall::Restore { durable: true }
+    }
+
     /// Whether the request asks for a stream.
     #[must_use]
     pub fn stream(&self) -> bool {

@@ -51,7 +51,8 @@
 //!
 //! # Errors
 //!
-//! `Error` is the inner service's; the layer has none of its own. A failure to read the request's
+//! `Error` is the inner service's; the layer has none of its own, and no answer, with one exception
+//! that must be asked for: [`LedgerFailure::Refuse`]. A failure to read the request's
 //! body is handed to the inner service at the place where it would have met it. What cannot be
 //! handled goes out as it came; a store that fails or is slow changes reports, not bytes. A
 //! follow-up that fails is passed on: as the error or the upstream's own status and body while
@@ -88,11 +89,17 @@ pub use headroom_engine::{
     intercept::RetrievalReport,
     tokens::TokenCounter,
 };
-pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer};
+pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer, LedgerFailure};
 pub use limits::Limits;
 pub use report::{MemoryReport, Report, RequestPolicy, Skipped, Unintercepted};
 pub use service::Headroom;
-pub use store::{Durability, LedgerStore, MemoryStore, Original, OriginalStore, StoreError};
+#[cfg(feature = "conformance")]
+pub use store::conformance;
+pub use store::{
+    Durability, LedgerStore, MemoryStore, Original, OriginalStore, StoreError, TieredOptions, TieredStore,
+};
+#[cfg(feature = "encrypt")]
+pub use store::{KeySource, Keyring, SealKey, Sealed};
 #[cfg(feature = "postgres")]
 pub use store::{PostgresOptions, PostgresStore, Sweeper, Swept};
 pub use tenant::Scope;

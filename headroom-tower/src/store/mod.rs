@@ -4,12 +4,17 @@
 //! client has compacted away, other ways of retrieval, and the ledger. A store that fails or is
 //! slow changes reports, not bytes.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod moka;
 #[cfg(any(feature = "postgres", feature = "encrypt"))]
 mod pack;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod scoped;
+#[cfg(feature = "encrypt")]
+mod seal;
+mod tiered;
 
 use std::fmt;
 
@@ -18,6 +23,9 @@ use bytes::Bytes;
 use headroom_engine::{LedgerKey, Record, ccr::Handle};
 
 pub use self::moka::MemoryStore;
+#[cfg(feature = "encrypt")]
+pub use self::seal::{KeySource, Keyring, SealKey, Sealed};
+pub use self::tiered::{TieredOptions, TieredStore};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresOptions, PostgresStore, Sweeper, Swept};
 use crate::{body::BoxError, tenant::Scope};
@@ -126,6 +134,13 @@ pub trait LedgerStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// If the ledger cannot tell.
     async fn get_many(&self, scope: Scope, keys: &[LedgerKey]) -> Result<Vec<Record>, StoreError>;
+
+    /// What can be told of `keys` at once and without asking others, when
+    /// [`get_many`](Self::get_many) has failed and nothing depends on what is missing.
+    async fn at_hand(&self, scope: Scope, keys: &[LedgerKey]) -> Vec<Record> {
+        let _ = (scope, keys);
+        Vec::new()
+    }
 
     /// Keeps `records`; the last one of a key wins.
     ///

@@ -33,6 +33,9 @@ pub use self::{
     sweep::{Sweeper, Swept},
 };
 
+/// What sweeps and whole scopes may take, in time-outs of a statement.
+const LONG: u32 = 30;
+
 /// Keeps originals and ledger records in a Postgres database that all replicas share (feature
 /// `postgres`).
 ///
@@ -174,14 +177,27 @@ impl PostgresStore {
     }
 
     /// A transaction that sees `scope` and no other.
-    async fn scoped(&self, scope: Scope, durability: Durability) -> Result<Transaction<'static, Postgres>, Failure> {
+    async fn scoped(
+        &self,
+        scope: Scope,
+        durability: Durability,
+    ) -> Result<Transaction<'static, Postgres>, Failure> {
+        self.scoped_for(self.options.statement, scope, durability).await
+    }
+
+    async fn scoped_for(
+        &self,
+        wait: Duration,
+        scope: Scope,
+        durability: Durability,
+    ) -> Result<Transaction<'static, Postgres>, Failure> {
         let mut begin = String::with_capacity(200);
         begin.push_str("BEGIN; SET LOCAL headroom.scope = '");
         for byte in scope.to_bytes() {
             let _ = write!(begin, "{byte:02x}");
         }
         begin.push_str("'; ");
-        begin.push_str(&time_out(self.options.statement));
+        begin.push_str(&time_out(wait));
         if durability == Durability::BestEffort {
             begin.push_str("; SET LOCAL synchronous_commit = off");
         }
@@ -254,7 +270,8 @@ impl PostgresStore {
     }
 
     async fn delete(&self, scope: Scope) -> Result<(), Failure> {
-        let mut delete = self.scoped(scope, Durability::Required).await?;
+        let wait = self.options.statement.saturating_mul(LONG);
+        let mut delete = self.scoped_for(wait, scope, Durability::Required).await?;
         for statement in sql::DELETE_SCOPE {
             sqlx::query(statement).bind(&scope.to_bytes()[..]).execute(&mut *delete).await?;
         }

@@ -15,7 +15,8 @@ pub struct PostgresOptions {
     pub connections: u32,
     /// How long a call waits for a free connection of such a pool; 200 ms.
     pub acquire: Duration,
-    /// After this the server stops a statement of a call; 2 s. Sweeps have thirty times as long.
+    /// After this the server stops a statement of a call; 2 s. Sweeps and the deletion of a
+    /// scope have thirty times as long.
     pub statement: Duration,
     /// An original or a record that was not seen for this long is forgotten; a week.
     pub idle: Duration,

@@ -64,8 +64,13 @@ WITH aged AS (
 SELECT key, codec, body, bytes FROM headroom_records
 WHERE scope = $1 AND key = ANY ($2) AND expires_at > now()";
 
-pub(super) const DELETE_SCOPE: [&str; 2] =
-    ["DELETE FROM headroom_originals WHERE scope = $1", "DELETE FROM headroom_records WHERE scope = $1"];
+/// In the order of puts, so that neither waits for the other in a circle.
+pub(super) const DELETE_SCOPE: [&str; 2] = [
+    "WITH gone AS (SELECT handle FROM headroom_originals WHERE scope = $1 ORDER BY handle FOR UPDATE)
+     DELETE FROM headroom_originals held USING gone WHERE held.scope = $1 AND held.handle = gone.handle",
+    "WITH gone AS (SELECT key FROM headroom_records WHERE scope = $1 ORDER BY key FOR UPDATE)
+     DELETE FROM headroom_records held USING gone WHERE held.scope = $1 AND held.key = gone.key",
+];
 
 /// Deletes at most `$1` expired rows; leaves those that are in use for the next sweep.
 pub(super) const SWEEP: [&str; 2] = [

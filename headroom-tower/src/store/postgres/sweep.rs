@@ -90,7 +90,7 @@ impl PostgresStore {
 
     /// A transaction that sees everything; `None` if another replica has one.
     async fn sweeping(&self) -> Result<Option<Transaction<'static, Postgres>>, Failure> {
-        let wait = self.options.statement.saturating_mul(30);
+        let wait = self.options.statement.saturating_mul(super::LONG);
         let mut batch = self
             .transaction(&format!(
                 "BEGIN; SET LOCAL headroom.sweep = 'on'; SET LOCAL synchronous_commit = off; {}",
