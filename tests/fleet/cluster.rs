@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -190,6 +190,12 @@ pub(crate) fn url_at(folder: &Path) -> String {
     format!("postgres://postgres@localhost/postgres?host={}", path(folder).replace('/', "%2F"))
 }
 
+/// Runs a command as the user that tests run as, by sudo where it takes root; whether it could.
+pub(crate) fn as_root(command: &[&str]) -> bool {
+    let done = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    done(Command::new(command[0]).args(&command[1..])) || done(Command::new("sudo").arg("-n").args(command))
+}
+
 /// Points `link` at a server's directory; a client that connects through it moves with it.
 pub(crate) fn point(link: &Path, cluster: &Cluster) {
     let next = link.with_extension("next");
@@ -260,16 +266,18 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The rows of a table that a connection sees.
+pub(crate) async fn rows(connection: &mut PgConnection, table: &str) -> i64 {
+    let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+    sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
+}
+
 /// This test binary once more, as another process that runs only the test called `name`, which
 /// finds `argument` by [`argument`].
-pub(crate) fn process(name: &str, argument: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(ARGUMENT, argument)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+pub(crate) fn process_command(name: &str, argument: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env(ARGUMENT, argument);
+    command
 }
 
 const ARGUMENT: &str = "HEADROOM_FLEET";
@@ -277,15 +285,4 @@ const ARGUMENT: &str = "HEADROOM_FLEET";
 /// What [`process`] passed on; `None` in the tests' own process.
 pub(crate) fn argument() -> Option<String> {
     std::env::var_os(ARGUMENT).map(|text| text.into_string().unwrap())
-}
-
-/// The first line of a process that starts with `prefix`, without it.
-pub(crate) fn said(child: &mut Child, prefix: &str) -> String {
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    loop {
-        let line = lines.next().expect("the process is there").unwrap();
-        if let Some(rest) = line.split_once(prefix).map(|(_, rest)| rest) {
-            return rest.to_owned();
-        }
-    }
 }

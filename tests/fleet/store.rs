@@ -1,6 +1,6 @@
 //! The store by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use headroom_engine::ccr::{Handle, HandleKey};
@@ -9,7 +9,7 @@ use headroom_tower::{
 };
 use sqlx::{Connection as _, PgConnection};
 
-use crate::cluster::{argument, database, execute, process, said};
+use crate::cluster::{argument, database, execute, process_command};
 
 pub(crate) fn handle(text: &str) -> Handle {
     Handle::new(&HandleKey::default(), "text", text)
@@ -137,7 +137,7 @@ async fn one_replica_sweeps_at_a_time() {
 #[tokio::test]
 async fn replicas_that_meet_on_the_same_rows_do_not_disturb_each_other() {
     let url = database().await;
-    let options = PostgresOptions::default().idle(Duration::from_secs(1)).sweep_rows(10).acquire(Duration::from_secs(20));
+    let options = PostgresOptions::default().idle(Duration::from_secs(1)).sweep_rows(10).acquire(Duration::from_secs(20)).statement(Duration::from_secs(20));
     let store = Arc::new(PostgresStore::connect_with(&url, options).await.unwrap());
     let scope = Scope::shared();
     let mut tasks = tokio::task::JoinSet::new();
@@ -178,10 +178,12 @@ async fn migrates() {
 async fn eight_processes_race_to_migrate() {
     for _ in 0..3 {
         let url = database().await;
-        let mut processes: Vec<_> = (0..8).map(|_| process("store::migrates", &url)).collect();
-        for process in &mut processes {
-            said(process, "migrated.");
-            assert!(process.wait().unwrap().success());
+        let start = |_| process_command("store::migrates", &url).stdout(Stdio::piped()).spawn().unwrap();
+        let processes: Vec<_> = (0..8).map(start).collect();
+        for process in processes {
+            let output = process.wait_with_output().unwrap();
+            assert!(output.status.success());
+            assert!(String::from_utf8_lossy(&output.stdout).contains("migrated."));
         }
         assert_eq!(count(&url, "headroom_schema").await, 1);
     }
