@@ -6,6 +6,7 @@
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
 //! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- hard --inputs FILE
+//! cargo run --release -q -p headroom-bench -- stores --database URL
 //! cargo run --release -q -p headroom-bench -- peer --corpus DIR --wire DIR --python PATH
 //! ```
 //!
@@ -27,6 +28,7 @@ mod python;
 mod quality;
 mod sessions;
 mod specialists;
+mod stores;
 mod table;
 mod transport;
 mod treat;
@@ -52,6 +54,8 @@ enum Command {
     Bodies(bodies::Arguments),
     /// Small inputs on which compressors fail, case by case
     Hard(hard::Arguments),
+    /// What keeping originals in Postgres costs a request, and what a database takes
+    Stores(stores::Arguments),
     /// The same requests through the Python package headroom-ai, side by side
     Peer(peer::Arguments),
 }
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Bodies(arguments) => bodies::run(&arguments, &mut out),
         Command::Hard(arguments) => hard::run(&arguments, &mut out),
         Command::Peer(arguments) => peer::run(&arguments, &mut out),
+        Command::Stores(arguments) => stores::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
     };
     match done {

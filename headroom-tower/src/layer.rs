@@ -325,8 +325,16 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.problems().count(), 8, "{error}");
         let text = error.to_string();
-        let words =
-            ["v1/llm", "query", "two dialects", "request_bytes", "keep_alive", "get it back", "round", "tenants"];
+        let words = [
+            "v1/llm",
+            "query",
+            "two dialects",
+            "request_bytes",
+            "keep_alive",
+            "get it back",
+            "round",
+            "tenants",
+        ];
         for word in words {
             assert!(text.contains(word), "{word} is not in: {text}");
         }
@@ -337,7 +345,8 @@ mod tests {
         let shared = || HeadroomLayer::builder().store(Arc::new(Broken::Failing));
         let ledger = || HeadroomLayer::builder().ledger(Arc::new(Broken::Failing));
         assert!(shared().build().is_err() && ledger().build().is_err());
-        for named in [shared().single_tenant(), shared().tenant_by_credential(), ledger().tenant(|_| Scope::of(b"x"))]
+        for named in
+            [shared().single_tenant(), shared().tenant_by_credential(), ledger().tenant(|_| Scope::of(b"x"))]
         {
             named.build().unwrap();
         }

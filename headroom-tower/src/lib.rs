@@ -58,6 +58,19 @@
 //! follow-up that fails is passed on: as the error or the upstream's own status and body while
 //! nothing has been sent to the client, as the provider's own error event in a stream that runs.
 //!
+//! # Fleets
+//!
+//! What the engine writes is a function of the conversation, so replicas need to share nothing for
+//! their bytes to be equal. What they share through a store are originals that a request no longer
+//! holds and the ledger of retrievals that the client never saw: a conversation that wanders between
+//! replicas keeps what its model fetched, and on models whose thinking is bound to its prefix it
+//! stays valid. `PostgresStore` (feature `postgres`) is such a store, [`TieredStore`] puts memory and
+//! a queue in front of it, `Sealed` (feature `encrypt`) keeps it from reading what it holds, and
+//! `conformance` (a feature, too) checks one that you write.
+//!
+//! A shared store wants to be told who the tenants are: [`HeadroomBuilder::tenant`]. What is put for
+//! one is not found by another, and looks like what nobody has ever put.
+//!
 //! # Back-pressure and cancellation
 //!
 //! No task is spawned for a body. Upstream frames are read when the client asks for the next one,

@@ -4,7 +4,11 @@
 use std::{
     fmt::Write as _,
     fs,
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use headroom_engine::ccr::HandleKey;
@@ -14,7 +18,8 @@ use headroom_tests::{
     provider::{Block, Provider, Received, Reply, Turn},
 };
 use headroom_tower::{
-    Keyring, LedgerStore, OriginalStore, PostgresOptions, PostgresStore, Report, Scope, Sealed, TieredStore,
+    Keyring, LedgerStore, Limits, OriginalStore, PostgresOptions, PostgresStore, Report, Scope, Sealed,
+    TieredOptions, TieredStore,
 };
 use tower::{Layer as _, ServiceExt as _};
 use tracing::{Event, Metadata, Subscriber, field, span};
@@ -29,6 +34,9 @@ use crate::{
 /// Keeps every span and event of every library, at every level.
 struct Listener;
 
+/// Other tests are not listened to.
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
 static HEARD: Mutex<String> = Mutex::new(String::new());
 
 fn heard() -> MutexGuard<'static, String> {
@@ -37,7 +45,9 @@ fn heard() -> MutexGuard<'static, String> {
 
 impl field::Visit for Listener {
     fn record_debug(&mut self, field: &field::Field, value: &dyn std::fmt::Debug) {
-        let _ = writeln!(heard(), "{field}={value:?}");
+        if LISTENING.load(Ordering::Relaxed) {
+            let _ = writeln!(heard(), "{field}={value:?}");
+        }
     }
 }
 
@@ -63,7 +73,11 @@ impl Subscriber for Listener {
 fn listen() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| tracing::subscriber::set_global_default(Listener).unwrap());
+    LISTENING.store(true, Ordering::Relaxed);
 }
+
+/// A busy machine is not what is tested.
+const WAIT: Duration = Duration::from_secs(10);
 
 const BODY: &str = "canary-in-the-body-4711";
 const PROMPT: &str = "canary-in-the-prompt-4712";
@@ -95,13 +109,17 @@ async fn secrets_are_nowhere() {
     .await
     .unwrap();
     let url = cluster.url().replace("postgres@", &format!("postgres:{PASSWORD}@"));
-    let postgres = PostgresStore::connect_with(&url, PostgresOptions::default().connections(3)).await.unwrap();
+    let postgres = PostgresStore::connect_with(&url, PostgresOptions::default().connections(3).acquire(WAIT))
+        .await
+        .unwrap();
     let keys = Keyring::new(1, SECRET.as_bytes().try_into().unwrap());
-    let store = Arc::new(TieredStore::new(Sealed::new(postgres.clone(), keys)));
+    let store =
+        Arc::new(TieredStore::with(Sealed::new(postgres.clone(), keys), TieredOptions::default().wait(WAIT)));
     let layer = eager()
         .store(store.clone())
         .ledger(store.clone())
         .tenant_by_credential()
+        .limits(Limits::default().store(WAIT))
         .handle_key(HandleKey::derive(SECRET.as_bytes()))
         .build()
         .unwrap();
@@ -149,6 +167,7 @@ async fn secrets_are_nowhere() {
     assert!(shown.contains("23514"), "{shown}");
     execute(&cluster.url(), "CHECKPOINT").await;
 
+    LISTENING.store(false, Ordering::Relaxed);
     let logged = heard().clone();
     assert!(logged.contains("headroom_originals"), "sqlx logs its statements");
     let files: Vec<Vec<u8>> = cluster.files().iter().filter_map(|file| fs::read(file).ok()).collect();

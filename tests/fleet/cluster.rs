@@ -23,7 +23,9 @@ pub(crate) async fn database() -> String {
     let name = format!("headroom_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
     let server = match std::env::var_os("DATABASE_URL") {
         Some(url) => url.into_string().unwrap(),
-        None => tokio::task::spawn_blocking(|| SHARED.get_or_init(|| Cluster::start(&[])).url()).await.unwrap(),
+        None => {
+            tokio::task::spawn_blocking(|| SHARED.get_or_init(|| Cluster::start(&[])).url()).await.unwrap()
+        }
     };
     execute(&server, &format!("CREATE DATABASE {name}")).await;
     // The path stands between the authority and the parameters.
@@ -56,7 +58,17 @@ impl Cluster {
     pub(crate) fn start_at(root: PathBuf, settings: &[&str]) -> Self {
         give(&root);
         let data = root.join("data");
-        run(plain(&binary("initdb")).args(["-D", path(&data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]));
+        run(plain(&binary("initdb")).args([
+            "-D",
+            path(&data),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]));
         Self::over(root, settings)
     }
 
@@ -132,11 +144,13 @@ impl Cluster {
         let id = id.lines().next().unwrap().to_owned();
         run(Command::new("kill").args(["-9", &id]));
         self.retire();
-        // Its children go once they notice; until then a new server refuses to start.
-        let _ = fs::remove_file(self.root.join("data/postmaster.pid"));
+        // Its children go once they notice; they work in its directory until then.
+        let data = self.root.join("data");
         for _ in 0..600 {
-            let left = Command::new("pgrep").args(["-P", "1", "-f", &format!("^postgres.*{}", path(&self.root))]).output();
-            if !left.is_ok_and(|left| left.status.success()) {
+            let works_there = |process: fs::DirEntry| {
+                fs::read_link(process.path().join("cwd")).is_ok_and(|folder| folder == data)
+            };
+            if !fs::read_dir("/proc").unwrap().flatten().any(works_there) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -239,7 +253,10 @@ fn plain(program: &Path) -> Command {
     command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]).arg(program).current_dir("/");
     if user == "nobody" {
         command = Command::new("setpriv");
-        command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"]).arg(program).current_dir("/");
+        command
+            .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"])
+            .arg(program)
+            .current_dir("/");
     }
     command
 }
@@ -250,7 +267,9 @@ fn binary(name: &str) -> PathBuf {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin").join(name))))
+        .filter_map(|entry| {
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin").join(name)))
+        })
         .filter(|(_, path)| path.exists())
         .collect();
     versions.sort();
@@ -262,7 +281,8 @@ fn path(path: &Path) -> &str {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error} (is postgresql installed?)"));
+    let output =
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error} (is postgresql installed?)"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -58,7 +58,8 @@ impl Writers {
                     if stop.load(Ordering::SeqCst) {
                         break;
                     }
-                    let record = Record::new(key(writer, n), Bytes::from(format!("record {writer} {n}").repeat(20)));
+                    let record =
+                        Record::new(key(writer, n), Bytes::from(format!("record {writer} {n}").repeat(20)));
                     if LedgerStore::put_many(&store, Scope::shared(), vec![record]).await.is_ok() {
                         acknowledged.push(key(writer, n));
                     }
@@ -155,6 +156,7 @@ async fn a_promoted_standby_holds_what_was_acknowledged() {
     assert!(acknowledged.len() > 20, "{}", acknowledged.len());
     assert_eq!(held(&store, &acknowledged).await, acknowledged.len());
     drop((primary, standby));
+    let _ = std::fs::remove_dir_all(link.parent().unwrap());
 }
 
 /// A disk of its own, of this many megabytes; `None` if this user may not mount one.
@@ -308,7 +310,8 @@ async fn without_a_database_requests_go_on_as_fast() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bound_thinking_is_refused_where_that_was_asked_for() {
     let provider = Provider::start(|_: &Received| Turn::text("Hello.").into()).await;
-    let nowhere = PostgresStore::lazy("postgres://nobody@127.0.0.1:1/none", PostgresOptions::default()).unwrap();
+    let nowhere =
+        PostgresStore::lazy("postgres://nobody@127.0.0.1:1/none", PostgresOptions::default()).unwrap();
     let store = Arc::new(TieredStore::new(nowhere));
     for (then, status) in [(LedgerFailure::Refuse, 503), (LedgerFailure::Unrecorded, 200)] {
         let mut talk = Talk::about(Anthropic, &log(0)).thinking();

@@ -15,7 +15,9 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use headroom_tests::client::{HttpClient, http};
-use headroom_tower::{HeadroomLayer, LedgerFailure, PostgresOptions, PostgresStore, TieredStore};
+use headroom_tower::{
+    HeadroomLayer, LedgerFailure, Limits, PostgresOptions, PostgresStore, TieredOptions, TieredStore,
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -77,12 +79,16 @@ impl Drop for Gateway {
 }
 
 pub(crate) fn layer(database: &str) -> HeadroomLayer {
-    let options = PostgresOptions::default().connections(6);
-    let store = Arc::new(TieredStore::new(PostgresStore::lazy(database, options).unwrap()));
+    // A busy machine is not what is tested.
+    let wait = Duration::from_secs(10);
+    let options = PostgresOptions::default().connections(6).acquire(wait);
+    let postgres = PostgresStore::lazy(database, options).unwrap();
+    let store = Arc::new(TieredStore::with(postgres, TieredOptions::default().wait(wait)));
     eager()
         .store(store.clone())
         .ledger(store)
         .tenant_by_credential()
+        .limits(Limits::default().store(wait))
         .on_ledger_failure(LedgerFailure::Refuse)
         .build()
         .unwrap()
@@ -93,10 +99,8 @@ pub(crate) fn layer(database: &str) -> HeadroomLayer {
 async fn serves() {
     let Some(argument) = argument() else { return };
     let (upstream, database) = argument.split_once(' ').unwrap();
-    let app = Router::new()
-        .fallback(forward)
-        .with_state((http(), upstream.to_owned()))
-        .layer(layer(database));
+    let app =
+        Router::new().fallback(forward).with_state((http(), upstream.to_owned())).layer(layer(database));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     println!("listening at http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -113,7 +117,8 @@ async fn forward(
     let (mut head, body) = request.into_parts();
     head.uri = format!("{upstream}{}", head.uri.path_and_query().unwrap()).parse().unwrap();
     head.headers.remove(header::HOST);
-    match tokio::time::timeout(Duration::from_secs(60), client.request(Request::from_parts(head, body))).await {
+    match tokio::time::timeout(Duration::from_secs(60), client.request(Request::from_parts(head, body))).await
+    {
         Ok(Ok(response)) => response.map(Body::new),
         _ => {
             let mut response = Response::new(Body::empty());

@@ -1,5 +1,10 @@
 //! Conversations that wander between replicas.
 
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
 use bytes::Bytes;
 use headroom_tests::{
     Dialect::Anthropic,
@@ -8,12 +13,13 @@ use headroom_tests::{
 };
 use headroom_tower::PostgresStore;
 use http_body_util::{BodyExt as _, Full};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     bed::OURS,
-    cluster::database,
+    cluster::{database, rows},
     gateway::Gateway,
-    talk::{Talk, fetch, handles, log, run, script, words},
+    talk::{Talk, fetch, handles, log, retrieve, run, script, words},
 };
 
 /// Thinks, looks at each output before it goes on, thinks again, and runs the next.
@@ -34,6 +40,7 @@ struct Fleet {
     database: String,
     gateways: Vec<Gateway>,
     client: HttpClient,
+    tenant: &'static str,
 }
 
 impl Fleet {
@@ -42,12 +49,12 @@ impl Fleet {
         PostgresStore::connect(&database).await.unwrap();
         let provider = Provider::start(script).await;
         let gateways = (0..replicas).map(|_| Gateway::start(&database, &provider.url())).collect();
-        Self { provider, database, gateways, client: http() }
+        Self { provider, database, gateways, client: http(), tenant: "tenant one" }
     }
 
     fn request(&self, replica: usize, body: Bytes) -> http::Request<Full<Bytes>> {
         let mut request = post(&format!("{}{}", self.gateways[replica].url(), Anthropic.path()), body);
-        request.headers_mut().insert("x-api-key", "tenant one".parse().unwrap());
+        request.headers_mut().insert("x-api-key", self.tenant.parse().unwrap());
         request
     }
 
@@ -100,6 +107,37 @@ async fn any_replica_goes_on_with_what_another_began() {
     }
     assert!(sent.windows(2).all(|pair| pair[0] == pair[1]), "byte for byte");
     assert!(String::from_utf8_lossy(&sent[0]).contains(OURS), "with what is restored");
+}
+
+/// The client has compacted its history away; what stood in it is still named, and asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_hid_another_redeems_for_its_tenant_only() {
+    let first = Arc::new(OnceLock::new());
+    let named = first.clone();
+    let mut fleet = Fleet::new(
+        2,
+        script(move |n, request: &Received| {
+            let handle = *named.get_or_init(|| handles(request).pop().unwrap());
+            let asked = request.results().iter().any(|(id, _)| id.starts_with(OURS));
+            let asks = n > 0 && !asked;
+            let call = || retrieve(n, serde_json::json!({"handle": handle.to_string(), "query": "token"}));
+            Turn::new([if asks { call() } else { words("Done.") }]).into()
+        }),
+    )
+    .await;
+    fleet.ask(0, Talk::about(Anthropic, &log(7)).body(false)).await;
+    let mut database = PgConnection::connect(&fleet.database).await.unwrap();
+    while rows(&mut database, "headroom_originals").await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for (tenant, found) in [("tenant two", false), ("tenant one", true)] {
+        fleet.tenant = tenant;
+        fleet.ask(1, Talk::about(Anthropic, &log(8)).body(true)).await;
+        let last = fleet.provider.last();
+        let results = last.results();
+        let (_, answer) = results.iter().find(|(id, _)| id.starts_with(OURS)).unwrap();
+        assert_eq!(answer.contains("of shard 7"), found, "{tenant}: {answer}");
+    }
 }
 
 /// One replica is cut off in the middle of an answer; the client asks another one again.

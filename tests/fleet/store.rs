@@ -36,7 +36,9 @@ async fn holds_what_it_took() {
     let store = PostgresStore::connect(&database().await).await.unwrap();
     let scope = Scope::shared();
     let long = "2026-11-02 INFO worker: nothing to do\n".repeat(10_000);
-    OriginalStore::put_many(&store, scope, vec![original("a"), original(&long), original("a")]).await.unwrap();
+    OriginalStore::put_many(&store, scope, vec![original("a"), original(&long), original("a")])
+        .await
+        .unwrap();
     assert_eq!(store.get(scope, handle("a")).await.unwrap().unwrap(), "a");
     assert_eq!(store.get(scope, handle(&long)).await.unwrap().unwrap(), long);
     assert_eq!(store.get(scope, handle("b")).await.unwrap(), None);
@@ -63,7 +65,8 @@ async fn what_is_there_is_only_touched() {
     OriginalStore::put_many(&store, scope, vec![original("a")]).await.unwrap();
     let row = async || -> (String, f64) {
         let mut connection = PgConnection::connect(&url).await.unwrap();
-        let query = "SELECT ctid::text, extract(epoch FROM expires_at - now())::float8 FROM headroom_originals";
+        let query =
+            "SELECT ctid::text, extract(epoch FROM expires_at - now())::float8 FROM headroom_originals";
         sqlx::query_as(query).fetch_one(&mut connection).await.unwrap()
     };
     let (place, _) = row().await;
@@ -91,7 +94,8 @@ async fn what_is_expired_is_gone_and_swept() {
     let originals = (0..40).map(|n| original(&n.to_string())).collect();
     OriginalStore::put_many(&store, scope, originals).await.unwrap();
     LedgerStore::put_many(&store, scope, vec![record(1, "x")]).await.unwrap();
-    execute(&url, "UPDATE headroom_originals SET expires_at = now() - interval '1 s' WHERE length(body) = 2").await;
+    execute(&url, "UPDATE headroom_originals SET expires_at = now() - interval '1 s' WHERE length(body) = 2")
+        .await;
     assert_eq!(store.get(scope, handle("12")).await.unwrap(), None, "before any sweep");
     assert_eq!(store.touch_many(scope, &[handle("12"), handle("1")]).await.unwrap(), [handle("12")]);
     let swept = store.sweep().await.unwrap();
@@ -127,7 +131,11 @@ async fn one_replica_sweeps_at_a_time() {
     let store = PostgresStore::connect(&url).await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(0x6865_6164_726f_6f6d_i64).execute(&mut *lock).await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(0x6865_6164_726f_6f6d_i64)
+        .execute(&mut *lock)
+        .await
+        .unwrap();
     assert!(store.sweep().await.unwrap().elsewhere);
     lock.rollback().await.unwrap();
     assert!(!store.sweep().await.unwrap().elsewhere);
@@ -137,7 +145,11 @@ async fn one_replica_sweeps_at_a_time() {
 #[tokio::test]
 async fn replicas_that_meet_on_the_same_rows_do_not_disturb_each_other() {
     let url = database().await;
-    let options = PostgresOptions::default().idle(Duration::from_secs(1)).sweep_rows(10).acquire(Duration::from_secs(20)).statement(Duration::from_secs(20));
+    let options = PostgresOptions::default()
+        .idle(Duration::from_secs(1))
+        .sweep_rows(10)
+        .acquire(Duration::from_secs(20))
+        .statement(Duration::from_secs(20));
     let store = Arc::new(PostgresStore::connect_with(&url, options).await.unwrap());
     let scope = Scope::shared();
     let mut tasks = tokio::task::JoinSet::new();
@@ -145,9 +157,12 @@ async fn replicas_that_meet_on_the_same_rows_do_not_disturb_each_other() {
         let store = store.clone();
         tasks.spawn(async move {
             for turn in 0..40 {
-                let names: Vec<String> = (0..30).map(|n| ((n * 7 + task * 11 + turn) % 50).to_string()).collect();
+                let names: Vec<String> =
+                    (0..30).map(|n| ((n * 7 + task * 11 + turn) % 50).to_string()).collect();
                 let handles: Vec<Handle> = names.iter().map(|name| handle(name)).collect();
-                OriginalStore::put_many(&*store, scope, names.iter().map(|name| original(name)).collect()).await.unwrap();
+                OriginalStore::put_many(&*store, scope, names.iter().map(|name| original(name)).collect())
+                    .await
+                    .unwrap();
                 store.touch_many(scope, &handles).await.unwrap();
                 let records = (0..20).map(|n| record(((n * 3 + task) % 25) as u8, &names[0])).collect();
                 LedgerStore::put_many(&*store, scope, records).await.unwrap();

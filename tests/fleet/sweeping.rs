@@ -23,7 +23,8 @@ fn count() -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_expired_goes_while_what_is_not_is_served() {
     let url = database().await;
-    let options = PostgresOptions::default().acquire(Duration::from_secs(30)).statement(Duration::from_secs(60));
+    let options =
+        PostgresOptions::default().acquire(Duration::from_secs(30)).statement(Duration::from_secs(60));
     let store = PostgresStore::connect_with(&url, options).await.unwrap();
     let count = count();
     execute(

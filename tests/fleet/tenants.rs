@@ -56,7 +56,8 @@ async fn a_hundred_thousand_redemptions_across_scopes_find_nothing() {
                 for handle in &stolen[..5] {
                     hits += usize::from(store.get(tenant(thief), *handle).await.unwrap().is_some());
                 }
-                let keys: Vec<_> = (0..TENANTS).filter(|n| *n != thief).map(|n| record(n as u8, "").key).collect();
+                let keys: Vec<_> =
+                    (0..TENANTS).filter(|n| *n != thief).map(|n| record(n as u8, "").key).collect();
                 hits += LedgerStore::get_many(&store, tenant(thief), &keys).await.unwrap().len();
                 tried += stolen.len() + 5;
             }
@@ -83,7 +84,12 @@ async fn role(url: &str) -> String {
     let guarded = format!(
         "SELECT pg_advisory_lock(7); DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'headroom_gateway') THEN {create}; END IF; END $$; {grants}; SELECT pg_advisory_unlock(7)",
         create = role.lines().find(|line| line.starts_with("CREATE")).unwrap().trim_end_matches(';'),
-        grants = role.lines().filter(|line| line.starts_with("GRANT")).collect::<Vec<_>>().join("\n").trim_end_matches(';'),
+        grants = role
+            .lines()
+            .filter(|line| line.starts_with("GRANT"))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .trim_end_matches(';'),
     );
     execute(url, &guarded).await;
     let (scheme, rest) = url.split_once("://").unwrap();
@@ -120,13 +126,12 @@ async fn row_level_security_denies_what_a_missing_predicate_would_give() {
     execute_on(&mut connection, &scoped).await;
     assert_eq!(rows(&mut connection, "headroom_originals").await, 2, "its own");
     assert_eq!(rows(&mut connection, "headroom_records").await, 1, "its own");
-    let changed = sqlx::query("UPDATE headroom_originals SET expires_at = now()").execute(&mut connection).await;
+    let changed =
+        sqlx::query("UPDATE headroom_originals SET expires_at = now()").execute(&mut connection).await;
     assert_eq!(changed.unwrap().rows_affected(), 2);
     let deleted = sqlx::query("DELETE FROM headroom_records").execute(&mut connection).await;
     assert_eq!(deleted.unwrap().rows_affected(), 1);
-    let insert = format!(
-        "INSERT INTO headroom_records VALUES ('\\x{other}', '\\x00', 0, 0, 0, now(), '')"
-    );
+    let insert = format!("INSERT INTO headroom_records VALUES ('\\x{other}', '\\x00', 0, 0, 0, now(), '')");
     assert_eq!(fails(&mut connection, &insert).await, "42501", "into another scope");
     execute_on(&mut connection, "ROLLBACK").await;
     // And the wall is not the gateway's to move.

@@ -12,7 +12,6 @@
 //! store, break it or wait for things to expire: whether a durable ledger keeps its promises is for
 //! tests of your own.
 
-
 use bytes::Bytes;
 use headroom_engine::{
     LedgerKey, Record,
@@ -112,10 +111,14 @@ pub async fn ledger<S: LedgerStore + ?Sized>(store: &S) -> Result<(), Violation>
     check(records(store, one, &[]).await?.is_empty(), "no keys, but records")?;
     check(records(store, one, &[1, 2]).await?.is_empty(), "holds what was not put")?;
 
-    let all = vec![record(1, b"one"), record(2, b""), record(3, &[0, 255, 10, 0]), record(4, &[b'x'; 300_000])];
+    let all =
+        vec![record(1, b"one"), record(2, b""), record(3, &[0, 255, 10, 0]), record(4, &[b'x'; 300_000])];
     store.put_many(one, all.clone()).await.or_fail("putting")?;
     check(records(store, one, &[1, 2, 3, 4]).await? == all, "what was put does not come back as it was")?;
-    check(records(store, one, &[3, 9, 1]).await? == [record(1, b"one"), all[2].clone()], "some of many keys")?;
+    check(
+        records(store, one, &[3, 9, 1]).await? == [record(1, b"one"), all[2].clone()],
+        "some of many keys",
+    )?;
     check(records(store, two, &[1, 2, 3, 4]).await?.is_empty(), "a scope finds what another one has put")?;
 
     let again = vec![record(1, b"older"), record(1, b"newer")];

@@ -23,11 +23,11 @@ use bytes::Bytes;
 use headroom_engine::{LedgerKey, Record, ccr::Handle};
 
 pub use self::moka::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore, Sweeper, Swept};
 #[cfg(feature = "encrypt")]
 pub use self::seal::{KeySource, Keyring, SealKey, Sealed};
 pub use self::tiered::{TieredOptions, TieredStore};
-#[cfg(feature = "postgres")]
-pub use self::postgres::{PostgresOptions, PostgresStore, Sweeper, Swept};
 use crate::{body::BoxError, tenant::Scope};
 
 /// One original on its way into a store.

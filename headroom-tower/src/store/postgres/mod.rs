@@ -204,7 +204,12 @@ impl PostgresStore {
         self.transaction(&begin).await
     }
 
-    async fn put_originals(&self, scope: Scope, batch: &Columns, durability: Durability) -> Result<(), Failure> {
+    async fn put_originals(
+        &self,
+        scope: Scope,
+        batch: &Columns,
+        durability: Durability,
+    ) -> Result<(), Failure> {
         let mut put = self.scoped(scope, durability).await?;
         sqlx::query(sql::PUT_ORIGINALS)
             .bind(&scope.to_bytes()[..])
@@ -219,7 +224,12 @@ impl PostgresStore {
         Ok(put.commit().await?)
     }
 
-    async fn put_records(&self, scope: Scope, batch: &Columns, durability: Durability) -> Result<(), Failure> {
+    async fn put_records(
+        &self,
+        scope: Scope,
+        batch: &Columns,
+        durability: Durability,
+    ) -> Result<(), Failure> {
         let mut put = self.scoped(scope, durability).await?;
         sqlx::query(sql::PUT_RECORDS)
             .bind(&scope.to_bytes()[..])
@@ -257,7 +267,11 @@ impl PostgresStore {
         Ok(row)
     }
 
-    async fn records(&self, scope: Scope, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, i16, Vec<u8>, i32)>, Failure> {
+    async fn records(
+        &self,
+        scope: Scope,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<(Vec<u8>, i16, Vec<u8>, i32)>, Failure> {
         let mut get = self.scoped(scope, Durability::BestEffort).await?;
         let rows = sqlx::query_as(sql::GET_RECORDS)
             .bind(&scope.to_bytes()[..])

@@ -16,8 +16,9 @@ const ATTEMPTS: u32 = 20;
 
 /// The version of the tables; 0 if there are none.
 pub(super) async fn version(connection: &mut PgConnection) -> Result<i32, Failure> {
-    let there: bool =
-        sqlx::query_scalar("SELECT to_regclass('headroom_schema') IS NOT NULL").fetch_one(&mut *connection).await?;
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('headroom_schema') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
     if !there {
         return Ok(0);
     }
@@ -64,7 +65,10 @@ async fn bring_up(connection: &mut PgConnection) -> Result<(), Failure> {
     for (at, sql) in (1..).zip(STEPS) {
         if at > found {
             sqlx::raw_sql(sql).execute(&mut *step).await?;
-            sqlx::query("INSERT INTO headroom_schema (version) VALUES ($1)").bind(at).execute(&mut *step).await?;
+            sqlx::query("INSERT INTO headroom_schema (version) VALUES ($1)")
+                .bind(at)
+                .execute(&mut *step)
+                .await?;
         }
     }
     Ok(step.commit().await?)

@@ -177,7 +177,9 @@ async fn the_ledger_is_asked_always_and_what_waits_is_newer() {
 async fn a_store_that_is_down_is_left_alone_until_it_answers() {
     for silent in [false, true] {
         let tier = TieredStore::new(Back::default());
-        let set = |down: bool| if silent { &tier.get_ref().silent } else { &tier.get_ref().down }.store(down, SeqCst);
+        let set = |down: bool| {
+            if silent { &tier.get_ref().silent } else { &tier.get_ref().down }.store(down, SeqCst)
+        };
         LedgerStore::put_many(&tier, SCOPE(), vec![record(1, "x")]).await.unwrap();
         set(true);
         let keys = [record(1, "").key];
