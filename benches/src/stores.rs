@@ -103,7 +103,7 @@ async fn measure(arguments: &Arguments, lines: &str) -> Result<Figures, StoreErr
     // Nothing here is to fail fast.
     let patient = TieredOptions::default().wait(Duration::from_secs(10));
 
-    let tier = TieredStore::with(postgres.clone(), patient.clone());
+    let tier = TieredStore::with(postgres.clone(), patient);
     let mut times = Vec::with_capacity(samples);
     for n in 0..samples {
         let originals: Vec<Original> = (0..3).map(|m| original(lines, n * 3 + m)).collect();
@@ -139,7 +139,7 @@ async fn measure(arguments: &Arguments, lines: &str) -> Result<Figures, StoreErr
     }
     figures.ledger = p50(&mut times);
 
-    let cold = TieredStore::with(postgres.clone(), patient.clone());
+    let cold = TieredStore::with(postgres.clone(), patient);
     times.clear();
     for n in 0..samples {
         let handle = original(lines, n).handle;

@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use headroom_engine::{LedgerKey, Record, ccr::Handle};
 use sqlx::{
-    AssertSqlSafe, PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    AssertSqlSafe, FromRow, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
 };
 
 use self::{
@@ -85,7 +85,7 @@ const LONG: u32 = 30;
 /// `sqlx = { version = "0.9", features = ["tls-rustls-ring-webpki"] }`; then `?sslmode=verify-full`
 /// in the URL asks for it. [`from_pool`](Self::from_pool) takes a pool that you made.
 ///
-/// Behind a pooler in transaction mode, make the pool with
+/// Look-ups need no prepared statements, puts do: behind a pooler in transaction mode, make the pool with
 /// `PgConnectOptions::statement_cache_capacity(0)` unless the pooler keeps prepared statements.
 ///
 /// The schema has no constraint, sequence or foreign key across scopes. [`PostgresStore::CITUS`]
@@ -191,13 +191,8 @@ impl PostgresStore {
         scope: Scope,
         durability: Durability,
     ) -> Result<Transaction<'static, Postgres>, Failure> {
-        let mut begin = String::with_capacity(200);
-        begin.push_str("BEGIN; SET LOCAL headroom.scope = '");
-        for byte in scope.to_bytes() {
-            let _ = write!(begin, "{byte:02x}");
-        }
-        begin.push_str("'; ");
-        begin.push_str(&time_out(wait));
+        let scope = hex(&scope.to_bytes());
+        let mut begin = format!("BEGIN; SET LOCAL headroom.scope = '{scope}'; {}", time_out(wait));
         if durability == Durability::BestEffort {
             begin.push_str("; SET LOCAL synchronous_commit = off");
         }
@@ -243,28 +238,12 @@ impl PostgresStore {
         Ok(put.commit().await?)
     }
 
-    async fn held(&self, scope: Scope, handles: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Failure> {
-        let mut touch = self.scoped(scope, Durability::BestEffort).await?;
-        let held = sqlx::query_scalar(sql::TOUCH)
-            .bind(&scope.to_bytes()[..])
-            .bind(handles)
-            .bind(self.options.idle_seconds())
-            .fetch_all(&mut *touch)
-            .await?;
-        touch.commit().await?;
-        Ok(held)
+    async fn held(&self, scope: Scope, handles: &[Vec<u8>]) -> Result<Vec<(Vec<u8>,)>, Failure> {
+        self.read(scope, sql::TOUCH, handles).await
     }
 
     async fn original(&self, scope: Scope, handle: Handle) -> Result<Option<(i16, Vec<u8>, i32)>, Failure> {
-        let mut get = self.scoped(scope, Durability::BestEffort).await?;
-        let row = sqlx::query_as(sql::GET)
-            .bind(&scope.to_bytes()[..])
-            .bind(&handle.to_bytes()[..])
-            .bind(self.options.idle_seconds())
-            .fetch_optional(&mut *get)
-            .await?;
-        get.commit().await?;
-        Ok(row)
+        Ok(self.read(scope, sql::GET, &[handle.to_bytes().to_vec()]).await?.pop())
     }
 
     async fn records(
@@ -272,15 +251,28 @@ impl PostgresStore {
         scope: Scope,
         keys: &[Vec<u8>],
     ) -> Result<Vec<(Vec<u8>, i16, Vec<u8>, i32)>, Failure> {
-        let mut get = self.scoped(scope, Durability::BestEffort).await?;
-        let rows = sqlx::query_as(sql::GET_RECORDS)
-            .bind(&scope.to_bytes()[..])
-            .bind(keys)
-            .bind(self.options.idle_seconds())
-            .fetch_all(&mut *get)
-            .await?;
-        get.commit().await?;
-        Ok(rows)
+        self.read(scope, sql::GET_RECORDS, keys).await
+    }
+
+    /// A look-up in one message: requests wait for these, and each message more is a way there and
+    /// back. The server takes several statements in a message as one transaction. What would be bound
+    /// stands in the text as digits, which need no quoting.
+    async fn read<R>(&self, scope: Scope, statement: &str, keys: &[Vec<u8>]) -> Result<Vec<R>, Failure>
+    where
+        R: for<'r> FromRow<'r, PgRow>,
+    {
+        let scope = hex(&scope.to_bytes());
+        let keys: Vec<String> = keys.iter().map(|key| format!("decode('{}', 'hex')", hex(key))).collect();
+        let statement = statement
+            .replace("$1", &format!("decode('{scope}', 'hex')"))
+            .replace("$2", &format!("ARRAY[{}]", keys.join(",")))
+            .replace("$3", &format!("{:.3}", self.options.idle_seconds()));
+        let message = format!(
+            "SET LOCAL headroom.scope = '{scope}'; {}; SET LOCAL synchronous_commit = off; {statement}",
+            time_out(self.options.statement)
+        );
+        let rows = sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(R::from_row).collect::<Result<_, _>>()?)
     }
 
     async fn delete(&self, scope: Scope) -> Result<(), Failure> {
@@ -301,6 +293,14 @@ impl PostgresStore {
 /// Sets what the server stops a statement after.
 fn time_out(wait: Duration) -> String {
     format!("SET LOCAL statement_timeout = {}", wait.as_millis().clamp(1, i32::MAX as u128))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// The result of a call, made again for as long as its failures pass.
@@ -354,7 +354,8 @@ impl OriginalStore for PostgresStore {
             return Ok(Vec::new());
         }
         let wanted: Vec<Vec<u8>> = handles.iter().map(|handle| handle.to_bytes().to_vec()).collect();
-        let held: HashSet<Vec<u8>> = persist!(self, self.held(scope, &wanted))?.into_iter().collect();
+        let held = persist!(self, self.held(scope, &wanted))?;
+        let held: HashSet<Vec<u8>> = held.into_iter().map(|(handle,)| handle).collect();
         let missing = handles.iter().zip(&wanted).filter(|(_, wanted)| !held.contains(*wanted));
         Ok(missing.map(|(handle, _)| *handle).collect())
     }

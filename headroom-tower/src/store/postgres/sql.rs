@@ -36,11 +36,11 @@ WITH aged AS (
 )
 SELECT handle FROM headroom_originals WHERE scope = $1 AND handle = ANY ($2) AND expires_at > now()";
 
-/// The original of handle `$2`; `$3` is the idle time.
+/// The original of the one handle in `$2`; `$3` is the idle time.
 pub(super) const GET: &str = "\
 WITH aged AS (
     SELECT handle FROM headroom_originals
-    WHERE scope = $1 AND handle = $2
+    WHERE scope = $1 AND handle = ANY ($2)
       AND expires_at > now() AND expires_at < now() + make_interval(secs => $3 * 0.9)
     FOR NO KEY UPDATE SKIP LOCKED
 ), seen AS (
@@ -48,7 +48,7 @@ WITH aged AS (
     FROM aged WHERE held.scope = $1 AND held.handle = aged.handle
 )
 SELECT codec, body, bytes FROM headroom_originals
-WHERE scope = $1 AND handle = $2 AND expires_at > now()";
+WHERE scope = $1 AND handle = ANY ($2) AND expires_at > now()";
 
 /// The records under the keys `$2`; `$3` is the idle time.
 pub(super) const GET_RECORDS: &str = "\

@@ -23,7 +23,7 @@ use crate::tenant::Scope;
 /// use headroom_tower::TieredOptions;
 /// let options = TieredOptions::default().capacity(512 << 20);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TieredOptions {
     /// Bytes held in memory; 128 MiB.
@@ -324,7 +324,7 @@ where
                 self.queue.supersede(scope, &records);
                 self.ask(LedgerStore::put_with(&self.core.back, scope, records, durability)).await
             }
-            Durability::BestEffort => self.queue.records(scope, records),
+            Durability::BestEffort => self.queue.records(scope, &records),
         }
     }
 

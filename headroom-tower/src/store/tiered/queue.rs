@@ -103,14 +103,14 @@ impl Queue {
         self.jobs.try_send(Job::Originals(scope, originals, room)).map_err(|_| full())
     }
 
-    pub(super) fn records(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError> {
+    pub(super) fn records(&self, scope: Scope, records: &[Record]) -> Result<(), StoreError> {
         let room = self.room(records.iter().map(|it| it.value.len()))?;
         // Before the writer can have it.
         self.shared
             .waiting()
             .extend(records.iter().map(|record| ((scope, record.key), record.value.clone())));
-        self.jobs.try_send(Job::Records(scope, records.clone(), room)).map_err(|_| {
-            self.shared.settled(scope, &records);
+        self.jobs.try_send(Job::Records(scope, records.to_vec(), room)).map_err(|_| {
+            self.shared.settled(scope, records);
             full()
         })
     }

@@ -178,7 +178,8 @@ async fn a_store_that_is_down_is_left_alone_until_it_answers() {
     for silent in [false, true] {
         let tier = TieredStore::new(Back::default());
         let set = |down: bool| {
-            if silent { &tier.get_ref().silent } else { &tier.get_ref().down }.store(down, SeqCst)
+            let flag = if silent { &tier.get_ref().silent } else { &tier.get_ref().down };
+            flag.store(down, SeqCst);
         };
         LedgerStore::put_many(&tier, SCOPE(), vec![record(1, "x")]).await.unwrap();
         set(true);
