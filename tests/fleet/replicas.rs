@@ -65,7 +65,7 @@ impl Fleet {
 
     /// One turn; returns how much thinking the client got.
     async fn turn(&self, talk: &mut Talk, replica: usize, turn: usize) -> usize {
-        let answer = self.ask(replica, talk.body(turn % 2 == 0)).await;
+        let answer = self.ask(replica, talk.body(turn.is_multiple_of(2))).await;
         let blocks = answer.message()["content"].as_array().unwrap().clone();
         let [(id, _)] = answer.calls()[..] else { panic!("turn {turn}: {answer:?}") };
         let id = id.to_owned();

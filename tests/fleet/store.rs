@@ -83,6 +83,18 @@ async fn what_is_there_is_only_touched() {
         }
         assert!(row().await.1 > 6.9 * 24.0 * 3600.0, "{touch}");
     }
+    LedgerStore::put_many(&store, scope, vec![record(1, "x")]).await.unwrap();
+    for touch in 0..2 {
+        execute(&url, "UPDATE headroom_records SET expires_at = now() + interval '1 hour'").await;
+        match touch {
+            0 => LedgerStore::put_many(&store, scope, vec![record(1, "x")]).await.unwrap(),
+            _ => drop(LedgerStore::get_many(&store, scope, &[record(1, "").key]).await.unwrap()),
+        }
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let query = "SELECT extract(epoch FROM expires_at - now())::float8 FROM headroom_records";
+        let left: f64 = sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap();
+        assert!(left > 6.9 * 24.0 * 3600.0, "{touch}");
+    }
 }
 
 #[tokio::test]

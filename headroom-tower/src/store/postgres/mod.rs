@@ -238,20 +238,36 @@ impl PostgresStore {
         Ok(put.commit().await?)
     }
 
-    async fn held(&self, scope: Scope, handles: &[Vec<u8>]) -> Result<Vec<(Vec<u8>,)>, Failure> {
-        self.read(scope, sql::TOUCH, handles).await
+    async fn held(&self, scope: Scope, handles: &[Vec<u8>]) -> Result<HashSet<Vec<u8>>, Failure> {
+        let rows: Vec<(Vec<u8>, bool)> = self.read(scope, sql::HELD, handles).await?;
+        let aged = rows.iter().filter(|(_, aged)| *aged).map(|(handle, _)| handle.clone()).collect();
+        self.renew(scope, sql::RENEW_ORIGINALS, aged).await;
+        Ok(rows.into_iter().map(|(handle, _)| handle).collect())
     }
 
     async fn original(&self, scope: Scope, handle: Handle) -> Result<Option<(i16, Vec<u8>, i32)>, Failure> {
-        Ok(self.read(scope, sql::GET, &[handle.to_bytes().to_vec()]).await?.pop())
+        let handle = handle.to_bytes().to_vec();
+        let mut rows: Vec<(i16, Vec<u8>, i32, bool)> =
+            self.read(scope, sql::GET, std::slice::from_ref(&handle)).await?;
+        let Some((codec, body, bytes, aged)) = rows.pop() else { return Ok(None) };
+        if aged {
+            self.renew(scope, sql::RENEW_ORIGINALS, vec![handle]).await;
+        }
+        Ok(Some((codec, body, bytes)))
     }
 
-    async fn records(
-        &self,
-        scope: Scope,
-        keys: &[Vec<u8>],
-    ) -> Result<Vec<(Vec<u8>, i16, Vec<u8>, i32)>, Failure> {
-        self.read(scope, sql::GET_RECORDS, keys).await
+    async fn records(&self, scope: Scope, keys: &[Vec<u8>]) -> Result<Vec<RecordRow>, Failure> {
+        let rows: Vec<RecordRow> = self.read(scope, sql::GET_RECORDS, keys).await?;
+        let aged = rows.iter().filter(|(.., aged)| *aged).map(|(key, ..)| key.clone()).collect();
+        self.renew(scope, sql::RENEW_RECORDS, aged).await;
+        Ok(rows)
+    }
+
+    /// Moves the expiry of what was seen: seldom, and if it fails, the next look-up tries again.
+    async fn renew(&self, scope: Scope, statement: &str, keys: Vec<Vec<u8>>) {
+        if !keys.is_empty() {
+            let _ = self.read::<(bool,)>(scope, statement, &keys).await;
+        }
     }
 
     /// A look-up in one message: requests wait for these, and each message more is a way there and
@@ -294,6 +310,9 @@ impl PostgresStore {
 fn time_out(wait: Duration) -> String {
     format!("SET LOCAL statement_timeout = {}", wait.as_millis().clamp(1, i32::MAX as u128))
 }
+
+/// Key, codec, body, length of the content; whether its expiry is to be moved.
+type RecordRow = (Vec<u8>, i16, Vec<u8>, i32, bool);
 
 fn hex(bytes: &[u8]) -> String {
     let mut digits = String::with_capacity(bytes.len() * 2);
@@ -355,7 +374,6 @@ impl OriginalStore for PostgresStore {
         }
         let wanted: Vec<Vec<u8>> = handles.iter().map(|handle| handle.to_bytes().to_vec()).collect();
         let held = persist!(self, self.held(scope, &wanted))?;
-        let held: HashSet<Vec<u8>> = held.into_iter().map(|(handle,)| handle).collect();
         let missing = handles.iter().zip(&wanted).filter(|(_, wanted)| !held.contains(*wanted));
         Ok(missing.map(|(handle, _)| *handle).collect())
     }
@@ -380,7 +398,7 @@ impl LedgerStore for PostgresStore {
         }
         let keys: Vec<Vec<u8>> = keys.iter().map(|key| key.to_bytes().to_vec()).collect();
         let mut records = Vec::new();
-        for (key, codec, body, bytes) in persist!(self, self.records(scope, &keys))? {
+        for (key, codec, body, bytes, _) in persist!(self, self.records(scope, &keys))? {
             let key = key.try_into().map_err(|_| Failure::Damaged)?;
             let value = rows::content(codec, body, bytes).await?;
             records.push(Record::new(LedgerKey::from_bytes(key), value));

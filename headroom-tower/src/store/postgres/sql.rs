@@ -22,47 +22,39 @@ SET codec = excluded.codec, bytes = excluded.bytes, stored = excluded.stored, bo
 WHERE headroom_records.body IS DISTINCT FROM excluded.body
    OR headroom_records.expires_at < now() + make_interval(secs => $6 * 0.9)";
 
-/// Which of the handles `$2` are held; `$3` is the idle time. A row that somebody else has locked is
-/// being touched or put already.
-pub(super) const TOUCH: &str = "\
-WITH aged AS (
-    SELECT handle FROM headroom_originals
-    WHERE scope = $1 AND handle = ANY ($2)
-      AND expires_at > now() AND expires_at < now() + make_interval(secs => $3 * 0.9)
-    FOR NO KEY UPDATE SKIP LOCKED
-), seen AS (
-    UPDATE headroom_originals held SET expires_at = now() + make_interval(secs => $3)
-    FROM aged WHERE held.scope = $1 AND held.handle = aged.handle
-)
-SELECT handle FROM headroom_originals WHERE scope = $1 AND handle = ANY ($2) AND expires_at > now()";
-
-/// The original of the one handle in `$2`; `$3` is the idle time.
-pub(super) const GET: &str = "\
-WITH aged AS (
-    SELECT handle FROM headroom_originals
-    WHERE scope = $1 AND handle = ANY ($2)
-      AND expires_at > now() AND expires_at < now() + make_interval(secs => $3 * 0.9)
-    FOR NO KEY UPDATE SKIP LOCKED
-), seen AS (
-    UPDATE headroom_originals held SET expires_at = now() + make_interval(secs => $3)
-    FROM aged WHERE held.scope = $1 AND held.handle = aged.handle
-)
-SELECT codec, body, bytes FROM headroom_originals
+/// Which of the handles `$2` are held, and whether their expiry is to be moved; `$3` is the idle time.
+pub(super) const HELD: &str = "\
+SELECT handle, expires_at < now() + make_interval(secs => $3 * 0.9) FROM headroom_originals
 WHERE scope = $1 AND handle = ANY ($2) AND expires_at > now()";
 
-/// The records under the keys `$2`; `$3` is the idle time.
+/// The original of the one handle in `$2`, likewise.
+pub(super) const GET: &str = "\
+SELECT codec, body, bytes, expires_at < now() + make_interval(secs => $3 * 0.9) FROM headroom_originals
+WHERE scope = $1 AND handle = ANY ($2) AND expires_at > now()";
+
+/// The records under the keys `$2`, likewise.
 pub(super) const GET_RECORDS: &str = "\
+SELECT key, codec, body, bytes, expires_at < now() + make_interval(secs => $3 * 0.9)
+FROM headroom_records WHERE scope = $1 AND key = ANY ($2) AND expires_at > now()";
+
+/// Moves the expiry of the handles `$2`. A row that somebody else has locked is being moved or put
+/// already.
+pub(super) const RENEW_ORIGINALS: &str = "\
 WITH aged AS (
-    SELECT key FROM headroom_records
-    WHERE scope = $1 AND key = ANY ($2)
-      AND expires_at > now() AND expires_at < now() + make_interval(secs => $3 * 0.9)
+    SELECT handle FROM headroom_originals WHERE scope = $1 AND handle = ANY ($2) AND expires_at > now()
     FOR NO KEY UPDATE SKIP LOCKED
-), seen AS (
-    UPDATE headroom_records held SET expires_at = now() + make_interval(secs => $3)
-    FROM aged WHERE held.scope = $1 AND held.key = aged.key
 )
-SELECT key, codec, body, bytes FROM headroom_records
-WHERE scope = $1 AND key = ANY ($2) AND expires_at > now()";
+UPDATE headroom_originals held SET expires_at = now() + make_interval(secs => $3)
+FROM aged WHERE held.scope = $1 AND held.handle = aged.handle";
+
+/// Moves the expiry of the records under the keys `$2`.
+pub(super) const RENEW_RECORDS: &str = "\
+WITH aged AS (
+    SELECT key FROM headroom_records WHERE scope = $1 AND key = ANY ($2) AND expires_at > now()
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE headroom_records held SET expires_at = now() + make_interval(secs => $3)
+FROM aged WHERE held.scope = $1 AND held.key = aged.key";
 
 /// In the order of puts, so that neither waits for the other in a circle.
 pub(super) const DELETE_SCOPE: [&str; 2] = [
