@@ -2,5 +2,6 @@
 -- coordinator, as the owner, after the migrations. Each call of the store stays on one shard.
 SELECT create_distributed_table('headroom_originals', 'scope');
 SELECT create_distributed_table('headroom_records', 'scope', colocate_with => 'headroom_originals');
--- Workers see the scope of a transaction only if its SET LOCAL is passed on to them.
--- for every session: ALTER DATABASE name SET citus.propagate_set_commands = 'local';
+-- Policies on the workers see a transaction's scope only if SET LOCAL is passed on to them. For every
+-- session of the gateways:
+--   ALTER ROLE headroom_gateway SET citus.propagate_set_commands = 'local';
