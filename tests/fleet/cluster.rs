@@ -196,6 +196,8 @@ impl Drop for Cluster {
             drop(wrapper.stdin.take());
             let _ = wrapper.wait();
         }
+        // One that was killed has nobody else to clean up.
+        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
