@@ -262,6 +262,13 @@ impl Scanned {
         turns.chain(points).collect()
     }
 
+    /// Whether the model may refuse its own thinking where the ledger's part of the conversation is
+    /// missing.
+    #[must_use]
+    pub fn binds_thinking(&self) -> bool {
+        self.recall == Recall::Restore { durable: true }
+    }
+
     /// Whether the request asks for a stream.
     #[must_use]
     pub fn stream(&self) -> bool {

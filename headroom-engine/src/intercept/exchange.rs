@@ -15,7 +15,7 @@ use crate::{
         answer::{Request, bad_arguments, limit_reached, missing, unresolved},
     },
     ledger::Record,
-    wire::Dialect,
+    wire::{self, BlockKind, Dialect},
 };
 
 /// What a client reads where the model said nothing it may see; no API takes an empty turn back.
@@ -162,12 +162,30 @@ impl Exchange {
                 }
             }
         }
+        self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
+        if !absent.is_empty() {
+            self.drop_foreign(&mut absent);
+        }
         if absent.is_empty() {
             return self.answer(&round);
         }
-        self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
         self.pending = Some(round);
         Next::Redeem(absent)
+    }
+
+    /// Drops handles that stand in the output of a tool and are not of this request: somebody else
+    /// wrote the marker that the model follows. They are answered like those that nobody knows.
+    fn drop_foreign(&self, absent: &mut Vec<Handle>) {
+        let body = std::str::from_utf8(&self.parts.request).unwrap_or_default();
+        let Ok(conversation) = wire::read(self.parts.dialect, body) else { return absent.clear() };
+        let results = conversation.messages.iter().flat_map(|message| &message.blocks);
+        for block in results {
+            let BlockKind::Result { texts, .. } = &block.kind else { continue };
+            for text in texts {
+                let Some(text) = text.decode(body) else { return absent.clear() };
+                absent.retain(|handle| !text.contains(&handle.to_string()));
+            }
+        }
     }
 
     /// Takes what the store had. `None` if nothing was asked for.
