@@ -36,7 +36,7 @@ use crate::{
     report::{BlockReport, Report},
     tokens::TokenCounter,
     wire::{
-        self, Conversation, Dialect, ToolChoice,
+        self, Conversation, ToolChoice,
         scan::ScanError,
         splice::{Edit, Splice},
     },
@@ -292,21 +292,19 @@ impl Scanned {
 
     /// Our tool, always last.
     fn list_tool(&self, body: &str, policy: &Policy) -> Edit {
-        let shape = match self.context.dialect {
-            Dialect::AnthropicMessages => ToolShape::Anthropic,
-            Dialect::OpenAiChat => ToolShape::OpenAiChat,
-        };
+        let shape = ToolShape::of(self.context.dialect);
         let definition = ccr::definition(shape, policy.retrieval_tool());
         match &self.conversation.tools {
             Some(tools) => {
                 let at = tools.span.end - 1;
                 let comma = if tools.items.is_empty() { "" } else { "," };
-                Edit { span: at..at, text: format!("{comma}{definition}") }
+                let added = if tools.wrapped { shape.wrapped(definition) } else { definition };
+                Edit { span: at..at, text: format!("{comma}{added}") }
             }
             None => {
                 let at = self.conversation.root.end - 1;
                 debug_assert_eq!(&body[at..=at], "}");
-                Edit { span: at..at, text: format!(",\"tools\":[{definition}]") }
+                Edit { span: at..at, text: format!(",\"tools\":[{}]", shape.wrapped(definition)) }
             }
         }
     }

@@ -31,10 +31,12 @@ pub(crate) struct Target {
 }
 
 /// Path suffixes that need no configuration. Batches are absent: they pass untouched.
-const KNOWN: [(&str, Dialect, Purpose); 3] = [
+const KNOWN: [(&str, Dialect, Purpose); 5] = [
     ("/v1/messages", Dialect::AnthropicMessages, Purpose::Answer),
     ("/v1/messages/count_tokens", Dialect::AnthropicMessages, Purpose::Count),
     ("/chat/completions", Dialect::OpenAiChat, Purpose::Answer),
+    ("/responses", Dialect::OpenAiResponses, Purpose::Answer),
+    ("/responses/input_tokens", Dialect::OpenAiResponses, Purpose::Count),
 ];
 
 /// The target of `path`: the configured suffixes first, then the known ones.
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn path_table() {
-        use Dialect::{AnthropicMessages as Anthropic, OpenAiChat as Chat};
+        use Dialect::{AnthropicMessages as Anthropic, OpenAiChat as Chat, OpenAiResponses as Responses};
         use Purpose::{Answer, Count};
         let configured = [("/v1/llm".to_owned(), Chat)];
         for (path, expected) in [
@@ -252,7 +254,10 @@ mod tests {
             ("/v1/messages/batches", None),
             ("/v1/threads/t/messages", None),
             ("/v1/batches", None),
-            ("/v1/responses", None),
+            ("/v1/responses", Some((Responses, Answer))),
+            ("/v1/responses/input_tokens", Some((Responses, Count))),
+            ("/v1/responses/resp_1", None),
+            ("/v1/responses/compact", None),
             ("/v1/messages/", None),
             ("/", None),
         ] {

@@ -12,9 +12,11 @@
 
 mod anthropic;
 mod exchange;
+mod format;
 mod frame;
 mod json;
 mod openai_chat;
+mod openai_responses;
 mod raw;
 pub(crate) mod record;
 mod report;
@@ -77,7 +79,7 @@ pub(crate) struct Parts {
     pub(crate) dialect: Dialect,
     /// The body as it was sent.
     pub(crate) request: Bytes,
-    /// The offset of the `]` that closes its `messages`.
+    /// The offset of the last byte of its messages: the `]` that closes them.
     pub(crate) messages_end: usize,
     /// The name under which our tool is listed.
     pub(crate) tool: String,

@@ -67,7 +67,10 @@ impl Digest {
     fn thinking(raw: &str) -> Self {
         let object = Object::parse(raw);
         let field = |name| object.as_ref().and_then(|object| object.string(name)).unwrap_or_default();
-        Self::new("thinking", &[&field("thinking"), &field("signature"), &field("data")])
+        let sealed = Some(field("encrypted_content")).filter(|sealed| !sealed.is_empty());
+        let mut parts = vec![field("thinking"), field("signature"), field("data")];
+        parts.extend(sealed.or_else(|| Some(field("id")).filter(|id| !id.is_empty())));
+        Self::new("thinking", &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn new(kind: &str, parts: &[&str]) -> Self {

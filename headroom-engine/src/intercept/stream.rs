@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Parts, RetrievalReport, Step, anthropic,
+    Parts, RetrievalReport, Step,
     exchange::{Ending, Exchange, Next, Texts},
+    format,
     frame::{EVENT_CAP, Event, Frame, Framer},
-    openai_chat,
     round::Round,
 };
-use crate::{ccr::Handle, wire::Dialect};
+use crate::ccr::Handle;
 
 /// How far the current round's stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) trait Splicer: Send {
     fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>);
     /// The terminal events.
     fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>);
+    /// The event that ends a stream which cannot go on.
+    fn error(&mut self, message: &str) -> Bytes;
 }
 
 /// Answers the retrievals of a request whose answer is a stream of events.
@@ -63,10 +65,7 @@ impl StreamExchange {
     pub(super) fn with_cap(parts: Parts, cap: usize) -> Self {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
-        let splicer: Box<dyn Splicer> = match parts.dialect {
-            Dialect::AnthropicMessages => Box::new(anthropic::Stream::new(tool, forgets)),
-            Dialect::OpenAiChat => Box::new(openai_chat::Stream::new(tool)),
-        };
+        let splicer = format::of(parts.dialect).splicer(tool, forgets);
         Self { exchange: Exchange::new(parts, true), framer: Framer::new(cap), splicer, ending: None }
     }
 
@@ -117,7 +116,7 @@ impl StreamExchange {
                 self.splicer.release(&ending, out);
             } else {
                 // What was streamed is bound to an exchange that nobody could restore.
-                out.push_back(self.error("the answer could not be recorded"));
+                out.push_back(self.splicer.error("the answer could not be recorded"));
             }
         }
         Step::Done
@@ -126,7 +125,7 @@ impl StreamExchange {
     /// A follow-up failed after bytes were sent: the dialect's error event ends the stream.
     pub fn failed(&mut self, out: &mut VecDeque<Bytes>) {
         self.ending = None;
-        out.push_back(self.error("a follow-up request failed"));
+        out.push_back(self.splicer.error("a follow-up request failed"));
     }
 
     /// The round's last event has been seen: the end need not be awaited.
@@ -138,10 +137,7 @@ impl StreamExchange {
     /// What may be sent while the client waits.
     #[must_use]
     pub fn keep_alive(&self) -> Bytes {
-        Bytes::from_static(match self.exchange.dialect() {
-            Dialect::AnthropicMessages => anthropic::KEEP_ALIVE,
-            Dialect::OpenAiChat => openai_chat::KEEP_ALIVE,
-        })
+        Bytes::from_static(self.exchange.format().keep_alive())
     }
 
     /// What the retrievals came to.
@@ -175,13 +171,6 @@ impl StreamExchange {
                     Step::Done
                 }
             },
-        }
-    }
-
-    fn error(&self, message: &str) -> Bytes {
-        match self.exchange.dialect() {
-            Dialect::AnthropicMessages => anthropic::error_event(message),
-            Dialect::OpenAiChat => openai_chat::error_event(message),
         }
     }
 }

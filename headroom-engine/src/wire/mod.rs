@@ -2,9 +2,11 @@
 
 mod anthropic;
 mod openai_chat;
+mod openai_responses;
 pub(crate) mod scan;
 pub(crate) mod splice;
 pub(crate) mod text;
+mod top;
 
 use std::ops::Range;
 
@@ -19,6 +21,8 @@ pub enum Dialect {
     AnthropicMessages,
     /// `POST /v1/chat/completions`, of OpenAI and every compatible server.
     OpenAiChat,
+    /// `POST /v1/responses`.
+    OpenAiResponses,
 }
 
 impl Dialect {
@@ -28,6 +32,7 @@ impl Dialect {
         match self {
             Self::AnthropicMessages => "anthropic-messages",
             Self::OpenAiChat => "openai-chat",
+            Self::OpenAiResponses => "openai-responses",
         }
     }
 }
@@ -48,15 +53,21 @@ pub(crate) struct Conversation {
     pub(crate) thinking: Option<bool>,
     /// More than one answer is asked for.
     pub(crate) several_answers: bool,
+    /// The provider keeps a part of the conversation, or may be asked to go on with it: what stands
+    /// here is not all that later requests are answered from.
+    pub(crate) stateful: bool,
     pub(crate) messages: Vec<Message>,
     pub(crate) messages_span: Range<usize>,
 }
 
-/// The `tools` array.
+/// The tools of the client.
 #[derive(Debug)]
 pub(crate) struct Tools {
+    /// The array that a definition is added to.
     pub(crate) span: Range<usize>,
     pub(crate) items: Vec<Tool>,
+    /// What is added there wraps the definition.
+    pub(crate) wrapped: bool,
 }
 
 /// One tool of the client.
@@ -138,6 +149,7 @@ pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanErr
     match dialect {
         Dialect::AnthropicMessages => anthropic::read(body),
         Dialect::OpenAiChat => openai_chat::read(body),
+        Dialect::OpenAiResponses => openai_responses::read(body),
     }
 }
 

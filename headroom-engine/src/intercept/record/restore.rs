@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::{Digest, Mixed, Restoration};
 use crate::{
     intercept::{
-        anthropic,
-        raw::{Chars, Edit, Object, Raw, keep_elements},
-        round::Kind,
+        anthropic, openai_responses,
+        raw::{Chars, Edit, Object, Raw, keep_elements, keep_of_run},
+        round::{Block, Kind},
     },
     wire::Dialect,
 };
@@ -28,21 +28,25 @@ pub(crate) struct TurnView<'a> {
 /// They lie within the assistant message, before it, behind it, or are insertions at the ends of the
 /// next message's content; no tool result is touched. `None` if the turn is not as the client was given it, up to white space, thinking, `cache_control` and the
 /// cut of its texts: the request is then valid as it is.
-pub(crate) fn restore(record: &[u8], turn: &TurnView<'_>) -> Option<Vec<Edit>> {
+pub(crate) fn restore<'a>(record: &[u8], turn: &TurnView<'a>) -> Option<Vec<Edit>> {
     let restoration = Restoration::decode(record)?;
-    let message = value(turn, &turn.message)?.object()?;
-    if !message.is("role", "assistant") {
-        return None;
-    }
+    let said = |turn: &TurnView<'a>| {
+        value(turn, &turn.message)?.object().filter(|message| message.is("role", "assistant"))
+    };
     let mut edits = match turn.dialect {
-        Dialect::AnthropicMessages => blocks(&restoration, &message)?,
-        Dialect::OpenAiChat => parts(&restoration, &message)?,
+        Dialect::AnthropicMessages => content(&restoration, &said(turn)?)?,
+        Dialect::OpenAiChat => parts(&restoration, &said(turn)?)?,
+        Dialect::OpenAiResponses => {
+            let (run, items) = Raw::run(turn.body, turn.message.clone())?;
+            let (keep, edits) = blocks(&restoration, &items, &RESPONSES)?;
+            edits.into_iter().chain(keep_of_run(run, &items, &keep)).collect()
+        }
     };
     if let Some(mixed) = &restoration.mixed {
         let next = turn.next.as_ref()?;
         match turn.dialect {
             Dialect::AnthropicMessages => results(mixed, &value(turn, next)?.object()?, &mut edits)?,
-            Dialect::OpenAiChat => {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
                 let end = turn.message.end;
                 edits.push((end..end, format!(",{}", mixed.results.join(","))));
             }
@@ -60,13 +64,36 @@ fn value<'a>(turn: &TurnView<'a>, span: &Range<usize>) -> Option<Raw<'a>> {
     Raw::within(turn.body, span.clone())
 }
 
-/// Anthropic: takes the earlier rounds' blocks away and puts our calls among the others.
-fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> {
+/// How a dialect's blocks are read.
+struct Reader {
+    block: fn(Raw<'_>) -> Block,
+    /// The literals that a block's text stands in.
+    literals: for<'a> fn(Raw<'a>) -> Option<Vec<Raw<'a>>>,
+}
+
+const ANTHROPIC: Reader = Reader {
+    block: |item| anthropic::block(item, ""),
+    literals: |item| Some(vec![item.object()?.get("text")?]),
+};
+
+const RESPONSES: Reader =
+    Reader { block: |item| openai_responses::block(item, ""), literals: openai_responses::literals };
+
+/// Anthropic: a string, or an array of blocks.
+fn content(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> {
     let content = message.get("content")?;
     if content.inner().is_some() {
         return if restoration.mixed.is_some() { None } else { text(restoration, content) };
     }
     let items = content.array()?;
+    let (keep, mut edits) = blocks(restoration, &items, &ANTHROPIC)?;
+    edits.extend(keep_elements(content, &items, &keep));
+    Some(edits)
+}
+
+/// Takes the earlier rounds' blocks away and puts our calls among the others: which to keep, and the
+/// edits within those.
+fn blocks(restoration: &Restoration, items: &[Raw<'_>], reader: &Reader) -> Option<(Vec<bool>, Vec<Edit>)> {
     let mut prefix = Prefix::new(&restoration.prefix);
     let mut wanted = restoration.earlier.iter();
     let mut thinking = restoration.thinking.clone();
@@ -74,8 +101,8 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
     let mut kept = false;
     let mut edits = Vec::new();
     let mut visible: Vec<Raw<'_>> = Vec::new();
-    for item in &items {
-        let block = anthropic::block(*item, "");
+    for item in items {
+        let block = (reader.block)(*item);
         let gone = if block.is_thinking() {
             let digest = Digest::of(&block);
             let place = thinking.iter().position(|earlier| *earlier == digest);
@@ -87,7 +114,9 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
         } else if wanted.as_slice().first() == Some(&Digest::of(&block)) {
             wanted.next();
             if let Kind::Text(_) = &block.kind {
-                prefix.consume(item.object()?.get("text")?.inner()?)?;
+                for literal in (reader.literals)(*item)? {
+                    prefix.consume(literal.inner()?)?;
+                }
             }
             true
         } else {
@@ -95,7 +124,10 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
             if !prefix.left() {
                 return None;
             }
-            let text = item.object()?.get("text")?;
+            let literals = (reader.literals)(*item)?;
+            let [text] = literals.as_slice() else {
+                return None;
+            };
             let inner = text.inner()?;
             let end = prefix.consume(inner)?;
             if prefix.left() || inner[end..].is_empty() {
@@ -118,11 +150,10 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
     if wanted.len() > 0 || visible.is_empty() {
         return None;
     }
-    edits.extend(keep_elements(content, &items, &keep));
     if let Some(mixed) = &restoration.mixed {
         insert(mixed, &visible, &mut edits)?;
     }
-    Some(edits)
+    Some((keep, edits))
 }
 
 /// OpenAI: takes the earlier rounds' text away and puts our calls among the others.
