@@ -133,9 +133,9 @@ impl Stream {
         let at = match (known, item) {
             (Some(at), _) => at,
             (None, Some(item)) => self.add(item, index),
-            // Of an item that was never added.
+            // Of an item that was never added: it could be a call of ours.
             (None, None) => {
-                if !self.touched {
+                if !self.touched && !kind.starts_with("response.function_call_arguments.") {
                     self.pass(event, data, Vec::new(), out);
                 }
                 return;
