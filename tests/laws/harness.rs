@@ -112,11 +112,7 @@ pub(crate) fn utf8(body: &Bytes) -> &str {
 
 /// The retrieval tool as this dialect lists it.
 pub(crate) fn definition(dialect: Dialect) -> String {
-    let shape = match dialect {
-        Dialect::AnthropicMessages => ToolShape::Anthropic,
-        Dialect::OpenAiChat => ToolShape::OpenAiChat,
-        other => panic!("no tool shape known for {}", other.name()),
-    };
+    let shape = ToolShape::of(dialect);
     ccr::definition(shape, headroom_engine::TOOL_NAME)
 }
 

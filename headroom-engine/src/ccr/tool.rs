@@ -33,6 +33,8 @@ pub enum ToolShape {
     OpenAiChat,
     /// `{"type": "function", "name", "description", "parameters"}`.
     OpenAiResponses,
+    /// `{"name", "description", "parameters"}`, among the `functionDeclarations` of a tool.
+    Gemini,
 }
 
 impl ToolShape {
@@ -43,6 +45,7 @@ impl ToolShape {
             Dialect::AnthropicMessages => Self::Anthropic,
             Dialect::OpenAiChat => Self::OpenAiChat,
             Dialect::OpenAiResponses => Self::OpenAiResponses,
+            Dialect::Gemini => Self::Gemini,
         }
     }
 
@@ -50,6 +53,7 @@ impl ToolShape {
     pub(crate) fn wrapped(self, definition: String) -> String {
         match self {
             Self::Anthropic | Self::OpenAiChat | Self::OpenAiResponses => definition,
+            Self::Gemini => format!("{{\"functionDeclarations\":[{definition}]}}"),
         }
     }
 }
@@ -72,6 +76,9 @@ pub fn definition(shape: ToolShape, name: &str) -> String {
         ToolShape::OpenAiChat => format!(
             r#"{{"type":"function","function":{{"name":{name},"description":"{DESCRIPTION}","parameters":{SCHEMA}}}}}"#
         ),
+        ToolShape::Gemini => {
+            format!(r#"{{"name":{name},"description":"{DESCRIPTION}","parameters":{SCHEMA}}}"#)
+        }
         // Without the flag, the provider would make every argument a required one.
         ToolShape::OpenAiResponses => format!(
             r#"{{"type":"function","name":{name},"description":"{SHORT}","parameters":{SCHEMA},"strict":false}}"#
@@ -288,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_json_of_at_most_80_tokens() {
-        for shape in [ToolShape::Anthropic, ToolShape::OpenAiChat, ToolShape::OpenAiResponses] {
+        for shape in [ToolShape::Anthropic, ToolShape::OpenAiChat, ToolShape::OpenAiResponses, ToolShape::Gemini] {
             let text = definition(shape, DEFAULT_NAME);
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             let function = value.get("function").unwrap_or(&value);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     anthropic,
     exchange::{Ending, Texts},
-    openai_chat, openai_responses,
+    gemini, openai_chat, openai_responses,
     raw::Object,
     round::{Answer, Block, Round},
     stream::Splicer,
@@ -59,6 +59,11 @@ pub(super) trait Format: Send + Sync {
     fn keep_alive(&self) -> &'static [u8] {
         b": keep-alive\n\n"
     }
+
+    /// Whether a stream may be an array instead of events.
+    fn arrays(&self) -> bool {
+        false
+    }
 }
 
 /// The answers of all rounds.
@@ -78,5 +83,6 @@ pub(super) fn of(dialect: Dialect) -> &'static dyn Format {
         Dialect::AnthropicMessages => &anthropic::Messages,
         Dialect::OpenAiChat => &openai_chat::Chat,
         Dialect::OpenAiResponses => &openai_responses::Responses,
+        Dialect::Gemini => &gemini::Gemini,
     }
 }

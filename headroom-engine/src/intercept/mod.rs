@@ -11,9 +11,11 @@
 //! ours leaves byte for byte as it came.
 
 mod anthropic;
+mod elements;
 mod exchange;
 mod format;
 mod frame;
+mod gemini;
 mod json;
 mod openai_chat;
 mod openai_responses;

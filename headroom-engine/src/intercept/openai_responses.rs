@@ -40,6 +40,10 @@ impl Format for Responses {
         answers.iter().map(result).collect()
     }
 
+    fn neighbours(&self, block: &Block) -> bool {
+        block.is_visible() && block.call().is_some()
+    }
+
     fn opened(&self, request: &[u8], end: usize) -> Option<(Bytes, usize)> {
         if request.get(end) != Some(&b'"') {
             return None;

@@ -69,7 +69,8 @@ impl Digest {
         let field = |name| object.as_ref().and_then(|object| object.string(name)).unwrap_or_default();
         let sealed = Some(field("encrypted_content")).filter(|sealed| !sealed.is_empty());
         let mut parts = vec![field("thinking"), field("signature"), field("data")];
-        parts.extend(sealed.or_else(|| Some(field("id")).filter(|id| !id.is_empty())));
+        let named = ["id", "text"].map(|name| Some(field(name)).filter(|value| !value.is_empty()));
+        parts.extend(named.into_iter().fold(sealed, Option::or));
         Self::new("thinking", &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 

@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use super::{
     Parts, RetrievalReport, Step,
+    elements::Frames,
     exchange::{Ending, Exchange, Next, Texts},
     format,
-    frame::{EVENT_CAP, Event, Frame, Framer},
+    frame::{EVENT_CAP, Event, Frame},
     round::Round,
 };
 use crate::ccr::Handle;
@@ -52,7 +53,7 @@ pub(super) trait Splicer: Send {
 /// is seen, also where the request asks for one JSON document.
 pub struct StreamExchange {
     exchange: Exchange,
-    framer: Framer,
+    frames: Frames,
     splicer: Box<dyn Splicer>,
     ending: Option<Ending>,
 }
@@ -65,15 +66,16 @@ impl StreamExchange {
     pub(super) fn with_cap(parts: Parts, cap: usize) -> Self {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
-        let splicer = format::of(parts.dialect).splicer(tool, forgets);
-        Self { exchange: Exchange::new(parts, true), framer: Framer::new(cap), splicer, ending: None }
+        let format = format::of(parts.dialect);
+        let (splicer, frames) = (format.splicer(tool, forgets), Frames::new(cap, format.arrays()));
+        Self { exchange: Exchange::new(parts, true), frames, splicer, ending: None }
     }
 
     /// Takes bytes of the current round's stream. `out` gets what the client gets now.
     #[expect(clippy::needless_pass_by_value, reason = "the driver gives its frame away")]
     pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        self.framer.push(&chunk);
-        while let Some(frame) = self.framer.next() {
+        self.frames.push(&chunk);
+        while let Some(frame) = self.frames.next() {
             self.frame(frame, out);
         }
     }
@@ -81,10 +83,10 @@ impl StreamExchange {
     /// Takes the end of the current round's stream.
     pub fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step {
         let mut last = VecDeque::new();
-        while let Some(frame) = self.framer.finish() {
+        while let Some(frame) = self.frames.finish() {
             self.frame(frame, &mut last);
         }
-        self.framer = Framer::new(self.framer.cap());
+        self.frames = self.frames.again();
         self.splicer.close(&mut last);
         if self.splicer.state() == State::Open && self.exchange.round() > 0 {
             // A follow-up without its end is one that failed; an event without its end is none.

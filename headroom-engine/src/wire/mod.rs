@@ -1,6 +1,7 @@
 //! Where things stand in a request body. One file a dialect; no decision is made here.
 
 mod anthropic;
+mod gemini;
 mod openai_chat;
 mod openai_responses;
 pub(crate) mod scan;
@@ -23,6 +24,8 @@ pub enum Dialect {
     OpenAiChat,
     /// `POST /v1/responses`.
     OpenAiResponses,
+    /// `POST …/models/{model}:generateContent` and `:streamGenerateContent`, of Google and Vertex.
+    Gemini,
 }
 
 impl Dialect {
@@ -33,6 +36,7 @@ impl Dialect {
             Self::AnthropicMessages => "anthropic-messages",
             Self::OpenAiChat => "openai-chat",
             Self::OpenAiResponses => "openai-responses",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -150,6 +154,7 @@ pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanErr
         Dialect::AnthropicMessages => anthropic::read(body),
         Dialect::OpenAiChat => openai_chat::read(body),
         Dialect::OpenAiResponses => openai_responses::read(body),
+        Dialect::Gemini => gemini::read(body),
     }
 }
 

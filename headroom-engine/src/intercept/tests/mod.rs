@@ -2,6 +2,7 @@
 
 mod anthropic_json;
 mod anthropic_stream;
+mod gemini;
 mod openai_json;
 mod openai_stream;
 mod property;
@@ -103,6 +104,13 @@ impl Script {
         Self::new(
             Dialect::OpenAiResponses,
             json!({"model": "m", "store": false, "input": [{"role": "user", "content": "find it"}]}),
+        )
+    }
+
+    pub(super) fn gemini() -> Self {
+        Self::new(
+            Dialect::Gemini,
+            json!({"contents": [{"role": "user", "parts": [{"text": "find it"}]}], "tools": []}),
         )
     }
 

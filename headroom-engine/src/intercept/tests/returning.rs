@@ -2,6 +2,7 @@
 //! the request begins as the follow-up did.
 
 use super::{
+    gemini::{G, P},
     record::{TurnView, restore},
     responses_json::{I, answer},
     *,
@@ -34,6 +35,7 @@ fn returned(script: &Script, outcome: &Outcome, behind: &[Value]) -> Option<Vec<
 fn list(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAiResponses => "input",
+        Dialect::Gemini => "contents",
         _ => "messages",
     }
 }
@@ -95,5 +97,53 @@ fn edge_75_mixed_responses_get_our_call_and_our_result_back() {
         assert_eq!(ids, ["c1", "ours_2", "c2", "ours_2", "c1", "c2"]);
         let answer = whole[before + 4]["output"].as_str().unwrap();
         assert!(answer.contains(if alone { "needle" } else { "earlier result" }));
+    }
+}
+
+#[test]
+fn edge_71_72_gemini_begins_with_what_the_follow_up_carried() {
+    let script = Script::gemini();
+    let answers = [
+        G("a", vec![P::Think, P::Text("let me look"), P::Ours(None)], "STOP"),
+        G("b", vec![P::Code, P::Ours(Some("ours_2"))], "STOP"),
+        G("c", vec![P::Text("it is 42")], "STOP"),
+    ];
+    let outcome = script.json(&answers.map(|answer| answer.json()));
+    let parts: Vec<Value> = outcome.value()["candidates"][0]["content"]["parts"].as_array().unwrap().clone();
+    let before = sent(&outcome, 1, script.dialect);
+    let text = |text: &str| json!({"text": text});
+    for (turn, left) in [
+        (parts.clone(), json!([text("it is 42")])),
+        // Thoughts dropped, a text cut in two, a text trimmed.
+        (
+            vec![text("let "), text("me look"), P::Code.json(), text("it is 42 ")],
+            json!([text("it is 42 ")]),
+        ),
+    ] {
+        let turn = json!({"role": "model", "parts": turn});
+        let behind = [turn, json!({"role": "user", "parts": [text("thanks")]})];
+        let whole = returned(&script, &outcome, &behind).expect("applies");
+        assert_eq!(whole[..before.len()], before[..]);
+        assert_eq!((&whole[before.len()]["parts"], whole.len()), (&left, before.len() + 2));
+    }
+    let other = json!({"role": "model", "parts": [text("it is 42")]});
+    assert_eq!(returned(&script, &outcome, &[other]), None);
+}
+
+#[test]
+fn edge_75_mixed_gemini_turns_get_our_call_signature_and_result_back() {
+    let script = Script::gemini();
+    let signed = P::Signed(&P::Ours(None));
+    for first in [[signed, P::Client], [P::Signed(&P::Client), P::Ours(None)]] {
+        let outcome = script.json(&[G("a", first.to_vec(), "STOP").json()]);
+        let content = outcome.value()["candidates"][0]["content"].clone();
+        // Whoever was first, the client's call is signed.
+        assert_eq!(content["parts"], json!([P::Signed(&P::Client).json()]));
+        let result = json!({"functionResponse": {"name": "run", "response": {"output": "r"}}});
+        let behind = [content, json!({"role": "user", "parts": [result]})];
+        let whole = returned(&script, &outcome, &behind).expect("applies");
+        assert_eq!(whole[1]["parts"], json!(first.map(P::json)));
+        assert_eq!(whole[2]["parts"][0]["functionResponse"]["name"], TOOL);
+        assert_eq!(whole[2]["parts"][1], result);
     }
 }
