@@ -19,6 +19,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod convert;
 pub mod fixtures;
 pub mod generate;
 pub mod json;
