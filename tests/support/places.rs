@@ -110,10 +110,7 @@ fn gemini(body: &str) -> Vec<Place> {
             if members(response).iter().any(|(name, _)| twice(response, name)) {
                 continue;
             }
-            let strings = members(response).into_iter().flat_map(|(name, value)| {
-                let whole = if name == "content" || value.starts_with('"') { value } else { "" };
-                texts(whole).collect::<Vec<_>>()
-            });
+            let strings = members(response).into_iter().flat_map(|(_, value)| texts(value));
             for (part, literal) in strings.enumerate() {
                 found.push(Place { message, block, part, span: span(body, literal), is_error });
             }

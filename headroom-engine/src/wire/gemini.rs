@@ -79,31 +79,33 @@ fn read_field(top: &mut Top, scanner: &mut Scanner<'_>, key: &str) -> Result<()>
 }
 
 /// The functions of all tools; ours goes to the last that are declared. `None` if a tool of the
-/// provider's own stands among them, beside which functions may be refused.
+/// provider's own stands there alone, beside which functions may be refused.
 fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
     let mut items = Vec::new();
     let mut declared = None;
-    let (mut elements, mut foreign) = (0, false);
+    let (mut elements, mut foreign, mut odd) = (0, false, false);
     let span = array_or_skip(scanner, |scanner| {
         elements += 1;
+        let mut seen = false;
         object_or_skip(scanner, |scanner, key| {
             if !matches!(key, "functionDeclarations" | "function_declarations") {
                 foreign = true;
                 return scanner.skip().map(drop);
             }
+            odd |= std::mem::replace(&mut seen, true);
             let found = top::tools(scanner, |scanner| top::tool(scanner, top::pass))?;
             match found {
                 Some(found) => {
                     items.extend(found.items);
                     declared = Some(found.span);
                 }
-                None => foreign = true,
+                None => odd = true,
             }
             Ok(())
         })
         .map(drop)
     })?;
-    let Some(span) = span else { return Ok(None) };
+    let Some(span) = span.filter(|_| !odd) else { return Ok(None) };
     if foreign {
         // Where functions stand already, one more is no news.
         return Ok(declared.filter(|_| !items.is_empty()).map(|span| Tools { span, items, wrapped: false }));
@@ -243,7 +245,7 @@ impl Fields {
         Ok(BlockKind::Call { id, name, arguments })
     }
 
-    /// The texts of a response are the strings of its object, and the text parts of its `content`.
+    /// The texts of a response are the strings of its object, and the text parts of its arrays.
     fn response(&mut self, scanner: &mut Scanner<'_>) -> Result<BlockKind> {
         let (mut id, mut name, mut texts) = (None, None, None);
         let mut ambiguous = false;
@@ -259,16 +261,11 @@ impl Fields {
                         ambiguous |= seen.iter().any(|other| other == key);
                         seen.push(key.to_owned());
                         is_error |= key == "error";
-                        if key == "content" {
-                            found.extend(top::content(scanner, &["text"])?.into_iter().filter_map(
-                                |block| match block.kind {
-                                    BlockKind::Text(text) => Some(text),
-                                    _ => None,
-                                },
-                            ));
-                        } else {
-                            found.extend(scanner.string_or_skip()?);
-                        }
+                        let texts = top::content(scanner, &["text"])?.into_iter();
+                        found.extend(texts.filter_map(|block| match block.kind {
+                            BlockKind::Text(text) => Some(text),
+                            _ => None,
+                        }));
                         Ok(())
                     })?;
                     ambiguous |= texts.replace(found).is_some();
@@ -360,6 +357,8 @@ mod tests {
             (r#"[{"function_declarations":[1]},{"functionDeclarations":[]}]"#, Some(("[]", false))),
             (r#"[{"functionDeclarations":[2]},{"googleSearch":{}}]"#, Some(("[2]", false))),
             (r#"[{"googleSearch":{}}]"#, None),
+            (r#"[{"functionDeclarations":[2],"function_declarations":[]}]"#, None),
+            (r#"[{"functionDeclarations":[2]},{"functionDeclarations":{}}]"#, None),
             ("{}", None),
         ] {
             let body = format!(r#"{{"contents":[],"tools":{tools}}}"#);
