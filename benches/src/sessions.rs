@@ -169,7 +169,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     let progress = Progress::new();
     for (done, (path, source)) in files.iter().enumerate() {
         progress.show("sessions", done, files.len());
-        let converted = arguments.dialect.is_converted().then(|| convert(arguments.dialect.of_engine(), source));
+        let converted =
+            arguments.dialect.is_converted().then(|| convert(arguments.dialect.of_engine(), source));
         let source = converted.as_ref().unwrap_or(source);
         let Some(body) = Body::read(source, arguments.dialect) else { continue };
         // Probes count the messages of what was recorded.

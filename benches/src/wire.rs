@@ -240,7 +240,8 @@ impl Reader<'_> {
     fn gemini(&self, content: &Object<'_>, out: &mut Vec<Piece>) {
         for part in content.get("parts").map(|parts| array(parts)).unwrap_or_default() {
             let fields = object(part).unwrap_or_default();
-            if let Some(args) = fields.get("functionCall").and_then(|call| object(call)?.get("args").copied()) {
+            if let Some(args) = fields.get("functionCall").and_then(|call| object(call)?.get("args").copied())
+            {
                 out.push(self.json(Part::Call, args));
                 continue;
             }

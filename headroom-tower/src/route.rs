@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn path_table() {
-        use Dialect::{AnthropicMessages as Anthropic, Gemini, OpenAiChat as Chat, OpenAiResponses as Responses};
+        use Dialect::{
+            AnthropicMessages as Anthropic, Gemini, OpenAiChat as Chat, OpenAiResponses as Responses,
+        };
         use Purpose::{Answer, Count};
         let configured = [("/v1/llm".to_owned(), Chat)];
         let vertex = "/v1/projects/p/locations/l/publishers";

@@ -32,9 +32,10 @@ fn answer(dialect: Dialect, says: &str, call: Option<&str>) -> Bytes {
     let answer = match dialect {
         Dialect::AnthropicMessages => {
             let mut content = vec![json!({"type": "text", "text": says})];
-            content.extend(arguments.map(
-                |input| json!({"type": "tool_use", "id": "toolu_9", "name": name, "input": input}),
-            ));
+            content.extend(
+                arguments
+                    .map(|input| json!({"type": "tool_use", "id": "toolu_9", "name": name, "input": input})),
+            );
             let stop = if call.is_some() { "tool_use" } else { "end_turn" };
             json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content,
                 "stop_reason": stop, "stop_sequence": null, "usage": {"input_tokens": 9, "output_tokens": 5}})

@@ -23,7 +23,8 @@ use crate::harness::{
 
 /// The system prompt, the tools, and the first `count` messages, as they are written.
 fn prefix(body: &str, count: usize) -> Vec<&str> {
-    let fixed = ["system", "instructions", "systemInstruction", "tools"].map(|field| only(body, field).unwrap_or(""));
+    let fixed =
+        ["system", "instructions", "systemInstruction", "tools"].map(|field| only(body, field).unwrap_or(""));
     fixed.into_iter().chain(messages(body).into_iter().take(count)).collect()
 }
 

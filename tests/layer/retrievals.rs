@@ -287,7 +287,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
         ("reset before a byte", fault(0, Fault::Reset)),
         ("reset", fault(3, Fault::Reset)),
         ("end before a byte", fault(0, Fault::Eof)),
-        ("end", fault(2, Fault::Eof)),
+        ("end", fault(1, Fault::Eof)),
         ("error event before a byte", fault(0, overloaded.clone())),
         ("error event", fault(3, overloaded)),
     ]

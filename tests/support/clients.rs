@@ -158,11 +158,9 @@ pub fn add_tool(dialect: Dialect, body: &str, name: &str, description: &str) -> 
             ("description", description.into()),
             ("input_schema", object([("type", "object".into())])),
         ]),
-        Dialect::OpenAiResponses => object([
-            ("type", "function".into()),
-            ("name", name.into()),
-            ("description", description.into()),
-        ]),
+        Dialect::OpenAiResponses => {
+            object([("type", "function".into()), ("name", name.into()), ("description", description.into())])
+        }
         Dialect::Gemini => {
             let declared = object([("name", name.into()), ("description", description.into())]);
             object([("functionDeclarations", Json::Array(vec![declared]))])

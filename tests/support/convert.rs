@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 enum Said {
     System(String),
     User(String),
-    Model { texts: Vec<String>, calls: Vec<[String; 3]> },
+    Model {
+        texts: Vec<String>,
+        calls: Vec<[String; 3]>,
+    },
     /// Of a call: its id, its tool, and the text.
     Result([String; 3]),
 }
@@ -45,12 +48,18 @@ fn read(body: &Value) -> Vec<Said> {
             "tool" => said.push(result(&message["tool_call_id"], texts(content).concat(), &names)),
             "assistant" => {
                 let mut calls: Vec<[String; 3]> = Vec::new();
-                for block in content.as_array().into_iter().flatten().filter(|block| block["type"] == "tool_use") {
+                for block in
+                    content.as_array().into_iter().flatten().filter(|block| block["type"] == "tool_use")
+                {
                     calls.push([string(&block["id"]), string(&block["name"]), block["input"].to_string()]);
                 }
                 for call in message["tool_calls"].as_array().into_iter().flatten() {
                     let function = &call["function"];
-                    calls.push([string(&call["id"]), string(&function["name"]), string(&function["arguments"])]);
+                    calls.push([
+                        string(&call["id"]),
+                        string(&function["name"]),
+                        string(&function["arguments"]),
+                    ]);
                 }
                 names.extend(calls.iter().map(|[id, name, _]| [id.clone(), name.clone()]));
                 said.push(Said::Model { texts: texts(content), calls });

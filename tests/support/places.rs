@@ -7,12 +7,8 @@ use headroom_engine::Dialect;
 use crate::json::{elements, members, only, span, text};
 
 /// The dialects that the laws hold for.
-pub const DIALECTS: [Dialect; 4] = [
-    Dialect::AnthropicMessages,
-    Dialect::OpenAiChat,
-    Dialect::OpenAiResponses,
-    Dialect::Gemini,
-];
+pub const DIALECTS: [Dialect; 4] =
+    [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini];
 
 /// The literal of a text of a tool result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,8 +179,7 @@ pub fn tools(dialect: Dialect, body: &str) -> Vec<&str> {
 #[must_use]
 pub fn tool_place(dialect: Dialect, body: &str, ours: &str) -> (usize, String) {
     let gemini = dialect == Dialect::Gemini;
-    let wrapped =
-        if gemini { format!("{{\"functionDeclarations\":[{ours}]}}") } else { ours.to_owned() };
+    let wrapped = if gemini { format!("{{\"functionDeclarations\":[{ours}]}}") } else { ours.to_owned() };
     let Some(tools) = only(body, "tools") else {
         return (body.trim_end().len() - 1, format!(",\"tools\":[{wrapped}]"));
     };

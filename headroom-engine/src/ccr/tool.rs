@@ -295,7 +295,9 @@ mod tests {
 
     #[test]
     fn the_definition_is_json_of_at_most_80_tokens() {
-        for shape in [ToolShape::Anthropic, ToolShape::OpenAiChat, ToolShape::OpenAiResponses, ToolShape::Gemini] {
+        for shape in
+            [ToolShape::Anthropic, ToolShape::OpenAiChat, ToolShape::OpenAiResponses, ToolShape::Gemini]
+        {
             let text = definition(shape, DEFAULT_NAME);
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             let function = value.get("function").unwrap_or(&value);

@@ -84,15 +84,7 @@ pub(super) struct Elements {
 
 impl Elements {
     fn new(cap: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            cap,
-            cursor: 0,
-            depth: 0,
-            string: false,
-            start: None,
-            passing: false,
-        }
+        Self { buffer: BytesMut::new(), cap, cursor: 0, depth: 0, string: false, start: None, passing: false }
     }
 
     fn next(&mut self) -> Option<Frame> {

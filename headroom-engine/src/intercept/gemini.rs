@@ -94,8 +94,10 @@ pub(super) fn block(raw: Raw<'_>, tool: &str) -> Block {
     let object = raw.object();
     let object = object.as_ref();
     let text = object.and_then(|object| object.string("text"));
-    let call = object.and_then(|object| object.object("functionCall").or_else(|| object.object("function_call")));
-    let thought = object.and_then(|object| object.get("thought")).is_some_and(|thought| thought.text() == "true");
+    let call =
+        object.and_then(|object| object.object("functionCall").or_else(|| object.object("function_call")));
+    let thought =
+        object.and_then(|object| object.get("thought")).is_some_and(|thought| thought.text() == "true");
     let kind = match (text, call) {
         (_, Some(call)) => {
             let name = call.string("name").unwrap_or_default();

@@ -52,8 +52,7 @@ impl Format for Responses {
         let input = Object::parse(text)?.get("input").filter(|input| input.inner().is_some())?;
         const OPEN: &str = "[{\"role\":\"user\",\"content\":";
         let span = input.span();
-        let edits =
-            vec![(span.start..span.start, OPEN.to_owned()), (span.end..span.end, "}]".to_owned())];
+        let edits = vec![(span.start..span.start, OPEN.to_owned()), (span.end..span.end, "}]".to_owned())];
         Some((splice(text, edits).into(), span.end + OPEN.len() + 1))
     }
 
@@ -84,7 +83,9 @@ fn round(answer: &Object<'_>, items: &[Raw<'_>], tool: &str) -> Round {
     // What is not stored can only be sent back sealed.
     let stored = answer.get("store").is_none_or(|store| store.text() != "false");
     let back = |block: &&Block| stored || !block.is_thinking() || is_sealed(&block.raw);
-    let message: Vec<&str> = blocks.iter().filter(back).map(|block| block.raw.as_str()).collect();
+    let all = blocks.iter().all(|block| back(&block));
+    let item = |block: &Block| if all { block.raw.clone() } else { without_id(&block.raw) };
+    let message: Vec<String> = blocks.iter().filter(back).map(item).collect();
     Round {
         message: message.join(","),
         stop: match answer.string("status").as_deref() {
@@ -151,6 +152,12 @@ pub(super) fn literals(raw: Raw<'_>) -> Option<Vec<Raw<'_>>> {
 fn answered(raw: Raw<'_>) -> Option<String> {
     let object = raw.object()?;
     object.string("type")?.ends_with("_call_output").then(|| object.string("call_id"))?
+}
+
+/// An item without its own id, by which the provider would miss the reasoning before it.
+fn without_id(item: &str) -> String {
+    Object::parse(item)
+        .map_or_else(|| item.to_owned(), |object| splice(item, object.without(|key| key == "id")))
 }
 
 fn is_sealed(reasoning: &str) -> bool {

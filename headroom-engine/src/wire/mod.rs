@@ -23,6 +23,10 @@ pub enum Dialect {
     /// `POST /v1/chat/completions`, of OpenAI and every compatible server.
     OpenAiChat,
     /// `POST /v1/responses`.
+    ///
+    /// Something is left out only where `store` is `false` and all of the conversation stands in the
+    /// request: a stored answer can be gone on with by its id (`previous_response_id`,
+    /// `conversation`), in a request that may list no tool to redeem with.
     OpenAiResponses,
     /// `POST …/models/{model}:generateContent` and `:streamGenerateContent`, of Google and Vertex.
     Gemini,

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip, object_or_skip, once,
+    Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip, object_or_skip,
+    once,
     scan::{ScanError, Scanner},
     text::Str,
 };

@@ -25,7 +25,8 @@ impl Accumulator {
         };
         let kind = data["type"].as_str().unwrap_or_default();
         if kind == "error" || data["error"].is_object() {
-            let message = if data["message"].is_null() { &data["error"]["message"] } else { &data["message"] };
+            let message =
+                if data["message"].is_null() { &data["error"]["message"] } else { &data["message"] };
             return malformed(format!("error event: {message}"));
         }
         if event.name != kind || self.end.is_some() {
@@ -77,7 +78,8 @@ impl Accumulator {
             return malformed(format!("{kind} of another item"));
         }
         let grow = |value: &mut Value| {
-            let grown = value.as_str().unwrap_or_default().to_owned() + data["delta"].as_str().unwrap_or_default();
+            let grown =
+                value.as_str().unwrap_or_default().to_owned() + data["delta"].as_str().unwrap_or_default();
             *value = grown.into();
         };
         match kind {
@@ -141,5 +143,10 @@ pub(super) fn whole(body: &Value) -> Result<Answer, Malformed> {
         cache_write: 0,
         output: count(&usage["output_tokens"]),
     };
-    Ok(Answer { message: body["output"].clone(), stop: status.to_owned(), billed, dialect: Dialect::Responses })
+    Ok(Answer {
+        message: body["output"].clone(),
+        stop: status.to_owned(),
+        billed,
+        dialect: Dialect::Responses,
+    })
 }

@@ -41,7 +41,8 @@ fn contents(at: usize, turn: &Turn) -> Vec<Json> {
             }
             parts.extend(says.as_deref().map(said));
             parts.extend(calls.iter().enumerate().map(|(nth, call)| {
-                let mut part = object([("functionCall", function(at, nth, call, "args", call.arguments.clone()))]);
+                let mut part =
+                    object([("functionCall", function(at, nth, call, "args", call.arguments.clone()))]);
                 if nth == 0 {
                     part.set("thoughtSignature", "c2lnbmVk".into());
                 }

@@ -54,7 +54,8 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let path = head.uri.path();
     let counting = path == "/v1/messages/count_tokens";
     let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
-    let streamed = path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
+    let streamed =
+        path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
     let dialect = all.into_iter().find(|dialect| {
         head.method == http::Method::POST
             && (streamed.as_deref().unwrap_or(path) == dialect.path()

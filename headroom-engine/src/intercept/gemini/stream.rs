@@ -152,7 +152,9 @@ impl Stream {
     }
 
     fn write(&mut self, event: &Event, left: &[String], how: Write<'_>, out: &mut VecDeque<Bytes>) {
-        let Some((data, text)) = event.data().and_then(|text| Some((Object::parse(text)?, text))) else { return };
+        let Some((data, text)) = event.data().and_then(|text| Some((Object::parse(text)?, text))) else {
+            return;
+        };
         let mut edits: Vec<Edit> = Vec::new();
         if self.later {
             let value =
@@ -230,7 +232,9 @@ impl Splicer for Stream {
     }
 
     fn close(&mut self, _: &mut VecDeque<Bytes>) {
-        if self.state == State::Open && self.stop.is_some() && (self.end.is_some() || !self.array || !self.touched)
+        if self.state == State::Open
+            && self.stop.is_some()
+            && (self.end.is_some() || !self.array || !self.touched)
         {
             self.state = State::Complete;
         }

@@ -157,7 +157,8 @@ impl Stream {
             return self.pass(event, data, Vec::new(), out);
         };
         // Some servers tell of an item in the last event only.
-        for (index, item) in answer.get("output").and_then(Raw::array).unwrap_or_default().iter().enumerate() {
+        for (index, item) in answer.get("output").and_then(Raw::array).unwrap_or_default().iter().enumerate()
+        {
             let at = match self.slots.iter().position(|slot| slot.upstream == index as u64) {
                 Some(at) => at,
                 None => self.add(*item, Some(index as u64)),
@@ -176,7 +177,9 @@ impl Stream {
         let mut edits = Vec::new();
         if let Some(answer) = data.object("response") {
             edits = self.answer_edits(&answer);
-            if self.touched && let Some(output) = answer.get("output") {
+            if self.touched
+                && let Some(output) = answer.get("output")
+            {
                 edits.push((output.span(), format!("[{}]", self.all().join(","))));
             }
         }

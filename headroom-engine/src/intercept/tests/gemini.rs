@@ -279,7 +279,9 @@ fn edge_62_63_a_stream_that_ends_early_runs_nothing() {
         let refused = Script::gemini().stream(&[Some(asks), Some(error)]);
         for (outcome, code) in [(failed, 500), (refused, 503)] {
             let chunks: Vec<Value> = match framing {
-                Framing::Events => events(outcome.text()).iter().map(|data| serde_json::from_str(data).unwrap()).collect(),
+                Framing::Events => {
+                    events(outcome.text()).iter().map(|data| serde_json::from_str(data).unwrap()).collect()
+                }
                 Framing::Array => serde_json::from_str(outcome.text()).unwrap(),
             };
             assert_eq!(chunks.last().unwrap()["error"]["code"], code);

@@ -37,7 +37,10 @@ pub(super) fn stream(answer: &R) -> String {
                     ));
                 }
                 deltas.push(place("output_text.done", json!({"content_index": 0, "text": text})));
-                deltas.push(place("content_part.done", json!({"content_index": 0, "part": item["content"][0]})));
+                deltas.push(place(
+                    "content_part.done",
+                    json!({"content_index": 0, "part": item["content"][0]}),
+                ));
             }
             "function_call" => {
                 open["arguments"] = "".into();

@@ -115,10 +115,7 @@ fn edge_71_72_gemini_begins_with_what_the_follow_up_carried() {
     for (turn, left) in [
         (parts.clone(), json!([text("it is 42")])),
         // Thoughts dropped, a text cut in two, a text trimmed.
-        (
-            vec![text("let "), text("me look"), P::Code.json(), text("it is 42 ")],
-            json!([text("it is 42 ")]),
-        ),
+        (vec![text("let "), text("me look"), P::Code.json(), text("it is 42 ")], json!([text("it is 42 ")])),
     ] {
         let turn = json!({"role": "model", "parts": turn});
         let behind = [turn, json!({"role": "user", "parts": [text("thanks")]})];

@@ -21,7 +21,9 @@ const BESIDE: [&str; 2] = ["thought", "thoughtSignature"];
 pub(super) fn check(body: &Value) -> Checked {
     for name in body.as_object().into_iter().flat_map(|body| body.keys()) {
         if !FIELDS.contains(&name.as_str()) {
-            return invalid(format!("Invalid JSON payload received. Unknown name \"{name}\": Cannot find field."));
+            return invalid(format!(
+                "Invalid JSON payload received. Unknown name \"{name}\": Cannot find field."
+            ));
         }
     }
     for tool in array(body, "tools") {
@@ -42,18 +44,24 @@ pub(super) fn check(body: &Value) -> Checked {
         }
         let parts = array(content, "parts");
         if parts.is_empty() {
-            return invalid(format!("* GenerateContentRequest.contents[{at}].parts: contents.parts must not be empty."));
+            return invalid(format!(
+                "* GenerateContentRequest.contents[{at}].parts: contents.parts must not be empty."
+            ));
         }
         for part in parts {
             let keys: Vec<&str> =
                 part.as_object().into_iter().flat_map(|part| part.keys()).map(String::as_str).collect();
             let data = keys.iter().filter(|key| DATA.contains(key)).count();
             if data != 1 || keys.iter().any(|key| !DATA.contains(key) && !BESIDE.contains(key)) {
-                return invalid(format!("contents[{at}].parts: required oneof field 'data' must have one initialized field"));
+                return invalid(format!(
+                    "contents[{at}].parts: required oneof field 'data' must have one initialized field"
+                ));
             }
             let response = &part["functionResponse"];
             if !response.is_null() && !response["response"].is_object() {
-                return invalid(format!("Invalid value at 'contents[{at}].parts.function_response.response'"));
+                return invalid(format!(
+                    "Invalid value at 'contents[{at}].parts.function_response.response'"
+                ));
             }
         }
         answered(&asked, parts)?;
@@ -78,7 +86,8 @@ fn answered(asked: &[&Value], parts: &[Value]) -> Checked {
             "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.",
         );
     }
-    let fits = |call: &&Value| given.iter().any(|given| given["name"] == call["name"] && given["id"] == call["id"]);
+    let fits =
+        |call: &&Value| given.iter().any(|given| given["name"] == call["name"] && given["id"] == call["id"]);
     match asked.iter().all(fits) {
         true => Ok(()),
         false => invalid("Function response does not match its call."),

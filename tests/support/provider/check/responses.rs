@@ -11,7 +11,9 @@ pub(super) fn check(body: &Value) -> Checked {
         return Err(Rejection::invalid("Missing required parameter: 'model'."));
     }
     if !body["messages"].is_null() {
-        return Err(Rejection::invalid("Unsupported parameter: 'messages'. In the Responses API, this parameter has moved to 'input'."));
+        return Err(Rejection::invalid(
+            "Unsupported parameter: 'messages'. In the Responses API, this parameter has moved to 'input'.",
+        ));
     }
     for (at, tool) in array(body, "tools").iter().enumerate() {
         if tool["type"] == "function" && !is_name(tool["name"].as_str().unwrap_or_default(), 64) {
@@ -32,10 +34,14 @@ pub(super) fn check(body: &Value) -> Checked {
             "reasoning" => {
                 let sealed = string("encrypted_content").is_some_and(|sealed| !sealed.is_empty());
                 if body["store"] == false && !sealed {
-                    return Err(Rejection::new(404, "invalid_request_error", format!(
-                        "Item with id '{}' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.",
-                        string("id").unwrap_or_default()
-                    )));
+                    return Err(Rejection::new(
+                        404,
+                        "invalid_request_error",
+                        format!(
+                            "Item with id '{}' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.",
+                            string("id").unwrap_or_default()
+                        ),
+                    ));
                 }
             }
             "function_call" => {
@@ -61,7 +67,9 @@ pub(super) fn check(body: &Value) -> Checked {
                 }
             }
             other => {
-                return Err(Rejection::invalid(format!("Invalid value: '{other}'.")).param(format!("input[{at}]")));
+                return Err(
+                    Rejection::invalid(format!("Invalid value: '{other}'.")).param(format!("input[{at}]"))
+                );
             }
         }
     }

@@ -17,14 +17,9 @@ pub(super) fn events(meta: &Meta<'_>, turn: &Turn) -> Vec<Event> {
             None => cut.push(part),
         }
     }
-    let last = cut.len().saturating_sub(1);
-    let end = |at: usize| (at == last).then_some(stop(turn));
-    let mut chunks: Vec<Value> =
-        cut.iter().enumerate().map(|(at, part)| chunk(meta, std::slice::from_ref(part), end(at))).collect();
-    if chunks.is_empty() {
-        chunks.push(chunk(meta, &[], Some(stop(turn))));
-    }
-    chunks.iter().map(Event::data).collect()
+    let said = cut.iter().map(|part| chunk(meta, std::slice::from_ref(part), None));
+    let end = chunk(meta, &[], Some(stop(turn)));
+    said.chain([end]).map(|chunk| Event::data(&chunk)).collect()
 }
 
 fn stop(turn: &Turn) -> &'static str {

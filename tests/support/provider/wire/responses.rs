@@ -30,12 +30,8 @@ pub(super) fn events(meta: &Meta<'_>, turn: &Turn) -> Vec<Event> {
             Some("message") => {
                 empty["content"] = json!([]);
                 say("response.output_item.added", json!({"output_index": at, "item": empty}));
-                let place = |key: &str, value: Value| {
-                    json!({"item_id": id, "output_index": at, "content_index": 0, key: value})
-                };
-                let part = |text: &str| {
-                    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
-                };
+                let place = |key: &str, value: Value| json!({"item_id": id, "output_index": at, "content_index": 0, key: value});
+                let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
                 let text = item["content"][0]["text"].as_str().unwrap_or_default();
                 say("response.content_part.added", place("part", part("")));
                 for piece in pieces(text, turn.delta) {
