@@ -27,7 +27,7 @@ pub fn convert(dialect: Dialect, body: &str) -> String {
     let tools = tools(&body);
     let converted = match dialect {
         Dialect::OpenAiResponses => responses(&body, said, tools),
-        Dialect::Gemini => gemini(said, tools),
+        Dialect::Gemini => gemini(said, &tools),
         other => panic!("nothing is converted to {}", other.name()),
     };
     converted.to_string()
@@ -134,7 +134,7 @@ fn responses(body: &Value, said: Vec<Said>, tools: Vec<Value>) -> Value {
     converted
 }
 
-fn gemini(said: Vec<Said>, tools: Vec<Value>) -> Value {
+fn gemini(said: Vec<Said>, tools: &[Value]) -> Value {
     let (mut system, mut contents): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
     for said in said {
         let (role, parts) = match said {

@@ -183,7 +183,8 @@ pub fn tool_place(dialect: Dialect, body: &str, ours: &str) -> (usize, String) {
     let Some(tools) = only(body, "tools") else {
         return (body.trim_end().len() - 1, format!(",\"tools\":[{wrapped}]"));
     };
-    let declared = elements(tools).into_iter().filter_map(|tool| only(tool, "functionDeclarations")).last();
+    let declared =
+        elements(tools).into_iter().filter_map(|tool| only(tool, "functionDeclarations")).next_back();
     let (array, added) = match declared.filter(|_| gemini) {
         Some(declared) => (declared, ours),
         None => (tools, wrapped.as_str()),

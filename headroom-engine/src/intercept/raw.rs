@@ -322,7 +322,7 @@ mod tests {
             let array = format!("[{space}{}{space}]", elements.join(&format!("{space},{space}")));
             let view = Raw::parse(&array).unwrap();
             let cut = splice(&array, keep_elements(view, &view.array().unwrap(), &keep));
-            prop_assert_eq!(serde_json::from_str::<Vec<usize>>(&cut).unwrap(), left.clone());
+            prop_assert_eq!(&serde_json::from_str::<Vec<usize>>(&cut).unwrap(), &left);
 
             let (run, items) = Raw::run(&array, 1..array.len() - 1).unwrap_or((view, Vec::new()));
             prop_assert_eq!(items.len(), keep.len());

@@ -64,7 +64,7 @@ fn contents(at: usize, turn: &Turn) -> Vec<Json> {
 /// A call or its response; only every other turn's calls have ids.
 fn function(at: usize, nth: usize, call: &Call, field: &str, value: Json) -> Json {
     let mut function = object([("name", call.name.as_str().into()), (field, value)]);
-    if at % 2 == 0 {
+    if at.is_multiple_of(2) {
         function.set("id", id(at, nth).into());
     }
     function

@@ -174,12 +174,13 @@ impl Stream {
             }
             Write::Last(ending) => edits.extend(counts(&data, ending)),
         }
-        let filled = matches!(how, Write::Last(Ending { filler: true, .. })) && left.is_empty();
+        let filled = matches!(how, Write::Last(Ending { filler: true, .. }));
         if let Some(candidate) = &candidate
             && (had.is_some() || filled)
         {
-            let parts = if filled { filler() } else { left.join(",") };
-            edits.push(with_parts(candidate, &parts));
+            let filler = filled.then(filler);
+            let parts: Vec<&str> = left.iter().chain(&filler).map(String::as_str).collect();
+            edits.push(with_parts(candidate, &parts.join(",")));
         }
         let data = splice(text, edits);
         self.push(event, &data, out);
@@ -279,9 +280,9 @@ impl Splicer for Stream {
         let held = std::mem::take(&mut self.held);
         let last = held.len().saturating_sub(1);
         for (at, (event, left)) in held.iter().enumerate() {
-            // What stands for nothing said stands in the first of them.
+            // The first has the `finishReason`, behind which nobody reads on.
             let ending = Ending { filler: ending.filler && at == 0, ..*ending };
-            if at == last || at == 0 || !left.is_empty() {
+            if at == 0 || at == last || !left.is_empty() {
                 self.write(event, left, Write::Last(&ending), out);
             }
         }

@@ -58,7 +58,7 @@ impl G {
     }
 
     /// The chunks: a part each, texts in two; the end apart or with the last part.
-    fn chunks(&self, apart: bool) -> Vec<String> {
+    pub(super) fn chunks(&self, apart: bool) -> Vec<String> {
         let mut parts: Vec<Value> = Vec::new();
         for part in &self.1 {
             match part {
@@ -87,12 +87,12 @@ impl G {
 
 /// How a stream is framed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Framing {
+pub(super) enum Framing {
     Events,
     Array,
 }
 
-fn framed(chunks: &[String], framing: Framing) -> String {
+pub(super) fn framed(chunks: &[String], framing: Framing) -> String {
     match framing {
         Framing::Events => chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect(),
         Framing::Array => format!("[{}\n]", chunks.join("\n,\r\n")),
@@ -100,7 +100,7 @@ fn framed(chunks: &[String], framing: Framing) -> String {
 }
 
 /// What an SDK makes of a stream: parts in order, neighbouring plain texts as one.
-fn accumulate(text: &str, framing: Framing) -> Value {
+pub(super) fn accumulate(text: &str, framing: Framing) -> Value {
     let chunks: Vec<Value> = match framing {
         Framing::Events => events(text).iter().map(|data| serde_json::from_str(data).unwrap()).collect(),
         Framing::Array => serde_json::from_str(text).unwrap_or_else(|_| panic!("no array: {text}")),
@@ -118,7 +118,7 @@ fn accumulate(text: &str, framing: Framing) -> Value {
 }
 
 /// Parts with neighbouring plain texts as one.
-fn joined(parts: &[Value]) -> Vec<Value> {
+pub(super) fn joined(parts: &[Value]) -> Vec<Value> {
     let plain = |part: &Value| part.as_object().unwrap().keys().eq(["text"]);
     let mut whole: Vec<Value> = Vec::new();
     for part in parts {

@@ -6,6 +6,7 @@ mod gemini;
 mod openai_json;
 mod openai_stream;
 mod property;
+mod property_items;
 mod responses_json;
 mod responses_stream;
 mod restoring;

@@ -89,7 +89,7 @@ fn added(outcome: &Outcome, at: usize) -> Vec<Value> {
 #[test]
 fn an_answer_without_a_call_of_ours_loses_only_our_definition() {
     let answer = answer("a", &[I::Think, I::Text("hi"), I::Client("c1"), I::Search]);
-    let (outcome, value) = run(&[answer.clone()]);
+    let (outcome, value) = run(std::slice::from_ref(&answer));
     let mut expected: Value = serde_json::from_str(&answer.json().unwrap()).unwrap();
     expected["tools"].as_array_mut().unwrap().pop();
     assert_eq!((value, outcome.sent.len()), (expected, 0));

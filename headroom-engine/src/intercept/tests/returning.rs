@@ -113,7 +113,7 @@ fn edge_71_72_gemini_begins_with_what_the_follow_up_carried() {
     let before = sent(&outcome, 1, script.dialect);
     let text = |text: &str| json!({"text": text});
     for (turn, left) in [
-        (parts.clone(), json!([text("it is 42")])),
+        (parts, json!([text("it is 42")])),
         // Thoughts dropped, a text cut in two, a text trimmed.
         (vec![text("let "), text("me look"), P::Code.json(), text("it is 42 ")], json!([text("it is 42 ")])),
     ] {
