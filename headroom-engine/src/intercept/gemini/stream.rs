@@ -191,13 +191,17 @@ impl Splicer for Stream {
     fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>) {
         self.array |= event.is_element();
         if self.state == State::Failed {
+            // An array is still to be closed.
+            if !self.touched && event.data().is_none() {
+                out.push_back(event.raw());
+            }
             return;
         }
         let Some(text) = event.data() else {
             // White space, a comment, or the bracket that closes the array.
             let closes = event.is_whole();
             if self.array && self.touched {
-                self.end = Some(event).filter(|_| closes);
+                self.end = self.end.take().or(Some(event).filter(|_| closes));
             } else if closes || !self.array || event.raw().trim_ascii().is_empty() {
                 out.push_back(event.raw());
             }

@@ -95,7 +95,7 @@ pub(super) enum Framing {
 pub(super) fn framed(chunks: &[String], framing: Framing) -> String {
     match framing {
         Framing::Events => chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect(),
-        Framing::Array => format!("[{}\n]", chunks.join("\n,\r\n")),
+        Framing::Array => format!("[{}\n]\n", chunks.join("\n,\r\n")),
     }
 }
 
@@ -276,6 +276,8 @@ fn edge_62_63_a_stream_that_ends_early_runs_nothing() {
 
         let failed = Script::gemini().stream(&[Some(asks.clone()), None]);
         let error = framed(&["{\"error\":{\"code\":503}}".to_owned()], framing);
+        let alone = Script::gemini().stream(&[Some(error.clone())]);
+        assert_eq!(alone.text(), error);
         let refused = Script::gemini().stream(&[Some(asks), Some(error)]);
         for (outcome, code) in [(failed, 500), (refused, 503)] {
             let chunks: Vec<Value> = match framing {
