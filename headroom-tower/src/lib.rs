@@ -23,10 +23,13 @@
 //!
 //! # What is touched
 //!
-//! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic),
-//! `/v1/messages/count_tokens` (the same bytes, so that counts are true) or `/chat/completions`
-//! (OpenAI), or with a suffix given to [`HeadroomBuilder::route`]. Signed requests, encoded bodies,
-//! and bodies above [`Limits::request_bytes`] pass untouched; so do batches. What happened is in
+//! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic, Foundry),
+//! `/chat/completions` (OpenAI, Azure, OpenRouter and every compatible server), `/responses`
+//! (OpenAI), `:generateContent` or `:streamGenerateContent` (Gemini), to Vertex' `:rawPredict` and
+//! `:streamRawPredict` of Anthropic's models, or with a suffix given to [`HeadroomBuilder::route`];
+//! and to the paths that count the tokens of such requests (the same bytes, so that counts are
+//! true). Signed requests, encoded bodies, and bodies above [`Limits::request_bytes`] pass
+//! untouched; so do batches, stored answers and sockets. What happened is in
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
 //!
@@ -89,6 +92,7 @@ mod limits;
 mod pool;
 mod report;
 mod request;
+mod route;
 mod service;
 mod store;
 mod tenant;

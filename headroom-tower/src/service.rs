@@ -17,7 +17,8 @@ use crate::{
     future::ResponseFuture,
     layer::Shared,
     report::{Choice, MemoryReport, Report, RequestPolicy, Skipped},
-    request::{self, Collected, Purpose, Target, collect},
+    request::{self, Collected, collect},
+    route::{self, Purpose, Target},
     same,
 };
 
@@ -72,7 +73,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let target = request::matches(&request, &self.shared.routes)
+        let target = route::matches(&request, &self.shared.routes)
             .filter(|_| request.extensions().get::<Processed>().is_none());
         let Some(target) = target else {
             return ResponseFuture::passthrough(self.inner.call(request.map(RequestBody::passthrough)), None);
@@ -198,7 +199,7 @@ fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<headroom_engine
         Some(Choice::Policy(own)) => policy = Arc::clone(own),
         Some(Choice::Off) | None => {}
     }
-    (policy, RequestContext { dialect: target.dialect, model: None, route })
+    (policy, RequestContext { dialect: target.dialect, model: target.model.clone(), route })
 }
 
 /// Sends a request that was read, as it came.
