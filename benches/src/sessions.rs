@@ -284,7 +284,7 @@ impl Replay {
     /// The byte law and the redeem law, and whether everything can be read back.
     fn laws(&mut self, sides: &Sides<'_>, totals: &mut Totals) {
         let Sides { request, read, out, rewrite, .. } = *sides;
-        let plain = taken_away(self.dialect.into(), out, &rewrite.report.alignment.notes);
+        let plain = taken_away(self.dialect.of_engine(), out, &rewrite.report.alignment.notes);
         let same = Body::read(&plain, self.dialect)
             .is_some_and(|read_plain| laws::same_outside_edits(request, read, &plain, &read_plain));
         totals.byte_violations += usize::from(!same);

@@ -38,15 +38,6 @@ impl Dialect {
     }
 }
 
-impl From<Dialect> for headroom_engine::Dialect {
-    fn from(dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::Anthropic => Self::AnthropicMessages,
-            Dialect::OpenAi => Self::OpenAiChat,
-        }
-    }
-}
-
 /// What a piece of the conversation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {

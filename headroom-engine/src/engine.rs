@@ -46,7 +46,7 @@ use crate::{
     route::ContentRouter,
     tokens::TokenCounter,
     wire::{
-        self, Block, Conversation, Role, ToolChoice,
+        self, Block, Conversation, Dialect, Role, ToolChoice,
         scan::ScanError,
         splice::{Edit, Splice},
     },
@@ -388,7 +388,7 @@ impl Scanned {
         let tools = self.conversation.tools.as_ref();
         let works = tools.is_some_and(|tools| !tools.items.is_empty());
         policy.aligns()
-            && !self.points.is_empty()
+            && matches!(self.context.dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat)
             && !self.dynamic.is_empty()
             && self.recall != Recall::Forget
             && self.context.route != Route::ExactOnly

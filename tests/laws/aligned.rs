@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::{
     byte::align_rewrite,
-    harness::{Crew, cases, crews, dialects, eager, engine, fixtures, spell, utf8},
+    harness::{Crew, cases, chat_fixtures, chats, crews, eager, engine, spell, utf8},
 };
 
 /// What the layer does around the engine: asks the ledger, rewrites, remembers.
@@ -104,7 +104,7 @@ proptest! {
 
     #[test]
     fn holds_while_values_change(
-        crew in crews(), dialect in dialects(), talk in talks(), client in clients(),
+        crew in crews(), dialect in chats(), talk in talks(), client in clients(),
         loses in proptest::option::of(0usize..6), every in 1usize..4,
     ) {
         let (engine, _) = engine(crew);
@@ -132,7 +132,7 @@ fn with_prompt(dialect: Dialect, body: &str, prompt: &str) -> String {
 #[test]
 fn holds_on_real_conversations() {
     let mut aligned = 0;
-    for (name, dialect, body) in fixtures() {
+    for (name, dialect, body) in chat_fixtures() {
         if name.starts_with("ponyc") {
             continue; // A model of which no cache is known.
         }
@@ -152,7 +152,7 @@ fn holds_on_real_conversations() {
 /// As long as the values stay, no ledger is needed.
 #[test]
 fn values_that_stay_are_a_function_of_the_conversation() {
-    for (_, dialect, body) in fixtures() {
+    for (_, dialect, body) in chat_fixtures() {
         let body = with_prompt(dialect, &body, &prompt(7, "sess-0123456789"));
         let (engine, _) = engine(Crew::BuiltIn);
         let mut before: Vec<String> = Vec::new();

@@ -7,7 +7,7 @@ use headroom_engine::{
 };
 use headroom_tests::{
     generate::{spellings, talks},
-    json::{Spelling, elements, only, span, text},
+    json::{Spelling, elements, only, text},
     notes::taken_away,
     places::{DIALECTS, greeting, results, tool_place, tools},
 };

@@ -95,6 +95,11 @@ pub(crate) fn dialects() -> impl Strategy<Value = Dialect> {
     prop::sample::select(DIALECTS.as_slice())
 }
 
+/// Those whose messages are elements of one array: where values are moved and units leave.
+pub(crate) fn chats() -> impl Strategy<Value = Dialect> {
+    prop::sample::select(&[Dialect::AnthropicMessages, Dialect::OpenAiChat][..])
+}
+
 pub(crate) fn crews() -> impl Strategy<Value = Crew> {
     prop_oneof![2 => Just(Crew::Doubles), 3 => Just(Crew::BuiltIn)]
 }
@@ -123,6 +128,12 @@ pub(crate) fn spell(dialect: Dialect, talk: &Talk, spelling: Spelling) -> String
 
 pub(crate) fn cases(cases: u32) -> Config {
     Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() }
+}
+
+/// Those in the dialects of [`chats`].
+pub(crate) fn chat_fixtures() -> Vec<(String, Dialect, String)> {
+    let chat = |dialect| matches!(dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat);
+    fixtures().into_iter().filter(|(_, dialect, _)| chat(*dialect)).collect()
 }
 
 /// The recorded conversations of `tests/fixtures`: name, dialect, body.

@@ -10,7 +10,7 @@ use headroom_engine::{
 };
 use headroom_tests::{
     generate::{content::Kind, content::output, spellings, talks},
-    json::{Spelling, elements, only, text},
+    json::{Spelling, text},
     notes::taken_away,
     places::{DIALECTS, Place, forbidding, results, tools},
 };

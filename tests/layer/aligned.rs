@@ -11,9 +11,17 @@ use serde_json::{Value, json};
 
 use crate::{
     bed::{Bed, within},
-    talk::{MANNERS, Talk, eager, log, run, script},
+    talk::{Talk, eager, log, run, script},
     thinking::Durable,
 };
+
+/// Where values are moved, whole and streamed.
+const CHATS: [(Dialect, bool); 4] = [
+    (Dialect::Anthropic, false),
+    (Dialect::Anthropic, true),
+    (Dialect::OpenAi, false),
+    (Dialect::OpenAi, true),
+];
 
 fn prompt(turn: usize) -> String {
     format!(
@@ -30,6 +38,7 @@ fn at(dialect: Dialect, talk: &Talk, turn: usize, stream: bool) -> bytes::Bytes 
             let messages = talk.body["messages"].as_array_mut().unwrap();
             messages.insert(0, json!({"role": "developer", "content": prompt(turn)}));
         }
+        other => panic!("{other:?} is not aligned"),
     }
     talk.body(stream)
 }
@@ -73,7 +82,7 @@ fn one_prefix(bed: &Bed) {
 
 #[tokio::test]
 async fn the_prefix_grows_although_the_time_changes() {
-    for (dialect, stream) in MANNERS {
+    for (dialect, stream) in CHATS {
         one_prefix(&played(dialect, stream, false, &[eager().build().unwrap()]).await);
     }
 }
@@ -90,7 +99,7 @@ async fn bound_thinking_stays_valid_on_two_replicas_with_one_durable_ledger() {
 /// Each replica with a ledger of its own: breaks, declared, and nothing refused.
 #[tokio::test]
 async fn a_ledger_that_forgets_leaves_valid_requests() {
-    for (dialect, stream) in MANNERS {
+    for (dialect, stream) in CHATS {
         let layers = [eager().build().unwrap(), eager().build().unwrap()];
         let bed = played(dialect, stream, false, &layers).await;
         assert!(bed.provider.received().iter().all(|request| request.rejection().is_none()));
@@ -117,7 +126,7 @@ async fn what_began_elsewhere_stays_as_it_is_if_the_policy_says_so() {
     let volatile = HeadroomLayer::builder().policy(policy.clone()).ledger(Arc::new(MemoryStore::default()));
     assert!(volatile.build().is_err(), "it could not tell");
     let layer = HeadroomLayer::builder().policy(policy).ledger(Arc::new(Durable::default())).build().unwrap();
-    for (dialect, stream) in MANNERS {
+    for (dialect, stream) in CHATS {
         let bed =
             Bed::client(layer.clone(), script(|n, _| Turn::new([run(&format!("call_{n}"))]).into())).await;
         let mut talk = Talk::about(dialect, &log(9));

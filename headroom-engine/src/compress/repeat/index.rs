@@ -175,8 +175,10 @@ impl Index {
         let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
         self.bytes += 512 + earlier.text().len();
         for (line, hash) in earlier.hashes().enumerate() {
-            // The newline behind a line need not be shown with it.
-            let range = earlier.inside(line..line + 1);
+            // The newline behind a line need not be shown with it, nor the number before it: views
+            // whose numbers are written otherwise still say which line is which.
+            let inside = earlier.inside(line..line + 1);
+            let range = inside.end - earlier.bare(line).len()..inside.end;
             while let [part, rest @ ..] = parts
                 && (part.end as usize) < range.end
             {
