@@ -1,6 +1,7 @@
 //! Where things stand in a request body. One file a dialect; no decision is made here.
 
 mod anthropic;
+pub(crate) mod media;
 mod openai_chat;
 pub(crate) mod scan;
 pub(crate) mod splice;
