@@ -276,7 +276,7 @@ mod tests {
             is_code(code, Hints::default()) && !is_code(&format!("{told}{code}{code}"), Hints::default())
         );
         assert!(!is_code(&format!("Title\n```\n{code}```\n"), Hints::default()));
-        let (text, long) = (Hints::default().path("chunks.txt"), code.repeat(100));
+        let (text, long) = (Hints::default().path("chunks.txt"), code.repeat(200));
         assert!(is_code(&long, text) && !is_code(code, text) && !is_code(&format!("{told}{long}"), text));
         assert!(!is_code(code, Hints::default().path("README.md")));
     }
