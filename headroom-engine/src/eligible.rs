@@ -281,7 +281,7 @@ pub(crate) fn walk(
                     let span = &body[block.span.clone()];
                     let declares = media::declares(span);
                     for (part, text) in texts.iter().enumerate() {
-                        let at = text.range.start - block.span.start;
+                        let at = text.range.start.saturating_sub(block.span.start);
                         candidates.push(Candidate {
                             media_type: declares.then(|| media::declared(span, at)).flatten(),
                             message: at,

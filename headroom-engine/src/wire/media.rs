@@ -50,7 +50,9 @@ fn read(
                 *found = own;
             }
         }
-        _ => drop(scanner.skip()?),
+        _ => {
+            scanner.skip()?;
+        }
     }
     Ok(holds)
 }
