@@ -281,9 +281,9 @@ pub(crate) fn walk(
                     let span = &body[block.span.clone()];
                     let declares = media::declares(span);
                     for (part, text) in texts.iter().enumerate() {
-                        let at = text.range.start.saturating_sub(block.span.start);
+                        let inside = text.range.start.saturating_sub(block.span.start);
                         candidates.push(Candidate {
-                            media_type: declares.then(|| media::declared(span, at)).flatten(),
+                            media_type: declares.then(|| media::declared(span, inside)).flatten(),
                             message: at,
                             block: block_at,
                             part,
@@ -403,6 +403,7 @@ mod tests {
             candidates.iter().map(|candidate| candidate.said(&body, &conversation)).collect();
         let declared: Vec<_> = said.iter().map(|said| said.hints().declared()).collect();
         assert_eq!(declared, [Some("text/csv"), Some("text/html"), None]);
+        assert!(candidates.iter().all(|candidate| (candidate.message, candidate.block) == (2, 0)));
     }
 
     #[test]
