@@ -260,6 +260,9 @@ fn key(
     hasher.update(&candidate.digest);
     hasher.update(&candidate.query);
     hasher.update(before);
+    if let Some(media_type) = &candidate.media_type {
+        hasher.update(blake3::hash(media_type.as_bytes()).as_bytes());
+    }
     if policy.refers() {
         hasher.update(&candidate.written);
         hasher.update(&(candidate.place.number as u64).to_le_bytes());

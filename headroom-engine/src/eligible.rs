@@ -11,7 +11,7 @@ use crate::{
     rank::Query,
     reduce::Hints,
     wire::{
-        Arguments, BlockKind, Conversation, Message, Role,
+        Arguments, BlockKind, Conversation, Message, Role, media,
         scan::{ScanError, Scanner},
         text::{Str, unescape},
     },
@@ -37,6 +37,8 @@ pub(crate) struct Candidate {
     pub(crate) calls: usize,
     pub(crate) written: [u8; 32],
     call: Option<(usize, usize)>,
+    /// The media type that stands beside it.
+    pub(crate) media_type: Option<String>,
     /// The user's text before it, its ends if it is long.
     user: Option<Arc<str>>,
 }
@@ -76,23 +78,25 @@ impl Candidate {
         Query::new(texts.iter().map(String::as_str).chain(self.user.as_deref()))
     }
 
-    /// What the call says of the text.
+    /// What the call says of the text, and what is declared beside it.
     pub(crate) fn said(&self, body: &str, conversation: &Conversation) -> Said {
         let call =
             self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
-        match call.map(|block| &block.kind) {
+        let said = match call.map(|block| &block.kind) {
             Some(BlockKind::Call { arguments: Arguments::Value(span), .. }) => Said::of(&body[span.clone()]),
             Some(BlockKind::Call { arguments: Arguments::Text(text), .. }) => {
                 text.decode(body).map(|json| Said::of(&json)).unwrap_or_default()
             }
             _ => Said::default(),
-        }
+        };
+        Said { media_type: self.media_type.clone(), ..said }
     }
 }
 
-/// What a call's arguments say of the content of its result.
+/// What a call's arguments say of the content of its result, and the result itself.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
+    media_type: Option<String>,
     path: Option<String>,
     command: Option<String>,
 }
@@ -141,6 +145,9 @@ impl Said {
         }
         if let Some(command) = &self.command {
             hints = hints.command(command);
+        }
+        if let Some(media_type) = &self.media_type {
+            hints = hints.media_type(media_type);
         }
         hints
     }
@@ -271,8 +278,12 @@ pub(crate) fn walk(
                     let query = causal(called, &asked);
                     results += 1;
                     let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
+                    let span = &body[block.span.clone()];
+                    let declares = media::declares(span);
                     for (part, text) in texts.iter().enumerate() {
+                        let inside = text.range.start.saturating_sub(block.span.start);
                         candidates.push(Candidate {
+                            media_type: declares.then(|| media::declared(span, inside)).flatten(),
                             message: at,
                             block: block_at,
                             part,
@@ -379,6 +390,20 @@ mod tests {
         for nothing in ["", "[1]", "{", "7", r#"{"command":[["x"]]}"#] {
             assert_eq!(said(nothing), (None, None), "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_result_declares_what_it_is() {
+        let result = r#"{"type":"tool_result","tool_use_id":"t","content":[
+            {"type":"document","source":{"type":"text","media_type":"text/csv","data":"a,b"}},
+            {"type":"text","text":"x","mimeType":"text/html"},{"type":"text","text":"y"}]}"#;
+        let body = body("why", "a", result);
+        let (conversation, candidates) = candidates(&body);
+        let said: Vec<Said> =
+            candidates.iter().map(|candidate| candidate.said(&body, &conversation)).collect();
+        let declared: Vec<_> = said.iter().map(|said| said.hints().declared()).collect();
+        assert_eq!(declared, [Some("text/csv"), Some("text/html"), None]);
+        assert!(candidates.iter().all(|candidate| (candidate.message, candidate.block) == (2, 0)));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(super) fn choose(rows: &impl Rows, query: &Query) -> Vec<Range<usize>> {
         }
     }
     // A short list is soon understood.
-    spread(&mut keep, if count < SHORT { left.div_ceil(2) } else { left });
+    spread(&mut keep, if count < SHORT { left.div_ceil(3) } else { left });
     runs(&keep, &weights)
 }
 

@@ -5,6 +5,7 @@ mod axes;
 mod code;
 mod diff;
 mod fold;
+mod gaps;
 mod hash;
 mod html;
 #[cfg(feature = "image")]

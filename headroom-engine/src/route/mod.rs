@@ -49,6 +49,8 @@ pub const ORDER: [&str; 8] = ["json", "diff", "html", "table", "search", "log", 
 const MIXED: [&str; 4] = ["log", "search", "diff", "prose"];
 /// The least bytes of a part of another kind inside a text that has one.
 const FOREIGN: usize = 1024;
+/// The least bytes of code that is cut out of prose.
+const FENCED: usize = 4096;
 /// The least bytes of a part inside a text that no rule claims.
 const PART: usize = 512;
 /// The least bytes that the classifier looks at.
@@ -176,7 +178,9 @@ impl ContentRouter {
                 continue;
             }
             let Some(reducer) = self.claim(&source[range.clone()], said) else { continue };
-            if kind.is_some_and(|kind| !pays(kind, reducer.kind(), range.len() * 2 >= source.len())) {
+            if kind
+                .is_some_and(|kind| !pays(kind, reducer.kind(), range.len(), range.len() * 2 >= source.len()))
+            {
                 continue;
             }
             match parts.last_mut() {
@@ -223,11 +227,15 @@ impl ContentRouter {
     }
 }
 
-/// Whether to cut what is of kind `part` out of a text of kind `whole`. A log's specialist does well
-/// with what it does not know, and finds what repeats on both sides of it; prose has no use for it.
-fn pays(whole: &str, part: &str, is_most: bool) -> bool {
-    whole != part && (whole == "prose" || part == "json" || is_most)
+/// Whether to cut `length` bytes of kind `part` out of a text of kind `whole`. A log's specialist does
+/// well with what it does not know, and finds what repeats on both sides of it; prose has no use for
+/// it, but chooses better among its sentences where they are one text, and knows short code.
+fn pays(whole: &str, part: &str, length: usize, is_most: bool) -> bool {
+    let foreign = whole == "prose" && (part != "code" || length >= FENCED);
+    whole != part && (foreign || part == "json" || is_most)
 }
 
+#[cfg(test)]
+mod hard;
 #[cfg(test)]
 mod tests;

@@ -176,7 +176,8 @@ fn read_block(scanner: &mut Scanner<'_>) -> Result<Block> {
     Ok(Block { span, kind: fields.into_kind(scanner.body()) })
 }
 
-/// The texts of a tool result: its string content, or its text parts.
+/// The texts of a tool result: its string content, or its text parts and documents of text. What may
+/// be cited is cited by its characters, and stays.
 fn result_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
     let mut texts = Vec::new();
     if scanner.peek() == b'"' {
@@ -184,21 +185,47 @@ fn result_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
         return Ok(texts);
     }
     array_or_skip(scanner, |scanner| {
-        let (mut kind, mut text) = (None, None);
-        let mut ambiguous = false;
+        let (mut kind, mut text, mut document): (Option<Option<Str>>, _, _) = (None, None, None);
+        let (mut ambiguous, mut cited) = (false, false);
         object_or_skip(scanner, |scanner, key| {
             match key {
                 "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
                 "text" => ambiguous |= text.replace(scanner.string_or_skip()?).is_some(),
-                _ => scanner.skip().map(|_| ())?,
+                "source" => ambiguous |= document.replace(source_text(scanner)?).is_some(),
+                "citations" => {
+                    cited = true;
+                    scanner.skip().map(drop)?;
+                }
+                _ => scanner.skip().map(drop)?,
             }
             Ok(())
         })?;
-        let is_text = kind.flatten().is_some_and(|kind| kind.raw(scanner.body()) == "text");
-        texts.extend(text.flatten().filter(|_| is_text && !ambiguous));
+        let kind = kind.flatten();
+        texts.extend(match kind.as_ref().map(|kind| kind.raw(scanner.body())) {
+            _ if ambiguous => None,
+            Some("text") => text.flatten(),
+            Some("document") if !cited => document.flatten(),
+            _ => None,
+        });
         Ok(())
     })?;
     Ok(texts)
+}
+
+/// The text of a document's `source`, if it is text.
+fn source_text(scanner: &mut Scanner<'_>) -> Result<Option<Str>> {
+    let (mut kind, mut data, mut ambiguous): (Option<Option<Str>>, Option<Option<Str>>, _) =
+        (None, None, false);
+    object_or_skip(scanner, |scanner, key| {
+        match key {
+            "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
+            "data" => ambiguous |= data.replace(scanner.string_or_skip()?).is_some(),
+            _ => scanner.skip().map(drop)?,
+        }
+        Ok(())
+    })?;
+    let is_text = !ambiguous && kind.flatten().is_some_and(|kind| kind.raw(scanner.body()) == "text");
+    Ok(data.flatten().filter(|_| is_text))
 }
 
 #[cfg(test)]
@@ -215,7 +242,10 @@ mod tests {
             {"role":"user","content":[
                 {"tool_use_id":"t1","content":"plain","type":"tool_result","is_error":true},
                 {"type":"tool_result","tool_use_id":"t2","content":[{"type":"text","text":"a"},{"type":"image"},{"text":"b","type":"text"}]},
-                {"type":"tool_result","tool_use_id":"t3"},
+                {"type":"tool_result","tool_use_id":"t3","content":[
+                    {"type":"document","source":{"type":"text","media_type":"text/csv","data":"c"}},
+                    {"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"no"}},
+                    {"type":"document","citations":{"enabled":true},"source":{"type":"text","data":"no"}}]},
                 {"type":"tool_result","tool_use_id":"t4","content":"x","content":"y"},
                 {"type":"text","text":"and now"}]}],
             "system":[{"type":"text","text":"sys","cache_control":{}}],"stream":true,
@@ -236,7 +266,7 @@ mod tests {
                 _ => vec!["other"],
             })
             .collect();
-        assert_eq!(texts, [vec!["plain"], vec!["a", "b"], vec![], vec!["other"], vec!["and now"]]);
+        assert_eq!(texts, [vec!["plain"], vec!["a", "b"], vec!["c"], vec!["other"], vec!["and now"]]);
         assert!(matches!(&last.blocks[0].kind, BlockKind::Result { is_error: true, .. }));
         assert!(matches!(&read.messages[1].blocks[1].kind,
             BlockKind::Call { arguments: Arguments::Value(span), .. } if &body[span.clone()] == "{\"a\":1}"));

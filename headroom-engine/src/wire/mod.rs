@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod gemini;
+pub(crate) mod media;
 mod openai_chat;
 mod openai_responses;
 pub(crate) mod scan;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    super::weigh::weigh,
+    super::{gaps::gaps, weigh::weigh},
     patch::{File, Kind, Patch},
     spell::Choice,
 };
@@ -226,24 +226,8 @@ impl Selection<'_, '_> {
     }
 
     fn choice(mut self) -> Choice {
-        let lines = self.patch.lines();
-        let mut gaps = Vec::new();
-        let (mut at, mut hidden) = (0, 0);
-        while at < lines.len() {
-            if self.keep[at] {
-                at += 1;
-                continue;
-            }
-            let end = (at..lines.len()).find(|line| self.keep[*line]).unwrap_or(lines.len());
-            let cost: usize = self.costs[at..end].iter().sum();
-            if cost > GAP {
-                hidden += cost;
-                gaps.push((at..end, self.note(at..end)));
-            } else {
-                self.keep[at..end].fill(true);
-            }
-            at = end;
-        }
+        let (gaps, hidden) = gaps(&mut self.keep, &self.costs, GAP);
+        let gaps = gaps.into_iter().map(|gap| (gap.clone(), self.note(gap))).collect();
         let cuts = self.cuts();
         let cut: usize = cuts.iter().map(|cut| weigh(&self.patch.source()[cut.clone()])).sum();
         if hidden + cut < WORTH.max(self.total / 8) {
@@ -266,8 +250,8 @@ impl Selection<'_, '_> {
         let lines = self.patch.lines().iter().zip(&self.keep);
         let long = lines.filter(|(line, keep)| **keep && line.range.len() > LONG);
         long.map(|(line, _)| {
-            let start = floor(self.patch.source(), line.range.start + ENDS.0);
-            start..floor(self.patch.source(), line.range.end - ENDS.1)
+            let floor = |at: usize| self.patch.source().floor_char_boundary(at);
+            floor(line.range.start + ENDS.0)..floor(line.range.end - ENDS.1)
         })
         .collect()
     }
@@ -305,12 +289,4 @@ fn meaning(text: &str) -> f32 {
         weight += 0.5;
     }
     weight
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }

@@ -218,7 +218,12 @@ impl Speller<'_, '_> {
     /// pairs of lines that are.
     fn counted(&mut self, at: usize, end: usize) -> Option<usize> {
         let log = self.log;
-        if at + 4 > end || self.is_whole(at) || log.line(at).literal != log.line(at + 2).literal {
+        // Other lines that need not stand as they are can be spelled shorter than they are here.
+        if at + 4 > end
+            || self.is_whole(at)
+            || !self.is_whole(at + 1)
+            || log.line(at).literal != log.line(at + 2).literal
+        {
             return None;
         }
         let line = log.text(at);

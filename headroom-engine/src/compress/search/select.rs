@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    super::weigh::weigh,
+    super::{gaps::gaps, weigh::weigh},
     line::{Hits, Kind, Line},
     spell::Choice,
 };
@@ -166,29 +166,10 @@ impl Selection<'_, '_> {
     }
 
     fn choice(mut self, query: &Query) -> Choice {
-        let lines = self.hits.lines();
-        let mut gaps: Vec<(Range<usize>, String)> = Vec::new();
-        let (mut at, mut hidden) = (0, 0);
-        while at < lines.len() {
-            if self.keep[at] {
-                at += 1;
-                continue;
-            }
-            let end = (at..lines.len()).find(|line| self.keep[*line]).unwrap_or(lines.len());
-            let cost: usize = self.costs[at..end].iter().sum();
-            if cost > GAP {
-                hidden += cost;
-                gaps.push((at..end, String::new()));
-            } else {
-                self.keep[at..end].fill(true);
-                let hits = lines[at..end].iter().filter(|line| line.is_hit());
-                self.seen.extend(hits.map(|line| line.file));
-            }
-            at = end;
-        }
-        for (gap, note) in &mut gaps {
-            *note = self.note(gap.clone());
-        }
+        let (gaps, hidden) = gaps(&mut self.keep, &self.costs, GAP);
+        let kept = self.hits.lines().iter().zip(&self.keep).filter(|(line, keep)| **keep && line.is_hit());
+        self.seen.extend(kept.map(|(line, _)| line.file));
+        let gaps = gaps.into_iter().map(|gap| (gap.clone(), self.note(gap))).collect();
         let cuts = self.cuts(query);
         let cut: usize = cuts.iter().map(|cut| weigh(&self.hits.source()[cut.clone()])).sum();
         if hidden + cut < WORTH.max(self.total / 8) {
@@ -232,8 +213,9 @@ impl Selection<'_, '_> {
             let text = self.hits.text(line);
             let start = if line.is_hit() { line.number_end + 1 } else { line.range.start };
             let place = mention(text, query).unwrap_or(0);
-            let first = (0, floor(text, WINDOW / 2));
-            let window = (floor(text, place.saturating_sub(WINDOW)), floor(text, place + WINDOW));
+            let floor = |at: usize| text.floor_char_boundary(at);
+            let first = (0, floor(WINDOW / 2));
+            let window = (floor(place.saturating_sub(WINDOW)), floor(place + WINDOW));
             let mut from = first.1.max(if window.0 <= first.1 + WINDOW { window.1 } else { first.1 });
             for next in [window.0, text.len()] {
                 if next > from + WINDOW {
@@ -273,14 +255,6 @@ fn mention(text: &str, query: &Query) -> Option<usize> {
         at += text[at..].chars().next().map_or(0, char::len_utf8);
     }
     found
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 fn name_cost(path: &str) -> usize {

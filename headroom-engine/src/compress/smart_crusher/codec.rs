@@ -8,9 +8,10 @@ use self::rows::{Commas, Rows, Value};
 use super::{
     cell::{self, headings},
     encode::MAX_DEPTH,
+    list,
     table::Shape,
     tape::{Id, Kind, MAX_BYTES, Tape},
-    words::{self, MISSING, NAME},
+    words::{self, LIST, MISSING, NAME},
 };
 use crate::{
     ccr::{Marker, Unit, marker},
@@ -88,6 +89,9 @@ impl Reader<'_, '_> {
     fn document(&mut self, text: &str) -> Result<(), DecodeError> {
         let mut lines = text.split('\n');
         let first = lines.next().unwrap_or_default();
+        if let Some(pattern) = first.strip_prefix(LIST).and_then(|rest| rest.strip_prefix(' ')) {
+            return self.list(pattern, lines.map(Ok));
+        }
         let shape = Shape::ALL
             .into_iter()
             .find_map(|shape| Some((shape, first.strip_prefix(shape.word())?.strip_prefix(' ')?)));
@@ -122,6 +126,22 @@ impl Reader<'_, '_> {
             }
         }
         table.close(self);
+        Ok(())
+    }
+
+    /// The strings of `pattern` with the numbers of `rows`.
+    fn list<'r>(
+        &mut self,
+        pattern: &str,
+        rows: impl Iterator<Item = Result<&'r str, DecodeError>>,
+    ) -> Result<(), DecodeError> {
+        self.out.push('[');
+        let mut commas = Commas::default();
+        for row in rows {
+            commas.next(self);
+            list::read(pattern, row?, &mut self.out)?;
+        }
+        self.out.push(']');
         Ok(())
     }
 
@@ -172,6 +192,12 @@ impl Reader<'_, '_> {
                 Ok(())
             }
             Kind::Object if depth < MAX_OUTPUT_DEPTH => {
+                if let Some(list) = list_of(tape, id) {
+                    let text = |id: Id| (tape.kind(id) == Kind::String).then(|| tape.inner(id));
+                    let mut rows = tape.children(list).map(|row| text(row).ok_or(DecodeError("no row")));
+                    let pattern = rows.next().ok_or(DecodeError("a list without pattern"))??;
+                    return self.list(pattern, rows);
+                }
                 if let Some((shape, rows)) = embedded(tape, id) {
                     return self.embedded(tape, shape, rows, depth + 1);
                 }
@@ -269,4 +295,9 @@ fn embedded(tape: &Tape<'_>, id: Id) -> Option<(Shape, Id)> {
     let (key, value) = tape.members(id).next()?;
     let shape = Shape::ALL.into_iter().find(|shape| shape.word() == tape.inner(key))?;
     (tape.kind(value) == Kind::Array).then_some((shape, value))
+}
+
+fn list_of(tape: &Tape<'_>, id: Id) -> Option<Id> {
+    let (key, value) = tape.members(id).next()?;
+    (tape.inner(key) == LIST && tape.kind(value) == Kind::Array).then_some(value)
 }

@@ -5,7 +5,9 @@ mod rows;
 use std::{collections::HashMap, ops::Range};
 
 use super::{
+    list::List,
     select::Selection,
+    semantics::{Meaning, is_error_text, meaning},
     table::{Row, Shape},
     tape::{Id, Kind, NONE, Tape},
     twins::Twins,
@@ -102,8 +104,43 @@ impl<'t, 's> Encoder<'t, 's> {
     fn root(&mut self, root: Id) {
         match self.table_at(root) {
             Some(table) => self.table(&table, root, Frame::Line, 0),
-            None => self.value(root, 0),
+            None => match self.list_at(root) {
+                Some(list) => self.list(&list, root, Frame::Line),
+                None => self.value(root, 0),
+            },
         }
+    }
+
+    /// The pattern of the list of strings `id`, where nothing of it is left out.
+    fn list_at(&self, id: Id) -> Option<List> {
+        if self.tape.kind(id) != Kind::Array || self.spare(id) > 0 {
+            return None;
+        }
+        let list = List::find(self.tape, id)?;
+        let under = match id.checked_sub(1).filter(|key| self.tape.is_key(*key)) {
+            Some(key) => meaning(self.tape.inner(key)),
+            None => Meaning::Other,
+        };
+        // Errors stay as they are, so that they can be read; they differ in numbers alone.
+        if self.tape.children(id).next().is_some_and(|item| is_error_text(self.tape.inner(item), under)) {
+            return None;
+        }
+        self.choose(|selection| selection.container(id)).is_empty().then_some(list)
+    }
+
+    fn list(&mut self, list: &List, id: Id, frame: Frame) {
+        let [open, next, close] = match frame {
+            Frame::Line => ["$list ", "\n", ""],
+            Frame::Element => ["{\"$list\":[\"", "\",\"", "\"]}"],
+        };
+        self.out.push_str(open);
+        self.out.push_str(&list.pattern);
+        let tape = self.tape;
+        for item in tape.children(id) {
+            self.out.push_str(next);
+            list.write(tape.inner(item), &mut self.out);
+        }
+        self.out.push_str(close);
     }
 
     fn lines(&mut self, roots: &[Id]) {
@@ -169,7 +206,10 @@ impl<'t, 's> Encoder<'t, 's> {
         match kind {
             Kind::Array | Kind::Object => match self.table_at(id).and_then(|table| self.embedded(table)) {
                 Some(table) => self.table(&table, id, Frame::Element, depth),
-                None => self.container(id, kind, depth),
+                None => match self.list_at(id) {
+                    Some(list) => self.list(&list, id, Frame::Element),
+                    None => self.container(id, kind, depth),
+                },
             },
             _ => self.minify(id),
         }

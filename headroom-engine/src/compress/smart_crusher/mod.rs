@@ -9,7 +9,7 @@
 //! # Grammar
 //!
 //! ```text
-//! output  = table | line *("\n" line)                 one line a document
+//! output  = table | list | line *("\n" line)          one line a document
 //! line    = json | marker
 //! table   = word " " header *("\n" row)               where the whole source is one table
 //! word    = "$table" | "$map" | "$matrix" | "$lines"  objects in an array; in an object, whose keys
@@ -18,6 +18,7 @@
 //! header  = column *("," column)
 //! column  = path [":str" | "=" cell | "?=" cell | "@" start step]
 //! path    = key *("." key)                            keys of nested objects; quoted where needed
+//! list    = "$list" " " pattern *("\n" number *("," number))
 //! row     = cell *("," cell) | "=" json | marker      "=": an item that does not fit the columns
 //! cell    = "" | literal | text | "'" text "'" | "`" text "`" | json
 //! ```
@@ -41,6 +42,10 @@
 //! could not stand in a string without escapes; an item that does not fit is its JSON, of a map in
 //! an object of its own.
 //!
+//! A list of strings that differ in their numbers only is a pattern, with `#` for each number that
+//! is not the same in all, and the numbers of each string: `$list` and the pattern, then a line
+//! each; inside JSON `{"$list":["pattern","1,2",...]}`.
+//!
 //! `{"$=1":value}`, or `$=1:text` as a cell, gives a value the name 1; `"$=1"` or `$=1` repeats it.
 //!
 //! A marker stands in place of items as a row, as a JSON string, or as a key with the value 0, and
@@ -49,6 +54,7 @@
 mod cell;
 mod codec;
 mod encode;
+mod list;
 mod members;
 mod pieces;
 mod select;

@@ -202,6 +202,22 @@ fn what_matters_stays() {
 }
 
 #[test]
+fn j3_strings_of_one_pattern_are_their_numbers() {
+    let paths = rows(40, |n| format!("\"/srv/app/module_{n}/handlers/file_{n}.py\""));
+    let text = round_trip(&paths);
+    assert!(text.starts_with("$list /srv/app/module_#/handlers/file_#.py\n0,0\n1,1\n"), "{text}");
+    let text = round_trip(&format!(r#"{{"count":40,"paths":{paths},"more":[{paths},[]]}}"#));
+    assert!(text.contains(r##"{"$list":["/srv/app/module_#/handlers/file_#.py","0,0","##), "{text}");
+    assert!(text.ends_with(r#""more":["$=1",[]]}"#), "{text}");
+    round_trip(&rows(5, |n| format!(r#"{{"id":{n},"paths":{paths}}}"#)));
+    round_trip(&paths.replace("srv", "$list"));
+    round_trip(r#"{"$list":["a#","1"],"$$list":[]}"#);
+    // What tells of errors is read as it stands.
+    let errors = rows(40, |n| format!("\"error: field number {n} must not be blank\""));
+    assert!(round_trip(&errors).contains("number 7 must"));
+}
+
+#[test]
 fn steps_are_shown_on_both_sides() {
     let source =
         rows(400, |n| format!("{{\"n\":\"tick number {n}\",\"v\":{}}}", if n < 251 { 10 } else { 11 }));
@@ -254,6 +270,7 @@ fn json() -> impl Strategy<Value = String> {
         "[a-z]{0,8}",
         "[a-z0-9 ,'`=$\\[~:.#-]{0,12}",
         Just("$table".to_owned()),
+        Just("$list".to_owned()),
         Just("$=1".to_owned()),
         Just("$-".to_owned()),
         Just("[~items 1-2]".to_owned()),
@@ -262,8 +279,14 @@ fn json() -> impl Strategy<Value = String> {
         "[0-9]{1,3}(\\.[0-9])?",
         Just("null".to_owned()),
     ];
-    let key =
-        prop_oneof!["[a-d]", "[a-d]", Just("$table".to_owned()), Just("x.y".to_owned()), Just(String::new())];
+    let key = prop_oneof![
+        "[a-d]",
+        "[a-d]",
+        Just("$table".to_owned()),
+        Just("$list".to_owned()),
+        Just("x.y".to_owned()),
+        Just(String::new())
+    ];
     let leaf = prop_oneof![
         string.prop_map(|inner| format!("\"{inner}\"")),
         Just("null".to_owned()),
@@ -327,10 +350,23 @@ proptest! {
     }
 
     #[test]
+    fn lists_of_strings_come_back(
+        head in "[a-z/.$é#\\[~-]{0,16}",
+        middle in "[a-z/., '-]{0,16}",
+        numbers in proptest::collection::vec((0u32..2000, 0u32..2), 0..40),
+    ) {
+        let items: Vec<String> = numbers.iter().map(|(a, b)| format!("\"{head}{a}{middle}{b}\"")).collect();
+        let list = format!("[{}]", items.join(", "));
+        round_trip(&list);
+        round_trip(&format!(r#"{{"a":{list},"b":[{list},1],"c":[{{"d":{list}}},{{"d":{list}}}]}}"#));
+    }
+
+    #[test]
     fn any_text_is_harmless(source in "\\PC{0,60}", json in json()) {
         prop_assert!(pass(&source, "a b", true).err().is_none_or(|refusal| refusal == Refusal::NotSmaller));
         // The decoder is total on what it did not write.
         let _ = JsonCodec.decode(&json, &mut |_| ());
+        let _ = JsonCodec.decode(&format!("$list {source}\n{json}\n{source}"), &mut |_| ());
         let _ = JsonCodec.decode(&format!("$table {source}\n{json}\n{source}"), &mut |_| ());
     }
 

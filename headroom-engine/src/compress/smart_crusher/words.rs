@@ -17,12 +17,14 @@ pub(super) const TABLE: &str = "$table";
 pub(super) const MAP: &str = "$map";
 pub(super) const MATRIX: &str = "$matrix";
 pub(super) const LINES: &str = "$lines";
+/// Introduces a list of strings of one pattern.
+pub(super) const LIST: &str = "$list";
 
 /// Whether the inner text of a string is one of our words, or was before it got dollar signs.
 fn is_reserved(inner: &str) -> bool {
     let Some(rest) = inner.strip_prefix('$') else { return false };
     let rest = rest.trim_start_matches('$');
-    rest.starts_with('=') || [MISSING, TABLE, MAP, MATRIX, LINES].iter().any(|word| word[1..] == *rest)
+    rest.starts_with('=') || [MISSING, TABLE, MAP, MATRIX, LINES, LIST].iter().any(|word| word[1..] == *rest)
 }
 
 /// What has to be escaped in one source; mostly nothing.
@@ -77,6 +79,7 @@ mod tests {
         for text in [
             "$table",
             "$$table",
+            "$list",
             "$=1",
             "$=",
             "$-",
@@ -93,7 +96,7 @@ mod tests {
                 let (mut out, mut back) = (String::new(), String::new());
                 Escapes { markers: true, words: true }.write(&literal, &mut out);
                 let word = out.trim_matches('"');
-                assert!(!word.starts_with(NAME) && ![MISSING, TABLE].contains(&word), "{out}");
+                assert!(!word.starts_with(NAME) && ![MISSING, TABLE, LIST].contains(&word), "{out}");
                 read(&out, &mut back).unwrap();
                 assert_eq!(back, literal);
             }
