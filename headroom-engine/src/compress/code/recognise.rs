@@ -20,7 +20,8 @@ pub(super) fn is_code(source: &str, hints: Hints<'_>) -> bool {
         b'{' | b'[' | b'<' | 0 => false,
         _ if other => false,
         _ if known => 4 * looks.code >= looks.lines,
-        _ => 2 * looks.code >= looks.lines && looks.telling >= 2,
+        // Documents fence the code in them.
+        _ => 2 * looks.code >= looks.lines && looks.telling >= 2 && looks.fences < 2,
     }
 }
 
@@ -130,15 +131,18 @@ struct Looks {
     code: usize,
     /// Lines as only code has them.
     telling: usize,
+    /// Fences of Markdown, without indentation.
+    fences: usize,
 }
 
 impl Looks {
     fn of(text: &str) -> Self {
         let first = text.trim_ascii_start().bytes().next().unwrap_or(0);
-        let mut looks = Self { first, lines: 0, code: 0, telling: 0 };
+        let mut looks = Self { first, lines: 0, code: 0, telling: 0, fences: 0 };
         let mut last = 0;
         for line in text.lines() {
             let inside = line.starts_with([' ', '\t']);
+            looks.fences += usize::from(line.starts_with("```"));
             let line = line.trim_ascii();
             if line.is_empty() {
                 continue;
