@@ -6,7 +6,10 @@
 //! last seam before it to the next one behind it, is left to `bpe-openai`, which stays the oracle of
 //! the tests.
 
-use super::{TokenCounter, pieces};
+use super::{
+    TokenCounter,
+    pieces::{O200K, Recent},
+};
 
 /// The exact `o200k_base` counter (GPT-4o and later), embedded in the crate.
 ///
@@ -23,6 +26,7 @@ pub struct O200k;
 impl TokenCounter for O200k {
     fn count(&self, text: &str) -> usize {
         let bytes = text.as_bytes();
+        let mut recent = Recent::new();
         let mut total = 0;
         let mut at = 0;
         while at < bytes.len() {
@@ -32,7 +36,7 @@ impl TokenCounter for O200k {
             } else {
                 (at + 1..other).rev().find(|end| is_seam(bytes, *end)).unwrap_or(at)
             };
-            total += plain(&bytes[at..end]);
+            total += plain(&bytes[at..end], &mut recent);
             at = end;
             if other < bytes.len() {
                 at = other_end(bytes, other);
@@ -92,16 +96,16 @@ fn is_sign(bytes: &[u8]) -> bool {
 }
 
 /// Counts plain text that ends at a seam or at the end of the whole text.
-fn plain(bytes: &[u8]) -> usize {
+fn plain<'t>(bytes: &'t [u8], recent: &mut Recent<'t>) -> usize {
     if bytes.is_empty() {
         return 0;
     }
-    let table = &*pieces::O200K;
+    let table = &*O200K;
     let mut total = 0;
     let mut at = 0;
     while at < bytes.len() {
         let end = piece(bytes, at);
-        total += table.count(&bytes[at..end]);
+        total += table.count(&bytes[at..end], recent);
         at = end;
     }
     total

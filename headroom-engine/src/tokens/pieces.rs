@@ -28,17 +28,54 @@ pub(super) static O200K: LazyLock<Pieces> = LazyLock::new(|| {
     Pieces { short: Set::of(short), long: Set::of(long), merges }
 });
 
-impl Pieces {
-    /// The tokens of one piece. A piece that is a token is that token.
-    pub(super) fn count(&self, piece: &[u8]) -> usize {
-        let is_token = match piece.len() {
-            0..=7 => self.short.has(pack_short(piece)),
-            8..=15 => self.long.has(pack_long(piece)),
-            _ => false,
-        };
-        if is_token { 1 } else { self.merges.count(piece) }
+/// Pieces that were merged lately, with their tokens: names occur again and again in one text.
+pub(super) struct Recent<'t> {
+    merged: [(&'t [u8], usize); RECENT],
+}
+
+/// A power of two.
+const RECENT: usize = 256;
+
+impl Recent<'_> {
+    pub(super) fn new() -> Self {
+        Self { merged: [(&[], 0); RECENT] }
     }
 }
+
+impl Pieces {
+    /// The tokens of one piece. A piece that is a token is that token.
+    #[inline]
+    pub(super) fn count<'t>(&self, piece: &'t [u8], recent: &mut Recent<'t>) -> usize {
+        match piece.len() {
+            0..=7 => {
+                let word = pack_short(piece);
+                if self.short.has(word) { 1 } else { self.merge(piece, word.fold(), recent) }
+            }
+            8..=15 => {
+                let word = pack_long(piece);
+                if self.long.has(word) { 1 } else { self.merge(piece, word.fold(), recent) }
+            }
+            length => {
+                let ends = pack_long(&piece[..8]) ^ (pack_long(&piece[length - 8..]) << 64);
+                self.merge(piece, ends.fold() ^ length as u64, recent)
+            }
+        }
+    }
+
+    /// The tokens of a piece that may be several; `hash` says where it is remembered.
+    fn merge<'t>(&self, piece: &'t [u8], hash: u64, recent: &mut Recent<'t>) -> usize {
+        let slot = (hash.wrapping_mul(FIBONACCI) >> (64 - RECENT.trailing_zeros())) as usize;
+        let (known, tokens) = &mut recent.merged[slot];
+        if *known != piece {
+            *known = piece;
+            *tokens = self.merges.count(piece);
+        }
+        *tokens
+    }
+}
+
+/// Fibonacci hashing (Knuth, TAOCP 3, 6.4).
+const FIBONACCI: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// At most 7 bytes and their number in one word; 0 for none.
 fn pack_short(bytes: &[u8]) -> u64 {
@@ -96,8 +133,7 @@ impl<W: Word> Set<W> {
 
     /// Where `word` is, or would be.
     fn slot(&self, word: W) -> usize {
-        // Fibonacci hashing (Knuth, TAOCP 3, 6.4).
-        let mut at = (word.fold().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize;
+        let mut at = (word.fold().wrapping_mul(FIBONACCI) >> self.shift) as usize;
         while self.slots[at] != W::default() && self.slots[at] != word {
             at = (at + 1) % self.slots.len();
         }
@@ -114,16 +150,30 @@ mod tests {
         let merges = &bpe_openai::o200k_base().bpe;
         for token in 0..u32::try_from(merges.num_tokens()).unwrap() {
             let bytes = merges.token_bytes(token);
-            assert_eq!(O200K.count(bytes), merges.count(bytes), "{bytes:?}");
+            assert_eq!(O200K.count(bytes, &mut Recent::new()), merges.count(bytes), "{bytes:?}");
         }
     }
 
     #[test]
-    fn what_is_no_token_is_merged() {
-        for piece in
-            ["", "zqxj", " zqxjkvbp", "zqxjkvbpwmtr", "  \u{2500}\u{2500}x", "qqqqqqqqqqqqqqqqqqqqqqqq"]
-        {
-            assert_eq!(O200K.count(piece.as_bytes()), O200K.merges.count(piece.as_bytes()), "{piece}");
+    fn what_is_no_token_is_merged_and_remembered() {
+        let mut recent = Recent::new();
+        let pieces =
+            ["", "zqxj", " zqxjkvbp", "zqxjkvbpwmtr", "  \u{2500}\u{2500}x", "qqqqqqqqqqqqqqqqqqqqqqqq"];
+        for piece in pieces.into_iter().cycle().take(40) {
+            assert_eq!(
+                O200K.count(piece.as_bytes(), &mut recent),
+                O200K.merges.count(piece.as_bytes()),
+                "{piece}"
+            );
+        }
+        // More than are remembered, and some that share a place.
+        let names: Vec<String> = (0..2000).map(|n| format!("zq{n}xjkv")).collect();
+        for name in names.iter().chain(&names) {
+            assert_eq!(
+                O200K.count(name.as_bytes(), &mut recent),
+                O200K.merges.count(name.as_bytes()),
+                "{name}"
+            );
         }
     }
 }

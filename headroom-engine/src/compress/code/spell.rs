@@ -1,9 +1,12 @@
 //! Writes lines of code: as they are, without their gutters, or by the numbers of earlier lines.
 
-use std::{collections::HashMap, fmt::Write as _, ops::Range};
+use std::{fmt::Write as _, ops::Range};
 
 use super::{
-    super::weigh::weigh,
+    super::{
+        hash::{ByHash, hash_bytes, mix},
+        weigh::weigh,
+    },
     codec::{AGAIN, END, FROM, LIKE, LIKE_END, NUMBERED},
     select::Hidden,
     view::View,
@@ -125,11 +128,12 @@ pub(super) fn again(source: &str) -> Option<Vec<Op>> {
     let view = View::plain(source);
     let lines: Vec<&str> = (0..view.lines.len()).map(|at| view.code(at)).collect();
     // Where each pair of lines stood first.
-    let mut pairs: HashMap<(&str, &str), usize> = HashMap::with_capacity(lines.len());
+    let hashes: Vec<u64> = lines.iter().map(|line| hash_bytes(line.as_bytes())).collect();
+    let mut pairs: ByHash<usize> = ByHash::with_capacity_and_hasher(lines.len(), Default::default());
     let mut ops = Vec::new();
     let (mut from, mut at, mut saved) = (0, 0, 0);
     while at + 1 < lines.len() {
-        let pair = (lines[at], lines[at + 1]);
+        let pair = mix(hashes[at], hashes[at + 1]);
         let before = pairs.get(&pair).copied();
         let length = before.map_or(0, |before| {
             let run = lines[at..].iter().zip(&lines[before..at]);
