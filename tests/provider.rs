@@ -46,7 +46,7 @@ fn request(dialect: Dialect) -> Value {
             "tools": [{"name": "lookup", "input_schema": {"type": "object"}}],
             "messages": [{"role": "user", "content": "Hi"}],
         }),
-        Dialect::OpenAi => json!({
+        _ => json!({
             "model": "gpt-5.6",
             "tools": [{"type": "function", "function": {"name": "lookup", "parameters": {"type": "object"}}}],
             "messages": [{"role": "user", "content": "Hi"}],

@@ -86,10 +86,7 @@ fn last(source: &str, dialect: Dialect) -> Option<String> {
 
 /// What goes out; what cannot be scanned goes out as it came.
 fn rewritten(request: &str, dialect: Dialect, policy: &Policy) -> String {
-    let context = RequestContext::new(match dialect {
-        Dialect::Anthropic => headroom_engine::Dialect::AnthropicMessages,
-        Dialect::OpenAi => headroom_engine::Dialect::OpenAiChat,
-    });
+    let context = RequestContext::new(dialect.of_engine());
     match Engine::new().scan(request.to_owned().into(), &context) {
         Ok(scanned) => String::from_utf8_lossy(&scanned.rewrite(policy, &[]).body).into_owned(),
         Err(_) => request.to_owned(),

@@ -9,6 +9,7 @@
 //! cargo run --release -q -p headroom-bench -- hard --inputs FILE
 //! cargo run --release -q -p headroom-bench -- route --corpus DIR
 //! cargo run --release -q -p headroom-bench -- train --corpus DIR --out headroom-engine/src/route/weights.bin
+//! cargo run --release -q -p headroom-bench -- stores --database URL
 //! cargo run --release -q -p headroom-bench -- peer --corpus DIR --wire DIR --python PATH
 //! ```
 //!
@@ -33,6 +34,7 @@ mod route;
 mod samples;
 mod sessions;
 mod specialists;
+mod stores;
 mod table;
 mod train;
 mod transport;
@@ -65,6 +67,8 @@ enum Command {
     Route(route::Arguments),
     /// Makes the weights of the router's classifier
     Train(train::Arguments),
+    /// What keeping originals in Postgres costs a request, and what a database takes
+    Stores(stores::Arguments),
     /// The same requests through the Python package headroom-ai, side by side
     Peer(peer::Arguments),
 }
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
         Command::Route(arguments) => route::run(&arguments, &mut out),
         Command::Train(arguments) => train::run(&arguments, &mut out),
         Command::Peer(arguments) => peer::run(&arguments, &mut out),
+        Command::Stores(arguments) => stores::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),
     };
     match done {

@@ -271,10 +271,7 @@ impl Request<'_> {
 fn ours(request: &Request<'_>, read: &Body) -> Output {
     let unchanged = |seconds| Output::unchanged(request, seconds);
     let recorded = Recorded::new();
-    let context = RequestContext::new(match request.dialect {
-        Dialect::Anthropic => headroom_engine::Dialect::AnthropicMessages,
-        Dialect::OpenAi => headroom_engine::Dialect::OpenAiChat,
-    });
+    let context = RequestContext::new(request.dialect.of_engine());
     let policy = Policy::default().answer_tokens(ANSWER_TOKENS);
     let body: Bytes = request.body.clone().into();
     let plain = Engine::new();

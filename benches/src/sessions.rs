@@ -17,7 +17,7 @@ use headroom_engine::{
     reduce::Hidden,
     tokens::{O200k, TokenCounter},
 };
-use headroom_tests::notes::taken_away;
+use headroom_tests::{convert::convert, notes::taken_away};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     wire::{self, Body, Dialect, Part, Piece},
 };
 
-/// `sessions --wire DIR --dialect anthropic|openai [--exact] [--probes FILE]`
+/// `sessions --wire DIR --dialect anthropic|openai|responses|gemini [--exact] [--probes FILE]`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A folder of request bodies
@@ -169,8 +169,13 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     let progress = Progress::new();
     for (done, (path, source)) in files.iter().enumerate() {
         progress.show("sessions", done, files.len());
+        let converted =
+            arguments.dialect.is_converted().then(|| convert(arguments.dialect.of_engine(), source));
+        let source = converted.as_ref().unwrap_or(source);
         let Some(body) = Body::read(source, arguments.dialect) else { continue };
-        let totals = replay.session(source, &body, probes.of(path));
+        // Probes count the messages of what was recorded.
+        let probes = if converted.is_none() { probes.of(path) } else { &[] };
+        let totals = replay.session(source, &body, probes);
         sessions.push((path.strip_prefix(&arguments.wire).unwrap_or(path).to_owned(), totals));
     }
     drop(progress);
@@ -429,7 +434,8 @@ impl Ledger {
         dialect: Dialect,
         policy: &Policy,
     ) -> Option<Rewrite> {
-        let scanned = engine.scan(request.to_owned().into(), &RequestContext::new(dialect.into())).ok()?;
+        let scanned =
+            engine.scan(request.to_owned().into(), &RequestContext::new(dialect.of_engine())).ok()?;
         let known: Vec<Record> =
             scanned.ledger_keys().iter().filter_map(|key| self.0.get(key).cloned()).collect();
         let rewrite = scanned.rewrite(policy, &known);

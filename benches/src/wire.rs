@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::value::RawValue;
 
-/// The two wire formats that sessions are recorded in.
+/// The wire formats that sessions are recorded in, or converted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Dialect {
     /// Anthropic Messages.
@@ -16,6 +16,26 @@ pub(crate) enum Dialect {
     /// OpenAI Chat Completions.
     #[value(name = "openai")]
     OpenAi,
+    /// OpenAI Responses: bodies of the two above, converted.
+    Responses,
+    /// Gemini: bodies of the first two, converted.
+    Gemini,
+}
+
+impl Dialect {
+    pub(crate) fn of_engine(self) -> headroom_engine::Dialect {
+        match self {
+            Self::Anthropic => headroom_engine::Dialect::AnthropicMessages,
+            Self::OpenAi => headroom_engine::Dialect::OpenAiChat,
+            Self::Responses => headroom_engine::Dialect::OpenAiResponses,
+            Self::Gemini => headroom_engine::Dialect::Gemini,
+        }
+    }
+
+    /// No session is recorded in this format.
+    pub(crate) fn is_converted(self) -> bool {
+        matches!(self, Self::Responses | Self::Gemini)
+    }
 }
 
 impl From<Dialect> for headroom_engine::Dialect {
@@ -68,6 +88,8 @@ pub(crate) struct Body {
     pub(crate) messages: Vec<Message>,
     /// The top-level `cache_control` of Anthropic's automatic caching.
     pub(crate) automatic: bool,
+    /// A turn may be several messages.
+    pub(crate) flat: bool,
 }
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
@@ -84,25 +106,37 @@ impl Body {
         let mut body = Self {
             model: top.get("model").and_then(|model| string(model)).unwrap_or_default(),
             automatic: top.contains_key("cache_control"),
+            flat: dialect == Dialect::Responses,
             ..Self::default()
         };
         if let Some(tools) = top.get("tools") {
             body.tools_span = Some(reader.span(tools));
             body.tools = array(tools).into_iter().map(|tool| reader.json(Part::Tool, tool)).collect();
         }
+        let list = match dialect {
+            Dialect::Anthropic | Dialect::OpenAi => "messages",
+            Dialect::Responses => "input",
+            Dialect::Gemini => "contents",
+        };
         if let Some(system) = top.get("system") {
             reader.content(Part::System, system, &mut body.system);
         }
-        for message in array(top.get("messages")?) {
+        if dialect == Dialect::Gemini {
+            reader.declared(&top, &mut body);
+        }
+        for message in array(top.get(list)?) {
             let object = object(message)?;
             let role = object.get("role").and_then(|role| string(role)).unwrap_or_default();
             let mut pieces = Vec::new();
             match dialect {
                 Dialect::Anthropic => reader.anthropic(&object, &mut pieces),
                 Dialect::OpenAi => reader.openai(&role, &object, &mut pieces),
+                Dialect::Responses => reader.item(&role, &object, &mut pieces),
+                Dialect::Gemini => reader.gemini(&object, &mut pieces),
             }
+            let calls = dialect == Dialect::Responses && pieces.iter().any(|piece| piece.part == Part::Call);
             body.messages.push(Message {
-                assistant: role == "assistant",
+                assistant: matches!(role.as_str(), "assistant" | "model") || calls,
                 span: reader.span(message),
                 pieces,
             });
@@ -199,6 +233,53 @@ impl Reader<'_> {
             }
         }
     }
+
+    fn item(&self, role: &str, item: &Object<'_>, out: &mut Vec<Piece>) {
+        let (part, field) = match item.get("type").and_then(|kind| string(kind)).as_deref() {
+            Some("function_call") => (Part::Call, "arguments"),
+            Some("function_call_output") => (Part::Result, "output"),
+            _ if matches!(role, "system" | "developer") => (Part::System, "content"),
+            _ => (Part::Text, "content"),
+        };
+        if let Some(value) = item.get(field) {
+            self.content(part, value, out);
+        }
+    }
+
+    fn gemini(&self, content: &Object<'_>, out: &mut Vec<Piece>) {
+        for part in content.get("parts").map(|parts| array(parts)).unwrap_or_default() {
+            let fields = object(part).unwrap_or_default();
+            if let Some(args) = fields.get("functionCall").and_then(|call| object(call)?.get("args").copied())
+            {
+                out.push(self.json(Part::Call, args));
+                continue;
+            }
+            let response = fields.get("functionResponse").and_then(|answer| object(answer));
+            let Some(response) = response.and_then(|answer| object(answer.get("response")?)) else {
+                self.text_part(Part::Text, part, out);
+                continue;
+            };
+            for value in response.values().filter(|value| string(value).is_some()) {
+                self.content(Part::Result, value, out);
+            }
+        }
+    }
+
+    /// Gemini's tools and system prompt.
+    fn declared(&self, top: &Object<'_>, body: &mut Body) {
+        let system = top.get("systemInstruction").and_then(|system| object(system));
+        if let Some(parts) = system.and_then(|system| system.get("parts").copied()) {
+            self.content(Part::System, parts, &mut body.system);
+        }
+        body.tools.clear();
+        for tool in top.get("tools").map(|tools| array(tools)).unwrap_or_default() {
+            let Some(list) = object(tool).and_then(|tool| tool.get("functionDeclarations").copied()) else {
+                continue;
+            };
+            body.tools_span = Some(self.span(list));
+            body.tools.extend(array(list).into_iter().map(|tool| self.json(Part::Tool, tool)));
+        }
+    }
 }
 
 fn string(value: &RawValue) -> Option<String> {
@@ -217,10 +298,11 @@ fn marked(fields: &Object<'_>) -> bool {
     fields.contains_key("cache_control") || fields.contains_key("prompt_cache_breakpoint")
 }
 
-/// One request before every assistant message, and the whole where it does not end in one:
+/// One request before every turn of the assistant, and the whole where it does not end in one:
 /// each as the number of its messages.
 pub(crate) fn cuts(body: &Body) -> Vec<usize> {
-    let before = body.messages.iter().enumerate().filter(|(at, message)| *at > 0 && message.assistant);
+    let begins = |at: usize| body.messages[at].assistant && !(body.flat && body.messages[at - 1].assistant);
+    let before = body.messages.iter().enumerate().filter(|(at, _)| *at > 0 && begins(*at));
     let mut cuts: Vec<usize> = before.map(|(at, _)| at).collect();
     if body.messages.last().is_some_and(|last| !last.assistant) {
         cuts.push(body.messages.len());

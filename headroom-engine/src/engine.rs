@@ -46,7 +46,7 @@ use crate::{
     route::ContentRouter,
     tokens::TokenCounter,
     wire::{
-        self, Block, Conversation, Dialect, Role, ToolChoice,
+        self, Block, Conversation, Role, ToolChoice,
         scan::ScanError,
         splice::{Edit, Splice},
     },
@@ -227,6 +227,13 @@ impl fmt::Debug for Rewrite {
     }
 }
 
+/// The blocks of a request, reduced.
+struct Compressed {
+    edits: Vec<Edit>,
+    originals: Originals,
+    blocks: Vec<BlockReport>,
+}
+
 impl Scanned {
     /// Where the ledger may know more than the client; empty if it need not be asked.
     #[must_use]
@@ -260,6 +267,13 @@ impl Scanned {
         let asks = !self.dynamic.is_empty() || self.durable();
         let points = self.points.iter().filter(|_| asks).map(|point| point.key);
         turns.chain(points).collect()
+    }
+
+    /// Whether the model may refuse its own thinking where the ledger's part of the conversation is
+    /// missing.
+    #[must_use]
+    pub fn binds_thinking(&self) -> bool {
+        self.recall == Recall::Restore { durable: true }
     }
 
     /// Whether the request asks for a stream.
@@ -317,8 +331,12 @@ impl Scanned {
             return untouched(self.body, report);
         }
 
-        let mut originals = Originals::new(self.body.clone());
-        let mut edits = self.compress(text, treatment, policy, &mut originals, &mut report);
+        let (cut, compressed) = match self.cut(text, treatment, policy, &mut report) {
+            Some((cut, compressed)) => (Some(cut), compressed),
+            None => (None, self.compress(text, treatment, policy)),
+        };
+        let Compressed { mut edits, mut originals, blocks } = compressed;
+        report.blocks = blocks;
         let restored =
             restore(text, &self.conversation, self.context.dialect, &self.keys, records, &mut report);
         let mut moved = Moved::default();
@@ -340,8 +358,9 @@ impl Scanned {
         }
         edits.extend(restored);
         edits.extend(moved.edits);
-        if treatment.retrievable().is_some() {
-            edits = self.cut(text, policy, edits, &mut originals, &mut report);
+        if let Some(cut) = cut {
+            edits = cut.edits(edits);
+            originals.add_messages(cut.handle(), cut.into_parts());
         }
         if matches!(treatment, Treatment::Transparent(_)) {
             edits.push(self.list_tool(text, policy));
@@ -369,6 +388,7 @@ impl Scanned {
         let tools = self.conversation.tools.as_ref();
         let works = tools.is_some_and(|tools| !tools.items.is_empty());
         policy.aligns()
+            && !self.points.is_empty()
             && !self.dynamic.is_empty()
             && self.recall != Recall::Forget
             && self.context.route != Route::ExactOnly
@@ -403,23 +423,22 @@ impl Scanned {
         Blocks::new(&self.engine.0, body, &self.conversation, &self.candidates, treatment, policy)
     }
 
-    /// Every eligible block through its specialist, the gate and the memo.
-    fn compress(
-        &self,
-        body: &str,
-        treatment: Treatment,
-        policy: &Policy,
-        originals: &mut Originals,
-        report: &mut Report,
-    ) -> Vec<Edit> {
-        let mut edits = Vec::new();
+    /// Every eligible block: what was shown before, its specialists, the gate and the memo.
+    fn compress(&self, body: &str, treatment: Treatment, policy: &Policy) -> Compressed {
+        let mut compressed = Compressed {
+            edits: Vec::new(),
+            originals: Originals::new(self.body.clone()),
+            blocks: Vec::new(),
+        };
         let outcomes = self.blocks(body, treatment, policy).outcomes();
         for (candidate, outcome) in self.candidates.iter().zip(outcomes) {
             if outcome.reason.replaced() {
-                edits.push(Edit { span: candidate.text.range.clone(), text: outcome.literal.to_string() });
-                originals.add(outcome.kind.unwrap_or_default(), &candidate.text, &outcome.hidden);
+                let span = candidate.text.range.clone();
+                compressed.edits.push(Edit { span, text: outcome.literal.to_string() });
+                let kind = outcome.kind.unwrap_or_default();
+                compressed.originals.add(kind, &candidate.text, &outcome.hidden);
             }
-            report.blocks.push(BlockReport {
+            compressed.blocks.push(BlockReport {
                 message: candidate.message,
                 tool: Arc::clone(&candidate.tool),
                 block: candidate.block,
@@ -433,62 +452,57 @@ impl Scanned {
                 hidden: outcome.hidden.to_vec(),
             });
         }
-        edits
+        compressed
     }
 
-    /// What leaves where the conversation would not fit, and the `edits` of what stays.
+    /// What leaves where the conversation would not fit, and the blocks of what stays: without
+    /// references, which might point at what has left.
     fn cut(
         &self,
         body: &str,
+        treatment: Treatment,
         policy: &Policy,
-        edits: Vec<Edit>,
-        originals: &mut Originals,
         report: &mut Report,
-    ) -> Vec<Edit> {
-        let Some(most) = context::most(policy.context_policy(), &self.model, self.binds) else {
-            return edits;
-        };
-        let marks = Marks::below(most);
+    ) -> Option<(Cut, Compressed)> {
+        treatment.retrievable()?;
+        let marks = Marks::below(context::most(policy.context_policy(), &self.model, self.binds)?);
         if marks.fits_bytes(body.len()) {
-            return edits;
+            return None;
         }
         let engine = &self.engine.0;
+        let compressed = self.compress(body, treatment, &policy.clone().repeats(false));
         let (entries, units, fixed) =
-            context::measure(body, &self.conversation, &report.blocks, &engine.counts, &*engine.counter);
+            context::measure(body, &self.conversation, &compressed.blocks, &engine.counts, &*engine.counter);
         let plan = context::plan(&entries, &units, fixed, marks);
-        let cut = Cut::new(body, &self.conversation, &plan, self.binds, &engine.key);
+        let cut = Cut::new(self.context.dialect, body, &self.conversation, &plan, self.binds, &engine.key);
+        let moved = cut.is_some() && plan.moved_at == self.conversation.messages.len();
         if plan.too_long || cut.is_some() {
             report.context = Some(ContextReport {
                 messages: cut.as_ref().map_or(0, |_| plan.dropped.len()),
                 tokens: cut.as_ref().map_or(0, |_| plan.tokens),
-                moved: cut.is_some() && plan.moved_at == self.conversation.messages.len(),
+                moved,
                 too_long: plan.too_long || cut.is_none(),
             });
         }
-        let Some(cut) = cut else { return edits };
-        report.declared_breaks += u32::from(plan.moved_at == self.conversation.messages.len());
-        let edits = cut.edits(edits);
-        originals.add_messages(cut.handle(), cut.into_parts());
-        edits
+        report.declared_breaks += u32::from(moved);
+        Some((cut?, compressed))
     }
 
     /// Our tool, always last.
     fn list_tool(&self, body: &str, policy: &Policy) -> Edit {
-        let shape = match self.context.dialect {
-            Dialect::AnthropicMessages => ToolShape::Anthropic,
-            Dialect::OpenAiChat => ToolShape::OpenAiChat,
-        };
+        let shape = ToolShape::of(self.context.dialect);
         let definition = ccr::definition(shape, policy.retrieval_tool());
         match &self.conversation.tools {
             Some(tools) => {
                 let at = tools.span.end - 1;
                 let comma = if tools.items.is_empty() { "" } else { "," };
-                Edit { span: at..at, text: format!("{comma}{definition}") }
+                let added = if tools.wrapped { shape.wrapped(definition) } else { definition };
+                Edit { span: at..at, text: format!("{comma}{added}") }
             }
             None => {
                 let at = self.conversation.root.end - 1;
                 debug_assert_eq!(&body[at..=at], "}");
-                Edit { span: at..at, text: format!(",\"tools\":[{definition}]") }
+                Edit { span: at..at, text: format!(",\"tools\":[{}]", shape.wrapped(definition)) }
             }
         }
     }

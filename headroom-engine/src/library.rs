@@ -138,10 +138,7 @@ impl Engine {
         let treatment = retrievable.map_or(Treatment::ExactOnly, |token| Treatment::ClientOwned(token.0));
         let rewrite = self.scan(Bytes::from(body), &context)?.rewrite_as(&policy, treatment);
         let body = String::from_utf8_lossy(&rewrite.body);
-        let shape = match dialect {
-            Dialect::AnthropicMessages => ToolShape::Anthropic,
-            Dialect::OpenAiChat => ToolShape::OpenAiChat,
-        };
+        let shape = ToolShape::of(dialect);
         Ok(Compressed {
             messages: body[BEFORE.len()..body.len() - 1].to_owned(),
             tool: retrievable.map(|_| ccr::definition(shape, policy.retrieval_tool())),

@@ -166,6 +166,8 @@ pub enum Reason {
     PolicyExact,
     /// Several answers are asked for; their calls cannot be intercepted.
     SeveralAnswers,
+    /// The provider keeps the conversation, so that a later request may go on with it elsewhere.
+    Stateful,
     /// Nobody intercepts the answer on this route.
     RouteExact,
     /// The client's tools cannot return bulk, so ours is not worth its price.
@@ -201,6 +203,7 @@ impl Reason {
             Self::PolicyOff => "policy_off",
             Self::PolicyExact => "policy_exact",
             Self::SeveralAnswers => "several_answers",
+            Self::Stateful => "stateful",
             Self::RouteExact => "route_exact",
             Self::NoBulkTool => "no_bulk_tool",
             Self::ClientOwned => "client_owned",

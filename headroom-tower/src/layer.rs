@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) originals: Arc<dyn OriginalStore>,
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) tenant: TenantResolver,
+    pub(crate) on_ledger_failure: LedgerFailure,
     pub(crate) routes: Vec<(String, Dialect)>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
@@ -48,6 +49,8 @@ impl Shared {
             ledger: Arc::clone(&self.ledger),
             scope: self.tenant.scope(head),
             wait: self.limits.store,
+            bound: false,
+            on_failure: self.on_ledger_failure,
         }
     }
 }
@@ -93,6 +96,29 @@ impl<S> Layer<S> for HeadroomLayer {
     }
 }
 
+/// What becomes of a request when its ledger cannot be read and thinking in the conversation may be
+/// bound to what it holds.
+///
+/// Other conversations always go on: without what was recorded they are valid, merely forgetful.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LedgerFailure {
+    /// It goes as if nothing were recorded: a break that the report counts. Where nothing is, which
+    /// is the case of most conversations, nothing is lost; where something is, the provider may
+    /// refuse the thinking that it finds out of place, with a status that clients do not retry.
+    #[default]
+    Unrecorded,
+    /// It is not sent: the client gets status 503 and `retry-after`, which official clients heed.
+    Refuse,
+}
+
+/// How tenants are told apart.
+#[derive(Clone, Debug)]
+enum Tenants {
+    By(TenantResolver),
+    ByCredential,
+}
+
 /// Configures a [`HeadroomLayer`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it is built"]
@@ -100,7 +126,8 @@ pub struct HeadroomBuilder {
     policy: Policy,
     originals: Option<Arc<dyn OriginalStore>>,
     ledger: Option<Arc<dyn LedgerStore>>,
-    tenant: TenantResolver,
+    tenant: Option<Tenants>,
+    on_ledger_failure: LedgerFailure,
     handle_key: Option<HandleKey>,
     counter: Option<Arc<dyn TokenCounter>>,
     reducers: Vec<Arc<dyn Reducer>>,
@@ -131,12 +158,35 @@ impl HeadroomBuilder {
         self
     }
 
-    /// Who may redeem what a request hides. By default everyone with the same credentials: all of
-    /// `authorization`, `x-api-key`, `x-goog-api-key` and `api-key`, hashed; requests without one
-    /// share a scope. Where credentials are added below this layer, or tokens are renewed within a
-    /// conversation, say who the tenant is.
+    /// Who may redeem what a request hides, told from its head. Without it, everyone with the same
+    /// credentials: see [`tenant_by_credential`](Self::tenant_by_credential).
+    ///
+    /// A store that [others look things up in](OriginalStore::shared) wants this said, by this method
+    /// or by one of the two below; the builder fails otherwise.
     pub fn tenant(mut self, scope: impl Fn(&Parts) -> Scope + Send + Sync + 'static) -> Self {
-        self.tenant = TenantResolver::new(scope);
+        self.tenant = Some(Tenants::By(TenantResolver::new(scope)));
+        self
+    }
+
+    /// Everyone with the same credentials is one tenant: all of `authorization`, `x-api-key`,
+    /// `x-goog-api-key` and `api-key`, hashed under the [handle key](Self::handle_key); requests
+    /// without one share a scope. It is wrong where credentials are added below this layer (everyone
+    /// is one tenant), and forgetful where tokens are renewed within a conversation.
+    pub fn tenant_by_credential(mut self) -> Self {
+        self.tenant = Some(Tenants::ByCredential);
+        self
+    }
+
+    /// There is one tenant: whoever sends requests through this layer may redeem what all of them
+    /// hide.
+    pub fn single_tenant(self) -> Self {
+        self.tenant(|_| Scope::shared())
+    }
+
+    /// What becomes of a request whose ledger does not answer, or not in time, when thinking in the
+    /// conversation may be bound to what the ledger holds.
+    pub fn on_ledger_failure(mut self, then: LedgerFailure) -> Self {
+        self.on_ledger_failure = then;
         self
     }
 
@@ -205,6 +255,14 @@ impl HeadroomBuilder {
                 problems.push(format!("route {suffix:?}: two dialects"));
             }
         }
+        let shared = self.originals.as_ref().is_some_and(|store| store.shared())
+            || self.ledger.as_ref().is_some_and(|ledger| ledger.shared());
+        if shared && self.tenant.is_none() {
+            problems.push(
+                "a shared store: say who the tenants are (tenant, tenant_by_credential or single_tenant)"
+                    .to_owned(),
+            );
+        }
         let limits = &self.limits;
         for (name, zero) in [
             ("request_bytes", limits.request_bytes == 0),
@@ -220,6 +278,12 @@ impl HeadroomBuilder {
     }
 
     fn assemble(self) -> HeadroomLayer {
+        let tenant = match self.tenant {
+            Some(Tenants::By(resolver)) => resolver,
+            Some(Tenants::ByCredential) | None => {
+                TenantResolver::by_credential(self.handle_key.clone().unwrap_or_default())
+            }
+        };
         let mut engine = Engine::builder();
         if let Some(key) = self.handle_key {
             engine = engine.handle_key(key);
@@ -241,7 +305,8 @@ impl HeadroomBuilder {
                 policy: Arc::new(self.policy),
                 originals: self.originals.unwrap_or_else(|| memory.clone()),
                 ledger: self.ledger.unwrap_or(memory),
-                tenant: self.tenant,
+                tenant,
+                on_ledger_failure: self.on_ledger_failure,
                 routes: self.routes,
                 limits: self.limits,
                 pool: Pool::default(),
@@ -277,6 +342,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::store::scoped::tests::Broken;
 
     #[test]
     fn every_configuration_error_at_once() {
@@ -287,13 +353,35 @@ mod tests {
             .route("/twice", Dialect::AnthropicMessages)
             .limits(Limits::default().request_bytes(0).keep_alive(Duration::ZERO))
             .policy(Policy::default().tool_name("get it back").rounds(0))
+            .store(Arc::new(Broken::Failing))
             .build()
             .unwrap_err();
-        assert_eq!(error.problems().count(), 7, "{error}");
+        assert_eq!(error.problems().count(), 8, "{error}");
         let text = error.to_string();
-        for word in ["v1/llm", "query", "two dialects", "request_bytes", "keep_alive", "get it back", "round"]
-        {
+        let words = [
+            "v1/llm",
+            "query",
+            "two dialects",
+            "request_bytes",
+            "keep_alive",
+            "get it back",
+            "round",
+            "tenants",
+        ];
+        for word in words {
             assert!(text.contains(word), "{word} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_shared_store_wants_its_tenants_named() {
+        let shared = || HeadroomLayer::builder().store(Arc::new(Broken::Failing));
+        let ledger = || HeadroomLayer::builder().ledger(Arc::new(Broken::Failing));
+        assert!(shared().build().is_err() && ledger().build().is_err());
+        for named in
+            [shared().single_tenant(), shared().tenant_by_credential(), ledger().tenant(|_| Scope::of(b"x"))]
+        {
+            named.build().unwrap();
         }
     }
 

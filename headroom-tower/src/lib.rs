@@ -23,10 +23,13 @@
 //!
 //! # What is touched
 //!
-//! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic),
-//! `/v1/messages/count_tokens` (the same bytes, so that counts are true) or `/chat/completions`
-//! (OpenAI), or with a suffix given to [`HeadroomBuilder::route`]. Signed requests, encoded bodies,
-//! and bodies above [`Limits::request_bytes`] pass untouched; so do batches. What happened is in
+//! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic, Foundry),
+//! `/chat/completions` (OpenAI, Azure, OpenRouter and every compatible server), `/responses`
+//! (OpenAI), `:generateContent` or `:streamGenerateContent` (Gemini), to Vertex' `:rawPredict` and
+//! `:streamRawPredict` of Anthropic's models, or with a suffix given to [`HeadroomBuilder::route`];
+//! and to the paths that count the tokens of such requests (the same bytes, so that counts are
+//! true). Signed requests, encoded bodies, and bodies above [`Limits::request_bytes`] pass
+//! untouched; so do batches, stored answers and sockets. What happened is in
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
 //!
@@ -51,11 +54,25 @@
 //!
 //! # Errors
 //!
-//! `Error` is the inner service's; the layer has none of its own. A failure to read the request's
+//! `Error` is the inner service's; the layer has none of its own, and no answer, with one exception
+//! that must be asked for: [`LedgerFailure::Refuse`]. A failure to read the request's
 //! body is handed to the inner service at the place where it would have met it. What cannot be
 //! handled goes out as it came; a store that fails or is slow changes reports, not bytes. A
 //! follow-up that fails is passed on: as the error or the upstream's own status and body while
 //! nothing has been sent to the client, as the provider's own error event in a stream that runs.
+//!
+//! # Fleets
+//!
+//! What the engine writes is a function of the conversation, so replicas need to share nothing for
+//! their bytes to be equal. What they share through a store are originals that a request no longer
+//! holds and the ledger of retrievals that the client never saw: a conversation that wanders between
+//! replicas keeps what its model fetched, and on models whose thinking is bound to its prefix it
+//! stays valid. `PostgresStore` (feature `postgres`) is such a store, [`TieredStore`] puts memory and
+//! a queue in front of it, `Sealed` (feature `encrypt`) keeps it from reading what it holds, and
+//! `conformance` (a feature, too) checks one that you write.
+//!
+//! A shared store wants to be told who the tenants are: [`HeadroomBuilder::tenant`]. What is put for
+//! one is not found by another, and looks like what nobody has ever put.
 //!
 //! # Back-pressure and cancellation
 //!
@@ -75,6 +92,7 @@ mod limits;
 mod pool;
 mod report;
 mod request;
+mod route;
 mod service;
 mod store;
 mod tenant;
@@ -91,11 +109,19 @@ pub use headroom_engine::{
     intercept::RetrievalReport,
     tokens::TokenCounter,
 };
-pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer};
+pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer, LedgerFailure};
 pub use limits::Limits;
 pub use report::{MemoryReport, Report, RequestPolicy, Skipped, Unintercepted};
 pub use service::Headroom;
-pub use store::{LedgerStore, MemoryStore, Original, OriginalStore, StoreError};
+#[cfg(feature = "conformance")]
+pub use store::conformance;
+pub use store::{
+    Durability, LedgerStore, MemoryStore, Original, OriginalStore, StoreError, TieredOptions, TieredStore,
+};
+#[cfg(feature = "encrypt")]
+pub use store::{KeySource, Keyring, SealKey, Sealed};
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore, Sweeper, Swept};
 pub use tenant::Scope;
 
 /// Whether two are the very same bytes, by their address: nothing was written.

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What the layer holds in memory and how long it waits for others.
 ///
 /// None of these decides what a body becomes, with one exception that the report names: a ledger
-/// that does not answer in time counts as empty.
+/// that does not answer in time counts as empty, or has the request refused
+/// ([`LedgerFailure`](crate::LedgerFailure)).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {

@@ -239,6 +239,9 @@ pub enum Skipped {
     Unread,
     /// The body is not what the path's dialect sends.
     Unscannable,
+    /// The ledger could not be read, and the request was not sent: see
+    /// [`LedgerFailure::Refuse`](crate::LedgerFailure::Refuse).
+    Refused,
     /// The rewrite did not finish: a panic, or the runtime went away.
     Aborted,
 }
@@ -269,6 +272,9 @@ pub struct MemoryReport {
     /// The ledger failed or took too long: the conversation counted as unrecorded, or its retrievals
     /// could not be recorded.
     pub ledger_failed: bool,
+    /// The ledger was not read: what it may hold of the conversation was not put back, which
+    /// [`rewrite`](Report::rewrite) counts as a declared break.
+    pub unread: bool,
 }
 
 /// What the layer may do to one request: put it into the request's extensions.

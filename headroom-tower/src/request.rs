@@ -1,9 +1,8 @@
-//! What comes in: which requests are ours, their bodies, and the headers of what goes out.
+//! What comes in: what must pass untouched, the bodies, and the headers of what goes out.
 
 use bytes::{Bytes, BytesMut};
-use headroom_engine::Dialect;
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderValue,
     header::{self, HeaderName},
     request::Parts,
 };
@@ -13,50 +12,6 @@ use crate::{
     body::{BoxError, Replay},
     report::Skipped,
 };
-
-/// What a path is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A model answers.
-    Answer,
-    /// Tokens are counted: the body is rewritten alike, nothing is answered.
-    Count,
-}
-
-/// A path of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) dialect: Dialect,
-    pub(crate) purpose: Purpose,
-}
-
-/// Path suffixes that need no configuration. Batches are absent: they pass untouched.
-const KNOWN: [(&str, Dialect, Purpose); 3] = [
-    ("/v1/messages", Dialect::AnthropicMessages, Purpose::Answer),
-    ("/v1/messages/count_tokens", Dialect::AnthropicMessages, Purpose::Count),
-    ("/chat/completions", Dialect::OpenAiChat, Purpose::Answer),
-];
-
-/// The target of `path`: the configured suffixes first, then the known ones.
-pub(crate) fn target(path: &str, configured: &[(String, Dialect)]) -> Option<Target> {
-    let configured = configured
-        .iter()
-        .filter(|(suffix, _)| path.ends_with(suffix.as_str()))
-        .map(|(_, dialect)| Target { dialect: *dialect, purpose: Purpose::Answer });
-    let known = KNOWN
-        .iter()
-        .filter(|(suffix, ..)| path.ends_with(suffix))
-        .map(|(_, dialect, purpose)| Target { dialect: *dialect, purpose: *purpose });
-    configured.chain(known).next()
-}
-
-/// The target of a request that could be one of ours.
-pub(crate) fn matches<B>(request: &http::Request<B>, configured: &[(String, Dialect)]) -> Option<Target> {
-    if request.method() != Method::POST || !is_json(request.headers()) {
-        return None;
-    }
-    target(request.uri().path(), configured)
-}
 
 /// Why a request of ours must pass untouched, judged by its head alone.
 pub(crate) fn untouchable(headers: &HeaderMap, limit: usize) -> Option<Skipped> {
@@ -237,48 +192,9 @@ mod tests {
     use crate::testing::{Item, Script, read};
     use http::Request;
 
-    #[test]
-    fn path_table() {
-        use Dialect::{AnthropicMessages as Anthropic, OpenAiChat as Chat};
-        use Purpose::{Answer, Count};
-        let configured = [("/v1/llm".to_owned(), Chat)];
-        for (path, expected) in [
-            ("/v1/messages", Some((Anthropic, Answer))),
-            ("/anthropic/v1/messages", Some((Anthropic, Answer))),
-            ("/v1/messages/count_tokens", Some((Anthropic, Count))),
-            ("/v1/chat/completions", Some((Chat, Answer))),
-            ("/openai/deployments/d/chat/completions", Some((Chat, Answer))),
-            ("/tenant/v1/llm", Some((Chat, Answer))),
-            ("/v1/messages/batches", None),
-            ("/v1/threads/t/messages", None),
-            ("/v1/batches", None),
-            ("/v1/responses", None),
-            ("/v1/messages/", None),
-            ("/", None),
-        ] {
-            let found = target(path, &configured).map(|target| (target.dialect, target.purpose));
-            assert_eq!(found, expected, "{path}");
-        }
-    }
-
     fn request(method: &str, kind: &str) -> Request<()> {
         let uri = "https://h/v1/messages?beta=true";
         Request::builder().method(method).uri(uri).header("content-type", kind).body(()).unwrap()
-    }
-
-    #[test]
-    fn only_a_post_of_json_matches() {
-        for (method, kind, expected) in [
-            ("POST", "application/json", true),
-            ("POST", "Application/JSON ; charset=utf-8", true),
-            ("POST", "application/vnd.x+json", true),
-            ("POST", "text/plain", false),
-            ("POST", "json", false),
-            ("GET", "application/json", false),
-            ("HEAD", "application/json", false),
-        ] {
-            assert_eq!(matches(&request(method, kind), &[]).is_some(), expected, "{method} {kind}");
-        }
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

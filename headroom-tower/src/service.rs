@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use headroom_engine::{RequestContext, Route};
-use http::{Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tower_service::Service;
 
@@ -17,7 +17,8 @@ use crate::{
     future::ResponseFuture,
     layer::Shared,
     report::{Choice, MemoryReport, Report, RequestPolicy, Skipped},
-    request::{self, Collected, Purpose, Target, collect},
+    request::{self, Collected, collect},
+    route::{self, Purpose, Target},
     same,
 };
 
@@ -72,7 +73,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let target = request::matches(&request, &self.shared.routes)
+        let target = route::matches(&request, &self.shared.routes)
             .filter(|_| request.extensions().get::<Processed>().is_none());
         let Some(target) = target else {
             return ResponseFuture::passthrough(self.inner.call(request.map(RequestBody::passthrough)), None);
@@ -114,7 +115,7 @@ where
     // Input Received: read and scanned.
     let (mut head, body) = request.into_parts();
     let (policy, context) = terms(&head, &shared, &target);
-    let stores = shared.stores(&head);
+    let mut stores = shared.stores(&head);
     let (source, trailers) = match collect(body, shared.limits.request_bytes).await {
         Collected::Whole(source, trailers) => (source, trailers),
         Collected::Cut(body, why) => return pass(inner, head, body, why).await,
@@ -131,15 +132,19 @@ where
 
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
     let mut memory = MemoryReport::default();
-    let records = stores.recorded(scanned.ledger_keys(), &mut memory).await;
+    stores.bound = scanned.binds_thinking();
+    let Ok(records) = stores.recorded(scanned.ledger_keys(), &mut memory).await else {
+        return Ok(unavailable());
+    };
     let scanned = if memory.ledger_failed { scanned } else { scanned.answered() };
 
     // Input Routed, Input Compressed: the engine does both, block by block.
     let new = scanned.new_bytes(&policy).max(source.len() / 100);
     let rewrite = shared.pool.run(new, move || scanned.rewrite(&policy, &records)).await;
-    let Some(rewrite) = rewrite else {
+    let Some(mut rewrite) = rewrite else {
         return pass(inner, head, Replay::buffered(source, trailers), Skipped::Aborted).await;
     };
+    rewrite.report.declared_breaks += u32::from(memory.unread);
 
     // Input Remembered: originals and notes handed to the stores, before anything names them.
     if target.purpose == Purpose::Answer {
@@ -194,7 +199,7 @@ fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<headroom_engine
         Some(Choice::Policy(own)) => policy = Arc::clone(own),
         Some(Choice::Off) | None => {}
     }
-    (policy, RequestContext { dialect: target.dialect, model: None, route })
+    (policy, RequestContext { dialect: target.dialect, model: target.model.clone(), route })
 }
 
 /// Sends a request that was read, as it came.
@@ -211,6 +216,20 @@ where
     let mut response = response.map(ResponseBody::passthrough);
     response.extensions_mut().insert(Report::skipped_because(why));
     Ok(response)
+}
+
+/// The one answer of our own, in the words of the dialect whose thinking is bound.
+fn unavailable<R>() -> Response<ResponseBody<R>> {
+    const BODY: &str = r#"{"type":"error","error":{"type":"overloaded_error","message":"The conversation cannot be read at the moment. Please try again."}}"#;
+    let body = ResponseBody::new(Replay::buffered(Bytes::from_static(BODY.as_bytes()), None));
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(BODY.len()));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response.extensions_mut().insert(Report::skipped_because(Skipped::Refused));
+    response
 }
 
 #[cfg(test)]

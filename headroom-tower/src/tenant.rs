@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use headroom_engine::ccr::{Handle, HandleKey};
 use http::{header, request::Parts};
 
 /// The space in which originals and ledger records live: what was put under one scope is not found
@@ -51,14 +52,14 @@ impl TenantResolver {
         Self(Arc::new(resolve))
     }
 
+    /// By the credentials, hashed under the deployment's key: scopes in a database tell nobody who
+    /// lacks the key which credential they are of.
+    pub(crate) fn by_credential(key: HandleKey) -> Self {
+        Self::new(move |parts| credential(parts, &key))
+    }
+
     pub(crate) fn scope(&self, parts: &Parts) -> Scope {
         (self.0)(parts)
-    }
-}
-
-impl Default for TenantResolver {
-    fn default() -> Self {
-        Self::new(credential)
     }
 }
 
@@ -70,7 +71,7 @@ impl fmt::Debug for TenantResolver {
 
 /// One scope a set of credentials: whoever holds all of them may redeem what they sent. All count,
 /// so that a gateway's own token beside its tenants' keys does not make the tenants one.
-fn credential(parts: &Parts) -> Scope {
+fn credential(parts: &Parts, key: &HandleKey) -> Scope {
     let mut tenant = Vec::new();
     for name in [header::AUTHORIZATION.as_str(), "x-api-key", "x-goog-api-key", "api-key"] {
         for value in parts.headers.get_all(name) {
@@ -80,16 +81,25 @@ fn credential(parts: &Parts) -> Scope {
             }
         }
     }
-    Scope::of(&tenant)
+    if tenant.is_empty() {
+        return Scope::shared();
+    }
+    // A handle is a keyed hash.
+    let digest = blake3::hash(&tenant).to_hex();
+    Scope::of(&Handle::new(key, "credential", &digest).to_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn by_credential() -> TenantResolver {
+        TenantResolver::by_credential(HandleKey::default())
+    }
+
     fn scope(name: &str, value: &str) -> Scope {
         let (parts, ()) = http::Request::builder().header(name, value).body(()).unwrap().into_parts();
-        TenantResolver::default().scope(&parts)
+        by_credential().scope(&parts)
     }
 
     #[test]
@@ -110,7 +120,7 @@ mod tests {
                 let name: http::HeaderName = name.parse().unwrap();
                 head.headers.append(name, value.parse().unwrap());
             }
-            TenantResolver::default().scope(&head)
+            by_credential().scope(&head)
         };
         // A gateway's own token in front of the tenants' keys does not make them one.
         let (gateway, one, two) = (("authorization", "Bearer g"), ("x-api-key", "1"), ("x-api-key", "2"));
@@ -122,8 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn without_the_key_a_scope_tells_nothing() {
+        let (parts, ()) = http::Request::builder().header("x-api-key", "one").body(()).unwrap().into_parts();
+        let other = TenantResolver::by_credential(HandleKey::derive(b"private")).scope(&parts);
+        assert_ne!(other, scope("x-api-key", "one"));
+    }
+
+    #[test]
     fn debug_shows_nothing() {
-        let shown = format!("{:?} {:?}", scope("x-api-key", "secret"), TenantResolver::default());
+        let shown = format!("{:?} {:?}", scope("x-api-key", "secret"), by_credential());
         assert_eq!(shown, "Scope(..) TenantResolver(..)");
     }
 }

@@ -255,7 +255,7 @@ pub(crate) fn eliding() -> HeadroomLayer {
 }
 
 pub(crate) fn eliding_with(more: impl FnOnce(HeadroomBuilder) -> HeadroomBuilder) -> HeadroomLayer {
-    more(HeadroomLayer::builder().reducer(Arc::new(Middle))).build().unwrap()
+    more(HeadroomLayer::builder().single_tenant().reducer(Arc::new(Middle))).build().unwrap()
 }
 
 /// The handle of [`bulk_text`].

@@ -9,7 +9,7 @@ use headroom_tests::{
     generate::{spellings, talks},
     json::{Spelling, elements, only, span, text},
     notes::taken_away,
-    places::{DIALECTS, results},
+    places::{DIALECTS, greeting, results, tool_place, tools},
 };
 use proptest::prelude::*;
 
@@ -39,14 +39,8 @@ fn seams(dialect: Dialect, input: &str, listed: bool) -> Vec<Seam> {
     let mut seams: Vec<Seam> =
         results(dialect, input).into_iter().map(|place| Seam::Literal(place.span)).collect();
     if listed {
-        let ours = definition(dialect);
-        seams.push(match only(input, "tools") {
-            Some(tools) => {
-                let comma = if elements(tools).is_empty() { "" } else { "," };
-                Seam::Insertion(span(input, tools).end - 1, format!("{comma}{ours}"))
-            }
-            None => Seam::Insertion(input.trim_end().len() - 1, format!(",\"tools\":[{ours}]")),
-        });
+        let (at, text) = tool_place(dialect, input, &definition(dialect));
+        seams.push(Seam::Insertion(at, text));
     }
     seams.sort_by_key(Seam::start);
     seams
@@ -166,9 +160,8 @@ fn a_request_with_nothing_to_do_is_the_same_bytes() {
         assert_eq!(off.body.as_ptr(), input.as_ptr());
         assert!(off.originals.is_empty() && off.continuation.is_none() && off.report.blocks.is_empty());
     }
-    let input =
-        Bytes::from_static(br#" {"messages" : [{"role":"user","content":"hi"}], "tools":[], "x":1.0e0 } "#);
     for dialect in DIALECTS {
+        let input: Bytes = format!(" {{{} , \"tools\":[], \"x\":1.0e0 }} ", greeting(dialect)).into();
         let out =
             rewrite_as(&engine(Crew::Doubles).0, &RequestContext::new(dialect), input.clone(), &eager());
         assert_eq!(out.body.as_ptr(), input.as_ptr());
@@ -177,8 +170,8 @@ fn a_request_with_nothing_to_do_is_the_same_bytes() {
 
 #[test]
 fn the_tool_finds_its_place_in_any_tools() {
-    let message = r#""messages":[{"role":"user","content":"hi"}]"#;
     for dialect in DIALECTS {
+        let message = greeting(dialect);
         for body in [
             format!("{{{message}}}"),
             format!("{{{message} , \"tools\":[]\n}}\n"),
@@ -204,8 +197,8 @@ fn the_tool_finds_its_place_in_any_tools() {
 }
 
 /// Whether the client itself lists a tool that redeems.
-pub(crate) fn client_owned(body: &str) -> bool {
-    elements(only(body, "tools").unwrap_or("")).into_iter().any(|tool| {
+pub(crate) fn client_owned(dialect: Dialect, body: &str) -> bool {
+    tools(dialect, body).into_iter().any(|tool| {
         let function = only(tool, "function").unwrap_or(tool);
         let name = only(function, "name").and_then(text).unwrap_or_default();
         is_retrieval_name(&name, headroom_engine::TOOL_NAME)

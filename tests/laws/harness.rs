@@ -12,6 +12,7 @@ use headroom_engine::{
     reduce::{Reduction, Witness, render},
 };
 use headroom_tests::{
+    convert::convert,
     generate::{self, Talk},
     json::Spelling,
     places::DIALECTS,
@@ -86,11 +87,7 @@ pub(crate) fn utf8(body: &Bytes) -> &str {
 
 /// The retrieval tool as this dialect lists it.
 pub(crate) fn definition(dialect: Dialect) -> String {
-    let shape = match dialect {
-        Dialect::AnthropicMessages => ToolShape::Anthropic,
-        Dialect::OpenAiChat => ToolShape::OpenAiChat,
-        other => panic!("no tool shape known for {}", other.name()),
-    };
+    let shape = ToolShape::of(dialect);
     ccr::definition(shape, headroom_engine::TOOL_NAME)
 }
 
@@ -140,9 +137,14 @@ pub(crate) fn fixtures() -> Vec<(String, Dialect, String)> {
             [_, "openai", "json"] => Dialect::OpenAiChat,
             _ => continue,
         };
-        found.push((name, dialect, std::fs::read_to_string(path).expect("UTF-8")));
+        let body = std::fs::read_to_string(path).expect("UTF-8");
+        // The same conversations in the dialects that none was recorded in.
+        for dialect in [Dialect::OpenAiResponses, Dialect::Gemini] {
+            found.push((format!("{name} as {}", dialect.name()), dialect, convert(dialect, &body)));
+        }
+        found.push((name, dialect, body));
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
-    assert!(DIALECTS.iter().all(|dialect| found.iter().any(|(_, of, _)| of == dialect)), "both dialects");
+    assert!(DIALECTS.iter().all(|dialect| found.iter().any(|(_, of, _)| of == dialect)), "all dialects");
     found
 }

@@ -23,7 +23,8 @@ use crate::harness::{
 
 /// The system prompt, the tools, and the first `count` messages, as they are written.
 fn prefix(body: &str, count: usize) -> Vec<&str> {
-    let fixed = ["system", "tools"].map(|field| only(body, field).unwrap_or(""));
+    let fixed =
+        ["system", "instructions", "systemInstruction", "tools"].map(|field| only(body, field).unwrap_or(""));
     fixed.into_iter().chain(messages(body).into_iter().take(count)).collect()
 }
 
@@ -35,7 +36,7 @@ fn texts(dialect: Dialect, body: &str) -> Vec<Option<String>> {
 fn same(what: &str, count: usize, one: &[&str], other: &[&str]) {
     assert_eq!(one.len(), other.len(), "{what}, {count} messages");
     for (at, (one, other)) in one.iter().zip(other).enumerate() {
-        // 0 is the system prompt, 1 the tools.
+        // 0 to 2 are system prompts, 3 the tools.
         assert_eq!(one, other, "{what}: part {at} of a request of {count} messages");
     }
 }

@@ -115,7 +115,13 @@ impl Bed {
 
     /// Sends a conversation's next request.
     pub(crate) async fn ask(&self, dialect: Dialect, body: impl Into<Bytes>) -> Heard {
-        self.send(self.post(dialect.path(), body)).await.unwrap()
+        self.send(self.says(dialect, body)).await.unwrap()
+    }
+
+    /// A conversation's next request.
+    pub(crate) fn says(&self, dialect: Dialect, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+        let body = body.into();
+        self.post(dialect.path_of(&body), body)
     }
 
     pub(crate) async fn send<B>(&self, request: Request<B>) -> Result<Heard, BoxError>

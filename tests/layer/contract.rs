@@ -110,7 +110,7 @@ async fn a_request_can_be_left_alone(around: Around) {
     for (dialect, stream) in MANNERS {
         let bed = Bed::new(around, layer(), script(|_, _| Turn::text("So be it.").into())).await;
         let body = Talk::about(dialect, &log(1)).body(stream);
-        let mut request = bed.post(dialect.path(), body.clone());
+        let mut request = bed.says(dialect, body.clone());
         request.extensions_mut().insert(RequestPolicy::off());
         let heard = bed.send(request).await.unwrap();
         assert_eq!(heard.report().skipped(), Some(Skipped::Off));

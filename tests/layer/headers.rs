@@ -64,7 +64,7 @@ async fn of_a_rewritten_request_and_of_each_round() {
                 _ => Turn::text("Done.").into(),
             });
             let bed = Bed::speaking(protocol, Around::Client, layer(), answers).await;
-            let mut request = bed.post(dialect.path(), Talk::about(dialect, &log(1)).body(stream));
+            let mut request = bed.says(dialect, Talk::about(dialect, &log(1)).body(stream));
             let more = [("accept-encoding", "gzip, br"), ("idempotency-key", "one")];
             for (name, value) in KEPT.into_iter().chain(STALE).chain(more) {
                 request.headers_mut().insert(name, value.parse().unwrap());
@@ -221,7 +221,7 @@ fn answer(dialect: Dialect, stream: bool, call: Option<&str>) -> String {
             .map(|data| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()))
             .collect()
         }
-        (Dialect::OpenAi, false) => {
+        (_, false) => {
             let (message, stop) = match &arguments {
                 Some(arguments) => (
                     json!({"role": "assistant", "content": null, "tool_calls": [{"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]}),
@@ -233,7 +233,7 @@ fn answer(dialect: Dialect, stream: bool, call: Option<&str>) -> String {
                    "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
             .to_string()
         }
-        (Dialect::OpenAi, true) => {
+        (_, true) => {
             let (delta, stop) = match &arguments {
                 Some(arguments) => (
                     json!({"role": "assistant", "tool_calls": [{"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]}),
@@ -275,7 +275,8 @@ fn reply(stream: bool, body: String, more: &[(&'static str, &'static str)]) -> R
 async fn of_a_spliced_answer_are_true_and_the_providers() {
     for protocol in PROTOCOLS {
         for around in [Around::Client, Around::Router] {
-            for (dialect, stream) in MANNERS {
+            // The dialects that are spelled here.
+            for (dialect, stream) in MANNERS.into_iter().take(4) {
                 for asks in [false, true] {
                     let answers = script(move |n, request| {
                         let handle = handles(request)[0].to_string();

@@ -24,7 +24,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use crate::{
     bed::{Around, Bed, Heard, within},
-    talk::{DIALECTS, Talk, eager, fetch, layer, log, script, words},
+    talk::{ALL, DIALECTS, Talk, eager, fetch, layer, log, script, words},
 };
 
 const PLACES: [Around; 2] = [Around::Client, Around::Router];
@@ -107,7 +107,7 @@ async fn only_our_call_is_held() {
 
 #[tokio::test]
 async fn every_cut_of_the_stream_gives_the_same_answer() {
-    for dialect in DIALECTS {
+    for dialect in ALL {
         let mut expected = None;
         for (framing, newline) in [
             (Framing::Events, "\n"),
@@ -152,7 +152,7 @@ async fn a_waiting_client_is_kept() {
 
 #[tokio::test]
 async fn a_quick_answer_needs_no_keep_alive() {
-    for dialect in DIALECTS {
+    for dialect in ALL {
         let answers = script(move |n, request| match n {
             0 => looks_closer(request).into(),
             _ => Turn::text("The lease was lost.").pings(false).into(),

@@ -232,7 +232,12 @@ async fn handles_are_read_as_models_write_them() {
 #[tokio::test]
 async fn a_turn_cut_inside_our_call_ends_as_it_was_cut() {
     for (dialect, stream) in MANNERS {
-        let stop = if dialect == Dialect::Anthropic { "max_tokens" } else { "length" };
+        let stop = match dialect {
+            Dialect::Anthropic => "max_tokens",
+            Dialect::OpenAi => "length",
+            Dialect::Responses => "incomplete",
+            Dialect::Gemini => "MAX_TOKENS",
+        };
         for text in ["", "I look. "] {
             let answers = script(move |n, _| match n {
                 0 => {
@@ -282,7 +287,7 @@ fn refusals() -> Vec<(&'static str, Reply)> {
         ("reset before a byte", fault(0, Fault::Reset)),
         ("reset", fault(3, Fault::Reset)),
         ("end before a byte", fault(0, Fault::Eof)),
-        ("end", fault(2, Fault::Eof)),
+        ("end", fault(1, Fault::Eof)),
         ("error event before a byte", fault(0, overloaded.clone())),
         ("error event", fault(3, overloaded)),
     ]
@@ -299,7 +304,7 @@ async fn a_follow_up_that_fails_is_an_error_and_no_answer() {
                     _ => refusal.clone(),
                 });
                 let bed = Bed::new(around, layer(), answers).await;
-                let request = bed.post(dialect.path(), Talk::about(dialect, &log(1)).body(stream));
+                let request = bed.says(dialect, Talk::about(dialect, &log(1)).body(stream));
                 let mut heard = match within(bed.send(request)).await {
                     Ok(heard) => heard,
                     Err(error) => {

@@ -20,14 +20,22 @@ use serde_json::{Value, json};
 
 use crate::bed::OURS;
 
+/// The dialects whose streams the tests of timing know event by event.
 pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Anthropic, Dialect::OpenAi];
 
-/// Both dialects, whole and streamed.
-pub(crate) const MANNERS: [(Dialect, bool); 4] = [
+pub(crate) const ALL: [Dialect; 4] =
+    [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
+
+/// All dialects, whole and streamed.
+pub(crate) const MANNERS: [(Dialect, bool); 8] = [
     (Dialect::Anthropic, false),
     (Dialect::Anthropic, true),
     (Dialect::OpenAi, false),
     (Dialect::OpenAi, true),
+    (Dialect::Responses, false),
+    (Dialect::Responses, true),
+    (Dialect::Gemini, false),
+    (Dialect::Gemini, true),
 ];
 
 /// Elides whatever pays at all.
@@ -76,9 +84,19 @@ impl Talk {
             Dialect::OpenAi => {
                 json!({"type": "function", "function": {"name": "run_command", "description": "Runs a command in the shell", "parameters": {"type": "object"}}})
             }
+            Dialect::Responses => {
+                json!({"type": "function", "name": "run_command", "description": "Runs a command in the shell", "parameters": {"type": "object"}})
+            }
+            Dialect::Gemini => {
+                json!({"functionDeclarations": [{"name": "run_command", "description": "Runs a command in the shell", "parameters": {"type": "object"}}]})
+            }
         };
         let model = if dialect == Dialect::Anthropic { "claude-haiku-4-5" } else { "gpt-6" };
-        let body = json!({"model": model, "max_tokens": 4096, "tools": [tool], "messages": []});
+        let body = match dialect {
+            Dialect::Gemini => json!({"tools": [tool], "contents": []}),
+            Dialect::Responses => json!({"model": model, "store": false, "tools": [tool], "input": []}),
+            _ => json!({"model": model, "max_tokens": 4096, "tools": [tool], "messages": []}),
+        };
         let mut talk = Self { dialect, body };
         talk.user("Why did the nightly job fail?");
         talk
@@ -100,11 +118,18 @@ impl Talk {
     }
 
     pub(crate) fn say(&mut self, message: Value) {
-        self.body["messages"].as_array_mut().unwrap().push(message);
+        let list = self.body[self.dialect.list()].as_array_mut().unwrap();
+        match message {
+            Value::Array(items) => list.extend(items),
+            message => list.push(message),
+        }
     }
 
     pub(crate) fn user(&mut self, text: &str) {
-        self.say(json!({"role": "user", "content": text}));
+        self.say(match self.dialect {
+            Dialect::Gemini => json!({"role": "user", "parts": [{"text": text}]}),
+            _ => json!({"role": "user", "content": text}),
+        });
     }
 
     pub(crate) fn call(&mut self, id: &str) {
@@ -115,6 +140,13 @@ impl Talk {
             Dialect::OpenAi => {
                 json!({"role": "assistant", "content": null, "tool_calls": [{"id": id, "type": "function", "function": {"name": "run_command", "arguments": "{\"command\":\"journalctl\"}"}}]})
             }
+            Dialect::Responses => {
+                json!({"type": "function_call", "call_id": id, "name": "run_command", "arguments": "{\"command\":\"journalctl\"}"})
+            }
+            Dialect::Gemini => {
+                let call = json!({"id": id, "name": "run_command", "args": {"command": "journalctl"}});
+                json!({"role": "model", "parts": [{"functionCall": call, "thoughtSignature": "c2lnbmVk"}]})
+            }
         });
     }
 
@@ -124,6 +156,11 @@ impl Talk {
                 json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": output}]})
             }
             Dialect::OpenAi => json!({"role": "tool", "tool_call_id": id, "content": output}),
+            Dialect::Responses => json!({"type": "function_call_output", "call_id": id, "output": output}),
+            Dialect::Gemini => {
+                let response = json!({"id": id, "name": "run_command", "response": {"output": output}});
+                json!({"role": "user", "parts": [{"functionResponse": response}]})
+            }
         });
     }
 
@@ -134,7 +171,9 @@ impl Talk {
     /// The next request.
     pub(crate) fn body(&self, stream: bool) -> Bytes {
         let mut body = self.body.clone();
-        body["stream"] = stream.into();
+        if stream || self.dialect != Dialect::Gemini {
+            body["stream"] = stream.into();
+        }
         if stream && self.dialect == Dialect::OpenAi {
             body["stream_options"] = json!({"include_usage": true});
         }

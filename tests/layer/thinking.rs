@@ -57,7 +57,7 @@ fn answers(n: usize, request: &Received) -> Reply {
 async fn played(stream: bool, durable: bool) -> (usize, usize, Bed) {
     let mut builder = eager();
     if durable {
-        builder = builder.ledger(Arc::new(Durable::default()));
+        builder = builder.ledger(Arc::new(Durable::default())).single_tenant();
     }
     let bed = Bed::client(builder.build().unwrap(), script(answers)).await;
     let mut talk = Talk::about(Anthropic, &log(0)).thinking();
@@ -112,7 +112,7 @@ async fn a_mixed_turn_stays_valid_on_both_ledgers() {
         });
         let mut builder = eager();
         if durable {
-            builder = builder.ledger(Arc::new(Durable::default()));
+            builder = builder.ledger(Arc::new(Durable::default())).single_tenant();
         }
         let bed = Bed::client(builder.build().unwrap(), answers).await;
         let mut talk = Talk::about(Anthropic, &log(0)).thinking();
@@ -137,7 +137,7 @@ async fn a_client_may_change_between_whole_and_streamed() {
     for durable in [false, true] {
         let mut builder = eager();
         if durable {
-            builder = builder.ledger(Arc::new(Durable::default()));
+            builder = builder.ledger(Arc::new(Durable::default())).single_tenant();
         }
         let bed = Bed::client(builder.build().unwrap(), script(answers)).await;
         let mut talk = Talk::about(Anthropic, &log(0)).thinking();

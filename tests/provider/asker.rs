@@ -33,7 +33,7 @@ async fn case(name: &str, question: Question) -> Case {
     let message = body["messages"].as_array_mut().unwrap().iter_mut().next_back().unwrap();
     let slot = match dialect {
         Dialect::Anthropic => &mut message["content"][0]["content"],
-        Dialect::OpenAi => &mut message["content"],
+        _ => &mut message["content"],
     };
     let source = text_of(slot);
     let lines: Vec<&str> = source.lines().collect();
@@ -43,7 +43,7 @@ async fn case(name: &str, question: Question) -> Case {
     *slot = format!("{}\n{marker}", lines[..10].join("\n")).into();
     let tool = match dialect {
         Dialect::Anthropic => json!({"name": RETRIEVAL_TOOL, "input_schema": {"type": "object"}}),
-        Dialect::OpenAi => json!({"type": "function", "function": {"name": RETRIEVAL_TOOL}}),
+        _ => json!({"type": "function", "function": {"name": RETRIEVAL_TOOL}}),
     };
     body["tools"].as_array_mut().unwrap().push(tool);
     Case { conversation, provider, asker, source, body }
@@ -65,7 +65,7 @@ impl Case {
             Dialect::Anthropic => {
                 json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": text}]})
             }
-            Dialect::OpenAi => json!({"role": "tool", "tool_call_id": id, "content": text}),
+            _ => json!({"role": "tool", "tool_call_id": id, "content": text}),
         };
         self.body["messages"].as_array_mut().unwrap().extend([question.message().clone(), result]);
         self.ask().await

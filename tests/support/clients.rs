@@ -88,6 +88,11 @@ impl Client {
             body.set("temperature", Json::Raw(temperature.into()));
         }
         body.remove("tool_choice");
+        body.remove("toolConfig");
+        if dialect == Dialect::Gemini {
+            self.choose_for_gemini(&mut body);
+            return body.spell(self.spelling);
+        }
         let anthropic = dialect == Dialect::AnthropicMessages;
         let kind = |kind: &str| if anthropic { object([("type", kind.into())]) } else { kind.into() };
         match self.choice {
@@ -97,12 +102,31 @@ impl Client {
             Choice::Named(name) if anthropic => {
                 body.set("tool_choice", object([("type", "tool".into()), ("name", name.into())]));
             }
+            Choice::Named(name) if dialect == Dialect::OpenAiResponses => {
+                body.set("tool_choice", object([("type", "function".into()), ("name", name.into())]));
+            }
             Choice::Named(name) => {
                 let function = object([("name", name.into())]);
                 body.set("tool_choice", object([("type", "function".into()), ("function", function)]));
             }
         }
         body.spell(self.spelling)
+    }
+}
+
+impl Client {
+    fn choose_for_gemini(&self, body: &mut Json) {
+        let mode = |mode: &str| vec![("mode".to_owned(), Json::from(mode))];
+        let mut config = match self.choice {
+            Choice::Absent => return,
+            Choice::Auto => mode("AUTO"),
+            Choice::None => mode("NONE"),
+            Choice::Named(_) => mode("ANY"),
+        };
+        if let Choice::Named(name) = self.choice {
+            config.push(("allowedFunctionNames".into(), Json::Array(vec![name.into()])));
+        }
+        body.set("toolConfig", object([("functionCallingConfig", Json::Object(config))]));
     }
 }
 
@@ -134,6 +158,13 @@ pub fn add_tool(dialect: Dialect, body: &str, name: &str, description: &str) -> 
             ("description", description.into()),
             ("input_schema", object([("type", "object".into())])),
         ]),
+        Dialect::OpenAiResponses => {
+            object([("type", "function".into()), ("name", name.into()), ("description", description.into())])
+        }
+        Dialect::Gemini => {
+            let declared = object([("name", name.into()), ("description", description.into())]);
+            object([("functionDeclarations", Json::Array(vec![declared]))])
+        }
         _ => object([
             ("type", "function".into()),
             ("function", object([("name", name.into()), ("description", description.into())])),

@@ -196,7 +196,7 @@ impl Exchange {
                 });
                 json!({"role": "assistant", "content": text.into_iter().chain(calls).collect::<Vec<_>>()})
             }
-            Dialect::OpenAi => {
+            _ => {
                 let calls: Vec<Value> = calls
                     .map(|(id, name, arguments)| {
                         json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})

@@ -20,6 +20,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod convert;
 pub mod fixtures;
 pub mod generate;
 pub mod json;
@@ -34,6 +35,10 @@ pub enum Dialect {
     Anthropic,
     /// `POST /v1/chat/completions`.
     OpenAi,
+    /// `POST /v1/responses`.
+    Responses,
+    /// `POST /v1beta/models/gemini-3-pro:generateContent`, and `:streamGenerateContent`.
+    Gemini,
 }
 
 impl Dialect {
@@ -43,6 +48,29 @@ impl Dialect {
         match self {
             Self::Anthropic => "/v1/messages",
             Self::OpenAi => "/v1/chat/completions",
+            Self::Responses => "/v1/responses",
+            Self::Gemini => "/v1beta/models/gemini-3-pro:generateContent",
+        }
+    }
+
+    /// Where this request goes: of Gemini, whether a stream is asked for is said by the path, and in
+    /// tests by a field `stream` as well.
+    #[must_use]
+    pub fn path_of(self, body: &[u8]) -> &'static str {
+        let stream = b"\"stream\":true";
+        if self == Self::Gemini && body.windows(stream.len()).any(|window| window == stream) {
+            return "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse";
+        }
+        self.path()
+    }
+
+    /// The field of a body that holds the conversation.
+    #[must_use]
+    pub fn list(self) -> &'static str {
+        match self {
+            Self::Anthropic | Self::OpenAi => "messages",
+            Self::Responses => "input",
+            Self::Gemini => "contents",
         }
     }
 }

@@ -7,7 +7,8 @@ use headroom_engine::Dialect;
 use crate::json::{elements, members, only, span, text};
 
 /// The dialects that the laws hold for.
-pub const DIALECTS: [Dialect; 2] = [Dialect::AnthropicMessages, Dialect::OpenAiChat];
+pub const DIALECTS: [Dialect; 4] =
+    [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini];
 
 /// The literal of a text of a tool result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,42 +31,99 @@ pub struct Place {
 /// If `body` is not JSON, or of a dialect not known here.
 #[must_use]
 pub fn results(dialect: Dialect, body: &str) -> Vec<Place> {
+    match dialect {
+        Dialect::AnthropicMessages => anthropic(body),
+        Dialect::OpenAiChat => chat(body),
+        Dialect::OpenAiResponses => responses(body),
+        Dialect::Gemini => gemini(body),
+        other => panic!("no places known for {}", other.name()),
+    }
+}
+
+fn anthropic(body: &str) -> Vec<Place> {
     let mut found = Vec::new();
-    for (message, raw) in elements(only(body, "messages").unwrap_or("")).into_iter().enumerate() {
-        let content = only(raw, "content").unwrap_or("");
-        match dialect {
-            Dialect::AnthropicMessages => {
-                for (block, raw) in elements(content).into_iter().enumerate() {
-                    let names: Vec<String> = members(raw).into_iter().map(|(name, _)| name).collect();
-                    let known = ["type", "content", "tool_use_id", "is_error", "text", "id", "name", "input"];
-                    let twice = |name: &str| names.iter().filter(|other| *other == name).count() > 1;
-                    let is_error = only(raw, "is_error") == Some("true");
-                    if kind(raw) == "tool_result" && !known.iter().any(|name| twice(name)) {
-                        for (part, literal) in texts(only(raw, "content").unwrap_or("")).enumerate() {
-                            let span = span(body, literal);
-                            found.push(Place { message, block, part, span, is_error });
-                        }
-                    }
+    for (message, raw) in messages(body).into_iter().enumerate() {
+        for (block, raw) in elements(only(raw, "content").unwrap_or("")).into_iter().enumerate() {
+            let known = ["type", "content", "tool_use_id", "is_error", "text", "id", "name", "input"];
+            let is_error = only(raw, "is_error") == Some("true");
+            if kind(raw) == "tool_result" && !known.iter().any(|name| twice(raw, name)) {
+                for (part, literal) in texts(only(raw, "content").unwrap_or("")).enumerate() {
+                    found.push(Place { message, block, part, span: span(body, literal), is_error });
                 }
             }
-            Dialect::OpenAiChat => {
-                if role(raw) == "tool" {
-                    for (part, literal) in texts(content).enumerate() {
-                        let span = span(body, literal);
-                        found.push(Place { message, block: 0, part, span, is_error: false });
-                    }
-                }
-            }
-            other => panic!("no places known for {}", other.name()),
         }
     }
     found
 }
 
+fn chat(body: &str) -> Vec<Place> {
+    let mut found = Vec::new();
+    for (message, raw) in messages(body).into_iter().enumerate() {
+        if role(raw) == "tool" {
+            for (part, literal) in texts(only(raw, "content").unwrap_or("")).enumerate() {
+                found.push(Place { message, block: 0, part, span: span(body, literal), is_error: false });
+            }
+        }
+    }
+    found
+}
+
+/// Neighbouring outputs are one message, as are neighbouring items of the model.
+fn responses(body: &str) -> Vec<Place> {
+    let mut found = Vec::new();
+    let (mut message, mut block) = (0, 0);
+    let mut before = "";
+    for (at, raw) in messages(body).into_iter().enumerate() {
+        let known = ["type", "role", "content", "call_id", "output", "name", "arguments", "input", "id"];
+        let side = match kind(raw).as_str() {
+            _ if known.iter().any(|name| twice(raw, name)) => "odd",
+            kind if kind.ends_with("_output") => "tools",
+            kind if kind.ends_with("_call") || kind == "reasoning" || role(raw) == "assistant" => "model",
+            _ => "odd",
+        };
+        let goes_on = side != "odd" && side == before;
+        (message, block) = match (at, goes_on) {
+            (0, _) => (0, 0),
+            (_, true) => (message, block + 1),
+            (_, false) => (message + 1, 0),
+        };
+        before = side;
+        if side == "tools" {
+            for (part, literal) in texts(only(raw, "output").unwrap_or("")).enumerate() {
+                found.push(Place { message, block, part, span: span(body, literal), is_error: false });
+            }
+        }
+    }
+    found
+}
+
+fn gemini(body: &str) -> Vec<Place> {
+    let mut found = Vec::new();
+    for (message, raw) in messages(body).into_iter().enumerate() {
+        for (block, raw) in elements(only(raw, "parts").unwrap_or("")).into_iter().enumerate() {
+            let response = only(raw, "functionResponse").and_then(|raw| only(raw, "response")).unwrap_or("");
+            let is_error = only(response, "error").is_some();
+            if members(response).iter().any(|(name, _)| twice(response, name)) {
+                continue;
+            }
+            let strings = members(response).into_iter().flat_map(|(_, value)| texts(value));
+            for (part, literal) in strings.enumerate() {
+                found.push(Place { message, block, part, span: span(body, literal), is_error });
+            }
+        }
+    }
+    found
+}
+
+fn twice(object: &str, name: &str) -> bool {
+    members(object).iter().filter(|(other, _)| other == name).count() > 1
+}
+
 /// A string, or the texts of an array of parts.
 fn texts(content: &str) -> impl Iterator<Item = &str> {
     let whole = content.starts_with('"').then_some(content);
-    let part = |raw| if kind(raw) == "text" { only(raw, "text") } else { None };
+    let text = |kind: &str| matches!(kind, "text" | "input_text");
+    let part = move |raw| if text(&kind(raw)) { only(raw, "text") } else { None };
     whole.into_iter().chain(elements(content).into_iter().filter_map(part)).filter(|raw| raw.starts_with('"'))
 }
 
@@ -85,14 +143,75 @@ pub fn role(message: &str) -> String {
 /// If `body` is not JSON.
 #[must_use]
 pub fn messages(body: &str) -> Vec<&str> {
-    elements(only(body, "messages").unwrap_or(""))
+    list(body).map(elements).unwrap_or_default()
+}
+
+/// The array of messages.
+fn list(body: &str) -> Option<&str> {
+    ["messages", "input", "contents"].into_iter().find_map(|key| only(body, key))
+}
+
+/// A greeting, as the members of a request's object.
+#[must_use]
+pub fn greeting(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAiResponses => r#""store":false,"input":[{"role":"user","content":"hi"}]"#,
+        Dialect::Gemini => r#""contents":[{"role":"user","parts":[{"text":"hi"}]}]"#,
+        _ => r#""messages":[{"role":"user","content":"hi"}]"#,
+    }
+}
+
+/// The definitions of the tools that a request lists.
+#[must_use]
+pub fn tools(dialect: Dialect, body: &str) -> Vec<&str> {
+    let tools = elements(only(body, "tools").unwrap_or(""));
+    if dialect == Dialect::Gemini {
+        let declared = |tool| elements(only(tool, "functionDeclarations").unwrap_or(""));
+        return tools.into_iter().flat_map(declared).collect();
+    }
+    tools
+}
+
+/// Where `ours`, a definition, is to be added to a request, and how it is written there.
+///
+/// # Panics
+/// If `body` is not JSON.
+#[must_use]
+pub fn tool_place(dialect: Dialect, body: &str, ours: &str) -> (usize, String) {
+    let gemini = dialect == Dialect::Gemini;
+    let wrapped = if gemini { format!("{{\"functionDeclarations\":[{ours}]}}") } else { ours.to_owned() };
+    let Some(tools) = only(body, "tools") else {
+        return (body.trim_end().len() - 1, format!(",\"tools\":[{wrapped}]"));
+    };
+    let declared =
+        elements(tools).into_iter().filter_map(|tool| only(tool, "functionDeclarations")).next_back();
+    let (array, added) = match declared.filter(|_| gemini) {
+        Some(declared) => (declared, ours),
+        None => (tools, wrapped.as_str()),
+    };
+    let comma = if elements(array).is_empty() { "" } else { "," };
+    (span(body, array).end - 1, format!("{comma}{added}"))
+}
+
+/// A member that forbids the model to call any tool.
+#[must_use]
+pub fn forbidding(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::AnthropicMessages => r#""tool_choice":{"type":"none"}"#,
+        Dialect::Gemini => r#""toolConfig":{"functionCallingConfig":{"mode":"NONE"}}"#,
+        _ => r#""tool_choice":"none""#,
+    }
 }
 
 /// After how many messages a request of this conversation can end: wherever the model's turn is.
 #[must_use]
 pub fn ends(body: &str) -> Vec<usize> {
     let messages = messages(body);
-    (1..=messages.len()).filter(|end| role(messages[end - 1]) != "assistant").collect()
+    let models = |raw: &str| {
+        let kind = kind(raw);
+        matches!(role(raw).as_str(), "assistant" | "model") || kind.ends_with("_call") || kind == "reasoning"
+    };
+    (1..=messages.len()).filter(|end| !models(messages[end - 1])).collect()
 }
 
 /// The request with its first `count` messages, all else byte for byte.
@@ -102,6 +221,6 @@ pub fn ends(body: &str) -> Vec<usize> {
 #[must_use]
 pub fn cut(body: &str, count: usize) -> String {
     let last = span(body, messages(body)[count - 1]);
-    let array = span(body, only(body, "messages").expect("messages"));
+    let array = span(body, list(body).expect("messages"));
     format!("{}{}", &body[..last.end], &body[array.end - 1..])
 }

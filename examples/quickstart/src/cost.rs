@@ -18,7 +18,7 @@ const OPENAI: Price = Price { input: 1.25, output: 10.0 };
 pub(crate) fn dollars(dialect: Dialect, model: &str, billed: Billed) -> f64 {
     let price = match dialect {
         Dialect::Anthropic => ANTHROPIC,
-        Dialect::OpenAi => OPENAI,
+        _ => OPENAI,
     };
     let rules = catalogue::model(model);
     let tokens = |count: u64| count as f64;

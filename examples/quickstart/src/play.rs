@@ -110,7 +110,7 @@ fn open<'a>(conversation: &'a Conversation, target: &Target) -> (String, Dialogu
             let thinks = !target.real;
             (model, if thinks { dialogue.field("thinking", r#"{"type":"adaptive"}"#) } else { dialogue })
         }
-        Dialect::OpenAi => {
+        _ => {
             let model = target.openai_model.clone();
             let dialogue = dialogue.field("model", &format!("\"{model}\""));
             (model, dialogue)
@@ -121,7 +121,7 @@ fn open<'a>(conversation: &'a Conversation, target: &Target) -> (String, Dialogu
 fn sign<B>(request: &mut Request<B>, dialect: Dialect, target: &Target) -> Result<(), BoxError> {
     let (name, value) = match dialect {
         Dialect::Anthropic => ("x-api-key", target.anthropic_key.clone()),
-        Dialect::OpenAi => ("authorization", target.openai_key.as_ref().map(|key| format!("Bearer {key}"))),
+        _ => ("authorization", target.openai_key.as_ref().map(|key| format!("Bearer {key}"))),
     };
     if let Some(value) = value {
         let mut value = HeaderValue::try_from(value)?;

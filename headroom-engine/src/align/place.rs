@@ -9,7 +9,7 @@ pub(super) fn place(dialect: Dialect, conversation: &Conversation, at: usize) ->
     let message = conversation.messages.get(at)?;
     let next = conversation.messages.get(at + 1);
     let speaks = match (dialect, message.role) {
-        (_, Role::User) => !message.blocks.is_empty(),
+        (Dialect::AnthropicMessages | Dialect::OpenAiChat, Role::User) => !message.blocks.is_empty(),
         (Dialect::OpenAiChat, Role::Tool) => true,
         _ => false,
     };

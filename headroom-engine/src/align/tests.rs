@@ -25,6 +25,7 @@ fn body(dialect: Dialect, system: &str, turns: usize) -> String {
             r#"{{"model":"gpt-4o",{tools},"messages":[{{"role":"developer","content":{system}}},{}]}}"#,
             messages.join(",")
         ),
+        other => panic!("no prompt of {}", other.name()),
     }
 }
 
@@ -282,6 +283,7 @@ fn decoded(dialect: Dialect, out: &str, rewrite: &Rewrite) -> String {
     let system = match dialect {
         Dialect::AnthropicMessages => read.system[0].clone(),
         Dialect::OpenAiChat => read.messages[0].texts().next().unwrap().clone(),
+        other => panic!("no prompt of {}", other.name()),
     };
     let mut raw = system.raw(out).to_owned();
     for (name, value) in &latest {

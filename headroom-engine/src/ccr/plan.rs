@@ -70,6 +70,9 @@ pub(crate) fn decide(
     if route == Route::ExactOnly || conversation.tools_unreadable {
         return exact(Reason::RouteExact);
     }
+    if conversation.stateful {
+        return exact(Reason::Stateful);
+    }
     if conversation.several_answers {
         return exact(Reason::SeveralAnswers);
     }

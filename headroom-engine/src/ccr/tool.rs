@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use serde_json::value::RawValue;
 
 use super::{DIGITS, Handle, Unit};
+use crate::wire::Dialect;
 
 /// The name under which the tool is listed unless the policy says otherwise.
 pub const DEFAULT_NAME: &str = "retrieve_original_content";
@@ -18,6 +19,10 @@ pub const MIN_PREFIX: usize = 8;
 const DESCRIPTION: &str =
     "Reads text hidden at [~lines 57-98 #123]: handle 123, range 57-98. Without #: the previous handle";
 
+/// The same in a word less, where the definition needs one field more.
+const SHORT: &str =
+    "Reads text hidden at [~lines 57-98 #123]: handle 123, range 57-98. Without #: previous handle";
+
 /// How a dialect wraps a tool definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -26,6 +31,31 @@ pub enum ToolShape {
     Anthropic,
     /// `{"type": "function", "function": {"name", "description", "parameters"}}`.
     OpenAiChat,
+    /// `{"type": "function", "name", "description", "parameters"}`.
+    OpenAiResponses,
+    /// `{"name", "description", "parameters"}`, among the `functionDeclarations` of a tool.
+    Gemini,
+}
+
+impl ToolShape {
+    /// The shape that a dialect's requests list tools in.
+    #[must_use]
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::AnthropicMessages => Self::Anthropic,
+            Dialect::OpenAiChat => Self::OpenAiChat,
+            Dialect::OpenAiResponses => Self::OpenAiResponses,
+            Dialect::Gemini => Self::Gemini,
+        }
+    }
+
+    /// A definition as an element of `tools`.
+    pub(crate) fn wrapped(self, definition: String) -> String {
+        match self {
+            Self::Anthropic | Self::OpenAiChat | Self::OpenAiResponses => definition,
+            Self::Gemini => format!("{{\"functionDeclarations\":[{definition}]}}"),
+        }
+    }
 }
 
 /// The tool's definition as compact JSON: the same bytes for the same arguments, at most 80
@@ -45,6 +75,13 @@ pub fn definition(shape: ToolShape, name: &str) -> String {
         }
         ToolShape::OpenAiChat => format!(
             r#"{{"type":"function","function":{{"name":{name},"description":"{DESCRIPTION}","parameters":{SCHEMA}}}}}"#
+        ),
+        ToolShape::Gemini => {
+            format!(r#"{{"name":{name},"description":"{DESCRIPTION}","parameters":{SCHEMA}}}"#)
+        }
+        // Without the flag, the provider would make every argument a required one.
+        ToolShape::OpenAiResponses => format!(
+            r#"{{"type":"function","name":{name},"description":"{SHORT}","parameters":{SCHEMA},"strict":false}}"#
         ),
     }
 }
@@ -258,7 +295,9 @@ mod tests {
 
     #[test]
     fn the_definition_is_json_of_at_most_80_tokens() {
-        for shape in [ToolShape::Anthropic, ToolShape::OpenAiChat] {
+        for shape in
+            [ToolShape::Anthropic, ToolShape::OpenAiChat, ToolShape::OpenAiResponses, ToolShape::Gemini]
+        {
             let text = definition(shape, DEFAULT_NAME);
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             let function = value.get("function").unwrap_or(&value);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Plan;
 use crate::{
     ccr::{Handle, HandleKey, Marker, Unit},
-    wire::{BlockKind, Conversation, Role, splice::Edit, text::Str},
+    wire::{BlockKind, Conversation, Dialect, Role, splice::Edit, text::Str},
 };
 
 /// What the handle of messages is hashed with.
@@ -37,12 +37,17 @@ impl Cut {
     /// The cut that `plan` asks for; `None` if the marker has no place. With `binds`, thinking in
     /// front of the place where the cut last moved leaves too: it was bound to the longer prefix.
     pub(crate) fn new(
+        dialect: Dialect,
         body: &str,
         conversation: &Conversation,
         plan: &Plan,
         binds: bool,
         key: &HandleKey,
     ) -> Option<Self> {
+        // Elsewhere a message is no element of one array, or has no place for a marker.
+        if !matches!(dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat) {
+            return None;
+        }
         let first = *plan.dropped.first()?;
         let messages = &conversation.messages;
         let mut gaps: Vec<Range<usize>> = Vec::new();

@@ -4,17 +4,47 @@ mod capture;
 mod stream;
 
 use super::{
-    exchange::{Ending, FILLER},
+    exchange::FILLER,
+    format::{Answers, Format},
     raw::{Object, Raw, quoted, splice},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
+    stream::Splicer,
 };
 
-pub(super) use stream::Stream;
+pub(super) struct Messages;
 
-pub(super) const KEEP_ALIVE: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+impl Format for Messages {
+    fn round(&self, answer: &Object<'_>, tool: &str) -> Option<Round> {
+        round(answer, tool)
+    }
 
-/// Reads a JSON answer; `None` if it is none.
-pub(super) fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
+    fn merge(&self, answers: &Answers<'_>) -> String {
+        merge(answers)
+    }
+
+    fn results(&self, answers: &[Answer], _: &str) -> Vec<String> {
+        results(answers)
+    }
+
+    fn carry(&self, results: &[String]) -> String {
+        format!("{{\"role\":\"user\",\"content\":[{}]}}", results.join(","))
+    }
+
+    fn asks_for_structure(&self, request: &Object<'_>) -> bool {
+        request.object("output_config").and_then(|config| config.object("format")).is_some()
+            || request.object("output_format").is_some()
+    }
+
+    fn splicer(&self, tool: String, forgets: bool) -> Box<dyn Splicer> {
+        Box::new(stream::Stream::new(tool, forgets))
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
+    }
+}
+
+fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
     let content = answer.get("content")?;
     let blocks: Vec<Block> = content.array()?.into_iter().map(|item| block(item, tool)).collect();
     let message = if blocks.iter().any(Block::is_blank) {
@@ -81,7 +111,7 @@ fn usage(counts: &Object<'_>) -> Usage {
 }
 
 /// The blocks that answer our calls.
-pub(super) fn results(answers: &[Answer]) -> Vec<String> {
+fn results(answers: &[Answer]) -> Vec<String> {
     answers
         .iter()
         .map(|answer| {
@@ -95,14 +125,9 @@ pub(super) fn results(answers: &[Answer]) -> Vec<String> {
         .collect()
 }
 
-/// The message that answers our calls, in their order.
-pub(super) fn results_message(answers: &[Answer]) -> String {
-    format!("{{\"role\":\"user\",\"content\":[{}]}}", results(answers).join(","))
-}
-
-/// One answer out of several: identity of the first, content of all, the rest of the last.
-pub(super) fn merge(first: &str, last: &str, blocks: &[&Block], ending: &Ending) -> String {
-    let (Some(first), Some(answer)) = (Object::parse(first), Object::parse(last)) else {
+fn merge(answers: &Answers<'_>) -> String {
+    let Answers { last, blocks, ending, .. } = *answers;
+    let (Some(first), Some(answer)) = (Object::parse(answers.first), Object::parse(last)) else {
         return String::new();
     };
     let mut edits = Vec::new();
@@ -134,7 +159,7 @@ fn text_block(text: &str) -> String {
     format!("{{\"type\":\"text\",\"text\":{}}}", quoted(text))
 }
 
-pub(super) fn error_event(message: &str) -> bytes::Bytes {
+fn error_event(message: &str) -> bytes::Bytes {
     event(
         "error",
         &format!(

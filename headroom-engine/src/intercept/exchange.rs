@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use super::{
-    Item, Parts, Recall, RetrievalReport, anthropic, openai_chat,
+    Item, Parts, Recall, RetrievalReport,
+    format::{self, Format},
     raw::Object,
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
@@ -15,7 +16,7 @@ use crate::{
         answer::{Request, bad_arguments, limit_reached, missing, unresolved},
     },
     ledger::Record,
-    wire::Dialect,
+    wire::{self, BlockKind},
 };
 
 /// What a client reads where the model said nothing it may see; no API takes an empty turn back.
@@ -64,6 +65,7 @@ struct Asked {
 
 pub(super) struct Exchange {
     parts: Parts,
+    format: &'static dyn Format,
     round: u32,
     stream: bool,
     /// Known once it matters.
@@ -83,6 +85,7 @@ impl Exchange {
     pub(super) fn new(parts: Parts, stream: bool) -> Self {
         let handles = parts.originals.handles();
         Self {
+            format: format::of(parts.dialect),
             parts,
             round: 0,
             stream,
@@ -102,8 +105,8 @@ impl Exchange {
         &self.parts.tool
     }
 
-    pub(super) fn dialect(&self) -> Dialect {
-        self.parts.dialect
+    pub(super) fn format(&self) -> &'static dyn Format {
+        self.format
     }
 
     pub(super) fn texts(&self) -> Texts {
@@ -111,13 +114,9 @@ impl Exchange {
     }
 
     fn texts_of_rounds(&self) -> Texts {
-        let structured = asks_for_structure(&self.parts.request);
-        match self.parts.dialect {
-            _ if structured && !self.stream => Texts::Last,
-            Dialect::AnthropicMessages => Texts::Blocks,
-            // Text that was streamed cannot be taken back; at least nothing is put between.
-            Dialect::OpenAiChat => Texts::Joined(if structured { "" } else { openai_chat::JOINT }),
-        }
+        let request = std::str::from_utf8(&self.parts.request).ok().and_then(Object::parse);
+        let structured = request.is_some_and(|request| self.format.asks_for_structure(&request));
+        if structured && !self.stream { Texts::Last } else { self.format.texts(structured) }
     }
 
     /// The current round; 0 answers the client's own request.
@@ -162,12 +161,30 @@ impl Exchange {
                 }
             }
         }
+        self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
+        if !absent.is_empty() {
+            self.drop_foreign(&mut absent);
+        }
         if absent.is_empty() {
             return self.answer(&round);
         }
-        self.redeemed.extend(absent.iter().map(|handle| (*handle, None)));
         self.pending = Some(round);
         Next::Redeem(absent)
+    }
+
+    /// Drops handles that stand in the output of a tool and are not of this request: somebody else
+    /// wrote the marker that the model follows. They are answered like those that nobody knows.
+    fn drop_foreign(&self, absent: &mut Vec<Handle>) {
+        let body = std::str::from_utf8(&self.parts.request).unwrap_or_default();
+        let Ok(conversation) = wire::read(self.parts.dialect, body) else { return absent.clear() };
+        let results = conversation.messages.iter().flat_map(|message| &message.blocks);
+        for block in results {
+            let BlockKind::Result { texts, .. } = &block.kind else { continue };
+            for text in texts {
+                let Some(text) = text.decode(body) else { return absent.clear() };
+                absent.retain(|handle| !text.contains(&handle.to_string()));
+            }
+        }
     }
 
     /// Takes what the store had. `None` if nothing was asked for.
@@ -276,10 +293,7 @@ impl Exchange {
 
     /// Ours only: the exchange stays between the model and us.
     fn hide(&mut self, round: &Round, answers: &[Answer]) -> Next {
-        let results = match self.parts.dialect {
-            Dialect::AnthropicMessages => anthropic::results_message(answers),
-            Dialect::OpenAiChat => openai_chat::results(answers).join(","),
-        };
+        let results = self.format.carry(&self.format.results(answers, &self.parts.tool));
         let insert = format!("{},{results}", round.message);
         for block in &round.blocks {
             if self.texts() == Texts::Last && matches!(block.kind, Kind::Text(_)) {
@@ -300,6 +314,9 @@ impl Exchange {
         }
         self.restoration.hidden.push_str(&insert);
 
+        if let Some((request, end)) = self.format.opened(&self.parts.request, self.parts.messages_end) {
+            (self.parts.request, self.parts.messages_end) = (request, end);
+        }
         let end = self.parts.messages_end.min(self.parts.request.len());
         let mut body = Vec::with_capacity(self.parts.request.len() + insert.len() + 1);
         body.extend_from_slice(&self.parts.request[..end]);
@@ -318,21 +335,14 @@ impl Exchange {
     /// Ours beside the client's: the client goes first, ours are put back when it returns.
     fn mix(&mut self, round: &Round, answers: &[Answer]) -> Next {
         let mut mixed = Mixed::default();
-        let counts = |block: &&Block| match self.parts.dialect {
-            Dialect::AnthropicMessages => block.is_visible(),
-            Dialect::OpenAiChat => block.is_visible() && block.call().is_some(),
-        };
         for block in &round.blocks {
             if block.is_ours() {
                 mixed.calls.push((mixed.visible, block.raw.clone()));
-            } else if counts(&block) {
+            } else if self.format.neighbours(block) {
                 mixed.visible += 1;
             }
         }
-        mixed.results = match self.parts.dialect {
-            Dialect::AnthropicMessages => anthropic::results(answers),
-            Dialect::OpenAiChat => openai_chat::results(answers),
-        };
+        mixed.results = self.format.results(answers, &self.parts.tool);
         self.restoration.mixed = Some(mixed);
         self.finish(round)
     }
@@ -379,15 +389,4 @@ impl Exchange {
         };
         self.visible.push(item);
     }
-}
-
-/// Whether the answer's text must be one JSON document.
-fn asks_for_structure(request: &[u8]) -> bool {
-    let Some(request) = std::str::from_utf8(request).ok().and_then(Object::parse) else {
-        return false;
-    };
-    let openai = request.object("response_format").and_then(|format| format.string("type"));
-    openai.is_some_and(|kind| kind.starts_with("json"))
-        || request.object("output_config").and_then(|config| config.object("format")).is_some()
-        || request.object("output_format").is_some()
 }

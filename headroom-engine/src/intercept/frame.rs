@@ -35,6 +35,8 @@ pub(super) struct Event {
     joined: Option<String>,
     /// The blank line has been seen.
     whole: bool,
+    /// An element of an array, or what stands around them.
+    element: bool,
 }
 
 /// The incremental parser.
@@ -137,7 +139,7 @@ impl Framer {
 
 impl Event {
     fn parse(raw: Bytes, start_of_stream: bool, whole: bool) -> Self {
-        let mut event = Self { raw: Bytes::new(), lines: Vec::new(), joined: None, whole };
+        let mut event = Self { raw: Bytes::new(), lines: Vec::new(), joined: None, whole, element: false };
         let mut at = if start_of_stream && raw.starts_with(BOM) { BOM.len() } else { 0 };
         while at < raw.len() {
             let end = memchr::memchr2(b'\n', b'\r', &raw[at..]).map_or(raw.len(), |found| at + found);
@@ -157,6 +159,15 @@ impl Event {
         }
         event.raw = raw;
         event
+    }
+
+    /// An element of an array with what stands in front of it, or what stands behind the last.
+    pub(super) fn element(raw: Bytes, element: Option<Range<usize>>, whole: bool) -> Self {
+        Self { raw, lines: element.into_iter().collect(), joined: None, whole, element: true }
+    }
+
+    pub(super) fn is_element(&self) -> bool {
+        self.element
     }
 
     /// The event's bytes as they came.

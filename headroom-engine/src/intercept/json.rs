@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::{
-    Parts, RetrievalReport, Step, anthropic,
+    Parts, RetrievalReport, Step,
     exchange::{Ending, Exchange, Next, Texts},
-    openai_chat,
-    raw::Raw,
+    format::Answers,
+    raw::Object,
     round::{Block, Round},
 };
-use crate::{ccr::Handle, wire::Dialect};
+use crate::ccr::Handle;
 
 /// Answers the retrievals of a request whose answer is one JSON document.
 ///
@@ -45,14 +45,12 @@ impl JsonExchange {
     pub fn response(&mut self, body: Bytes) -> Step {
         let Some(round) = self.read(&body) else {
             // Not an answer we know: an error in a 2xx, or no JSON at all.
-            self.whole = Some(body);
-            return Step::Done;
+            return self.pass(body);
         };
         if self.first.is_none() {
             if round.ours().next().is_none() {
                 let _ = self.exchange.take(round);
-                self.whole = Some(body);
-                return Step::Done;
+                return self.pass(body);
             }
             self.first = Some(body.clone());
         }
@@ -110,11 +108,12 @@ impl JsonExchange {
             calls_client: false,
             output: None,
         });
-        match self.exchange.dialect() {
-            Dialect::AnthropicMessages => anthropic::merge(first, last, &blocks, &ending),
-            Dialect::OpenAiChat => openai_chat::merge(first, last, &blocks, &ending, self.exchange.texts()),
-        }
-        .into()
+        let texts = self.exchange.texts();
+        let tool = self.exchange.tool();
+        self.exchange
+            .format()
+            .merge(&Answers { first, last, blocks: &blocks, ending: &ending, texts, tool })
+            .into()
     }
 
     /// What the retrievals came to.
@@ -124,11 +123,16 @@ impl JsonExchange {
     }
 
     fn read(&self, body: &[u8]) -> Option<Round> {
-        let object = Raw::parse(std::str::from_utf8(body).ok()?)?.object()?;
-        match self.exchange.dialect() {
-            Dialect::AnthropicMessages => anthropic::round(&object, self.exchange.tool()),
-            Dialect::OpenAiChat => openai_chat::round(&object, self.exchange.tool()),
-        }
+        let answer = Object::parse(std::str::from_utf8(body).ok()?)?;
+        self.exchange.format().round(&answer, self.exchange.tool())
+    }
+
+    /// An answer that passes, but for what it repeats of our request.
+    fn pass(&mut self, body: Bytes) -> Step {
+        let text = std::str::from_utf8(&body).ok();
+        let scrubbed = text.and_then(|text| self.exchange.format().scrub(text, self.exchange.tool()));
+        self.whole = Some(scrubbed.map_or(body, Bytes::from));
+        Step::Done
     }
 
     fn step(&mut self, next: Next) -> Step {

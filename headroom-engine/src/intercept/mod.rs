@@ -11,10 +11,14 @@
 //! ours leaves byte for byte as it came.
 
 mod anthropic;
+mod elements;
 mod exchange;
+mod format;
 mod frame;
+mod gemini;
 mod json;
 mod openai_chat;
+mod openai_responses;
 mod raw;
 pub(crate) mod record;
 mod report;
@@ -77,7 +81,7 @@ pub(crate) struct Parts {
     pub(crate) dialect: Dialect,
     /// The body as it was sent.
     pub(crate) request: Bytes,
-    /// The offset of the `]` that closes its `messages`.
+    /// The offset of the last byte of its messages: the `]` that closes them.
     pub(crate) messages_end: usize,
     /// The name under which our tool is listed.
     pub(crate) tool: String,

@@ -5,22 +5,53 @@ mod stream;
 
 use super::{
     exchange::{Ending, FILLER, Texts},
+    format::{Answers, Format},
     raw::{Chars, Edit, Object, Raw, quoted, splice},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
+    stream::Splicer,
 };
 
-pub(super) use stream::Stream;
-
-pub(super) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
-
 /// Stands between the texts of two rounds.
-pub(super) const JOINT: &str = "\n\n";
+const JOINT: &str = "\n\n";
 
 /// What tells one answer from another; a client sees those of the first round.
 const IDENTITY: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
 
-/// Reads a JSON answer; `None` if it is none, or holds several.
-pub(super) fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
+pub(super) struct Chat;
+
+impl Format for Chat {
+    fn round(&self, answer: &Object<'_>, tool: &str) -> Option<Round> {
+        round(answer, tool)
+    }
+
+    fn merge(&self, answers: &Answers<'_>) -> String {
+        merged(answers).unwrap_or_default()
+    }
+
+    fn results(&self, answers: &[Answer], _: &str) -> Vec<String> {
+        results(answers)
+    }
+
+    fn neighbours(&self, block: &Block) -> bool {
+        block.is_visible() && block.call().is_some()
+    }
+
+    fn texts(&self, structured: bool) -> Texts {
+        // Text that was streamed cannot be taken back; at least nothing is put between.
+        Texts::Joined(if structured { "" } else { JOINT })
+    }
+
+    fn asks_for_structure(&self, request: &Object<'_>) -> bool {
+        let kind = request.object("response_format").and_then(|format| format.string("type"));
+        kind.is_some_and(|kind| kind.starts_with("json"))
+    }
+
+    fn splicer(&self, tool: String, _: bool) -> Box<dyn Splicer> {
+        Box::new(stream::Stream::new(tool))
+    }
+}
+
+fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
     let choices = answer.get("choices")?.array()?;
     let [choice] = choices.as_slice() else {
         return None;
@@ -80,7 +111,7 @@ fn usage(counts: &Object<'_>) -> Usage {
 }
 
 /// The messages that answer our calls, in their order.
-pub(super) fn results(answers: &[Answer]) -> Vec<String> {
+fn results(answers: &[Answer]) -> Vec<String> {
     let result = |answer: &Answer| {
         let (id, text) = (quoted(&answer.id), quoted(&answer.text));
         format!("{{\"role\":\"tool\",\"tool_call_id\":{id},\"content\":{text}}}")
@@ -88,13 +119,9 @@ pub(super) fn results(answers: &[Answer]) -> Vec<String> {
     answers.iter().map(result).collect()
 }
 
-/// One answer out of several: identity of the first, content of all, the rest of the last.
-pub(super) fn merge(first: &str, last: &str, blocks: &[&Block], ending: &Ending, texts: Texts) -> String {
-    merged(first, last, blocks, ending, texts).unwrap_or_default()
-}
-
-fn merged(first: &str, last: &str, blocks: &[&Block], ending: &Ending, texts: Texts) -> Option<String> {
-    let (first, answer) = (Object::parse(first)?, Object::parse(last)?);
+fn merged(answers: &Answers<'_>) -> Option<String> {
+    let Answers { last, blocks, ending, texts, .. } = *answers;
+    let (first, answer) = (Object::parse(answers.first)?, Object::parse(last)?);
     let choice = answer.get("choices")?.array()?.first()?.object()?;
     let message = choice.object("message")?;
     let mut edits = identity(&answer, |key| first.get(key).map(Raw::text));
@@ -173,7 +200,7 @@ fn counts(answer: &Object<'_>, ending: &Ending) -> Vec<Edit> {
     [edit("completion_tokens", Some(output)), edit("total_tokens", total)].into_iter().flatten().collect()
 }
 
-pub(super) fn error_event(message: &str) -> bytes::Bytes {
+fn error_event(message: &str) -> bytes::Bytes {
     let message = quoted(message);
     format!(
         "data: {{\"error\":{{\"message\":{message},\"type\":\"server_error\",\"param\":null,\"code\":null}}}}\n\n"

@@ -49,6 +49,25 @@ impl<'a> Raw<'a> {
         self.text == "null"
     }
 
+    /// The values of a span of `document` that stand with commas between them.
+    pub(super) fn run(document: &'a str, span: Range<usize>) -> Option<(Self, Vec<Self>)> {
+        let text = document.get(span.clone())?;
+        let whole = Self { text, at: span.start };
+        let mut items = Vec::new();
+        Scanner::new(text)
+            .run(|scanner| {
+                items.push(whole.child(scanner.skip()?));
+                Ok(())
+            })
+            .ok()?;
+        Some((whole, items))
+    }
+
+    /// What stands between the brackets of an array or an object.
+    fn inside(self) -> Self {
+        self.child(1..self.text.len() - 1)
+    }
+
     fn child(self, span: Range<usize>) -> Self {
         Self { text: &self.text[span.clone()], at: self.at + span.start }
     }
@@ -144,7 +163,7 @@ impl<'a> Object<'a> {
     pub(super) fn without(&self, gone: impl Fn(&str) -> bool) -> Vec<Edit> {
         let ends: Vec<usize> = self.members.iter().map(|(_, value)| value.span().end).collect();
         let keep: Vec<bool> = self.members.iter().map(|(key, _)| !gone(key)).collect();
-        cut(self.raw, &ends, &keep)
+        cut(self.raw.inside(), &ends, &keep)
     }
 
     /// The edit that puts `member` (`"key":value`) behind the last one.
@@ -158,11 +177,17 @@ impl<'a> Object<'a> {
 /// Edits that leave of an array only the elements to `keep`.
 pub(super) fn keep_elements(array: Raw<'_>, items: &[Raw<'_>], keep: &[bool]) -> Vec<Edit> {
     let ends: Vec<usize> = items.iter().map(|item| item.span().end).collect();
-    cut(array, &ends, keep)
+    cut(array.inside(), &ends, keep)
+}
+
+/// Edits that leave of a [run](Raw::run) only the values to `keep`.
+pub(super) fn keep_of_run(run: Raw<'_>, items: &[Raw<'_>], keep: &[bool]) -> Vec<Edit> {
+    let ends: Vec<usize> = items.iter().map(|item| item.span().end).collect();
+    cut(run, &ends, keep)
 }
 
 /// Removes runs of elements or members with the commas that would be left over.
-fn cut(container: Raw<'_>, ends: &[usize], keep: &[bool]) -> Vec<Edit> {
+fn cut(inside: Raw<'_>, ends: &[usize], keep: &[bool]) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut item = 0;
     while item < ends.len() {
@@ -174,15 +199,14 @@ fn cut(container: Raw<'_>, ends: &[usize], keep: &[bool]) -> Vec<Edit> {
         while item < ends.len() && !keep.get(item).copied().unwrap_or(true) {
             item += 1;
         }
-        let span = container.span();
         let range = if first > 0 {
             ends[first - 1]..ends[item - 1]
         } else if item == ends.len() {
-            span.start + 1..span.end - 1
+            inside.span()
         } else {
-            let behind = &container.text[ends[item - 1] - container.at..];
+            let behind = &inside.text[ends[item - 1] - inside.at..];
             let comma = behind.find(',').map_or(0, |at| at + 1);
-            span.start + 1..ends[item - 1] + comma
+            inside.at..ends[item - 1] + comma
         };
         edits.push((range, String::new()));
     }
@@ -298,6 +322,11 @@ mod tests {
             let array = format!("[{space}{}{space}]", elements.join(&format!("{space},{space}")));
             let view = Raw::parse(&array).unwrap();
             let cut = splice(&array, keep_elements(view, &view.array().unwrap(), &keep));
+            prop_assert_eq!(&serde_json::from_str::<Vec<usize>>(&cut).unwrap(), &left);
+
+            let (run, items) = Raw::run(&array, 1..array.len() - 1).unwrap_or((view, Vec::new()));
+            prop_assert_eq!(items.len(), keep.len());
+            let cut = splice(&array, keep_of_run(run, &items, &keep));
             prop_assert_eq!(serde_json::from_str::<Vec<usize>>(&cut).unwrap(), left);
         }
 

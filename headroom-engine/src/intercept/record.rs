@@ -67,7 +67,11 @@ impl Digest {
     fn thinking(raw: &str) -> Self {
         let object = Object::parse(raw);
         let field = |name| object.as_ref().and_then(|object| object.string(name)).unwrap_or_default();
-        Self::new("thinking", &[&field("thinking"), &field("signature"), &field("data")])
+        let sealed = Some(field("encrypted_content")).filter(|sealed| !sealed.is_empty());
+        let mut parts = vec![field("thinking"), field("signature"), field("data")];
+        let named = ["id", "text"].map(|name| Some(field(name)).filter(|value| !value.is_empty()));
+        parts.extend(named.into_iter().fold(sealed, Option::or));
+        Self::new("thinking", &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn new(kind: &str, parts: &[&str]) -> Self {

@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Parts, RetrievalReport, Step, anthropic,
+    Parts, RetrievalReport, Step,
+    elements::Frames,
     exchange::{Ending, Exchange, Next, Texts},
-    frame::{EVENT_CAP, Event, Frame, Framer},
-    openai_chat,
+    format,
+    frame::{EVENT_CAP, Event, Frame},
     round::Round,
 };
-use crate::{ccr::Handle, wire::Dialect};
+use crate::ccr::Handle;
 
 /// How far the current round's stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(super) trait Splicer: Send {
     fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>);
     /// The terminal events.
     fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>);
+    /// The event that ends a stream which cannot go on.
+    fn error(&mut self, message: &str) -> Bytes;
 }
 
 /// Answers the retrievals of a request whose answer is a stream of events.
@@ -50,7 +53,7 @@ pub(super) trait Splicer: Send {
 /// is seen, also where the request asks for one JSON document.
 pub struct StreamExchange {
     exchange: Exchange,
-    framer: Framer,
+    frames: Frames,
     splicer: Box<dyn Splicer>,
     ending: Option<Ending>,
 }
@@ -63,18 +66,16 @@ impl StreamExchange {
     pub(super) fn with_cap(parts: Parts, cap: usize) -> Self {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
-        let splicer: Box<dyn Splicer> = match parts.dialect {
-            Dialect::AnthropicMessages => Box::new(anthropic::Stream::new(tool, forgets)),
-            Dialect::OpenAiChat => Box::new(openai_chat::Stream::new(tool)),
-        };
-        Self { exchange: Exchange::new(parts, true), framer: Framer::new(cap), splicer, ending: None }
+        let format = format::of(parts.dialect);
+        let (splicer, frames) = (format.splicer(tool, forgets), Frames::new(cap, format.arrays()));
+        Self { exchange: Exchange::new(parts, true), frames, splicer, ending: None }
     }
 
     /// Takes bytes of the current round's stream. `out` gets what the client gets now.
     #[expect(clippy::needless_pass_by_value, reason = "the driver gives its frame away")]
     pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        self.framer.push(&chunk);
-        while let Some(frame) = self.framer.next() {
+        self.frames.push(&chunk);
+        while let Some(frame) = self.frames.next() {
             self.frame(frame, out);
         }
     }
@@ -82,10 +83,10 @@ impl StreamExchange {
     /// Takes the end of the current round's stream.
     pub fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step {
         let mut last = VecDeque::new();
-        while let Some(frame) = self.framer.finish() {
+        while let Some(frame) = self.frames.finish() {
             self.frame(frame, &mut last);
         }
-        self.framer = Framer::new(self.framer.cap());
+        self.frames = self.frames.again();
         self.splicer.close(&mut last);
         if self.splicer.state() == State::Open && self.exchange.round() > 0 {
             // A follow-up without its end is one that failed; an event without its end is none.
@@ -117,7 +118,7 @@ impl StreamExchange {
                 self.splicer.release(&ending, out);
             } else {
                 // What was streamed is bound to an exchange that nobody could restore.
-                out.push_back(self.error("the answer could not be recorded"));
+                out.push_back(self.splicer.error("the answer could not be recorded"));
             }
         }
         Step::Done
@@ -126,7 +127,7 @@ impl StreamExchange {
     /// A follow-up failed after bytes were sent: the dialect's error event ends the stream.
     pub fn failed(&mut self, out: &mut VecDeque<Bytes>) {
         self.ending = None;
-        out.push_back(self.error("a follow-up request failed"));
+        out.push_back(self.splicer.error("a follow-up request failed"));
     }
 
     /// The round's last event has been seen: the end need not be awaited.
@@ -138,10 +139,7 @@ impl StreamExchange {
     /// What may be sent while the client waits.
     #[must_use]
     pub fn keep_alive(&self) -> Bytes {
-        Bytes::from_static(match self.exchange.dialect() {
-            Dialect::AnthropicMessages => anthropic::KEEP_ALIVE,
-            Dialect::OpenAiChat => openai_chat::KEEP_ALIVE,
-        })
+        Bytes::from_static(self.exchange.format().keep_alive())
     }
 
     /// What the retrievals came to.
@@ -175,13 +173,6 @@ impl StreamExchange {
                     Step::Done
                 }
             },
-        }
-    }
-
-    fn error(&self, message: &str) -> Bytes {
-        match self.exchange.dialect() {
-            Dialect::AnthropicMessages => anthropic::error_event(message),
-            Dialect::OpenAiChat => openai_chat::error_event(message),
         }
     }
 }

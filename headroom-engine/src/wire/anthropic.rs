@@ -1,65 +1,44 @@
 //! Anthropic Messages: `POST /v1/messages`.
 
 use super::{
-    Arguments, Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip,
-    object_or_skip, once,
+    Arguments, Block, BlockKind, Conversation, Message, Role, array_or_skip, object_or_skip, once,
     scan::{ScanError, Scanner},
     text::Str,
+    top::{self, Top},
 };
 
 type Result<T> = std::result::Result<T, ScanError>;
 
 pub(super) fn read(body: &str) -> Result<Conversation> {
     let mut scanner = Scanner::new(body);
-    let (mut model, mut stream, mut system, mut tools) = (None, None, None, None);
-    let (mut tool_choice, mut thinking, mut messages) = (None, None, None);
+    let mut top = Top::default();
     let root = scanner.object(|scanner, key| match key {
-        "model" => {
-            let found = scanner.string_or_skip()?;
-            once(&mut model, scanner, found)
-        }
-        "stream" => {
-            let span = scanner.skip()?;
-            once(&mut stream, scanner, &body[span] == "true")
-        }
+        "model" => top.model(scanner),
+        "stream" => top.stream(scanner),
         "system" => {
             let found = system_texts(scanner)?;
-            once(&mut system, scanner, found)
+            once(&mut top.system, scanner, found)
         }
         "tools" => {
-            let found = read_tools(scanner)?;
-            once(&mut tools, scanner, found)
+            let found = top::tools(scanner, |scanner| top::tool(scanner, top::pass))?;
+            top.tools(scanner, found)
         }
         "tool_choice" => {
             let kind = kind_of(scanner)?;
-            let forbidden = matches!(kind.as_deref(), Some("none" | "tool"));
-            once(&mut tool_choice, scanner, if forbidden { ToolChoice::Forbidden } else { ToolChoice::Free })
+            top.choice(scanner, !matches!(kind.as_deref(), Some("none" | "tool")))
         }
         "thinking" => {
             let kind = kind_of(scanner)?;
-            once(&mut thinking, scanner, kind.is_some_and(|kind| kind != "disabled"))
+            once(&mut top.thinking, scanner, kind.is_some_and(|kind| kind != "disabled"))
         }
         "messages" => {
             let found = read_messages(scanner)?;
-            once(&mut messages, scanner, found)
+            top.messages(scanner, found)
         }
         _ => scanner.skip().map(drop),
     })?;
     scanner.end()?;
-    let (messages, messages_span) = messages.ok_or(ScanError::Shape("`messages` is missing"))?;
-    Ok(Conversation {
-        root,
-        model: model.flatten(),
-        stream: stream.unwrap_or(false),
-        system: system.unwrap_or_default(),
-        tools_unreadable: matches!(tools, Some(None)),
-        tools: tools.flatten(),
-        tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
-        thinking,
-        several_answers: false,
-        messages,
-        messages_span,
-    })
+    top.conversation(root, "`messages` is missing")
 }
 
 /// The `type` of an object.
@@ -93,35 +72,13 @@ fn system_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
     Ok(texts)
 }
 
-fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
-    let mut items = Vec::new();
-    let span = array_or_skip(scanner, |scanner| {
-        let (mut name, mut description) = (None, None);
-        object_or_skip(scanner, |scanner, key| {
-            match key {
-                "name" => name = scanner.string_or_skip()?,
-                "description" => description = scanner.string_or_skip()?,
-                _ => scanner.skip().map(|_| ())?,
-            }
-            Ok(())
-        })?;
-        items.push(Tool { name, description });
-        Ok(())
-    })?;
-    Ok(span.map(|span| Tools { span, items }))
-}
-
 fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
     let mut messages = Vec::new();
     let span = scanner.array(|scanner| {
         let (mut role, mut content, mut ambiguous) = (None, None, false);
         let span = scanner.object(|scanner, key| {
             match key {
-                "role" => {
-                    let found = scanner.string_or_skip()?;
-                    let name = found.and_then(|found| found.decode(scanner.body()));
-                    ambiguous |= role.replace(Role::parse(name.as_deref())).is_some();
-                }
+                "role" => ambiguous |= role.replace(top::role(scanner)?).is_some(),
                 "content" => ambiguous |= content.replace(read_content(scanner)?).is_some(),
                 _ => scanner.skip().map(|_| ())?,
             }
@@ -247,6 +204,7 @@ fn result_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ToolChoice;
 
     #[test]
     fn every_shape_of_tool_results() {

@@ -1,10 +1,13 @@
 //! Where things stand in a request body. One file a dialect; no decision is made here.
 
 mod anthropic;
+mod gemini;
 mod openai_chat;
+mod openai_responses;
 pub(crate) mod scan;
 pub(crate) mod splice;
 pub(crate) mod text;
+mod top;
 
 use std::ops::Range;
 
@@ -19,6 +22,14 @@ pub enum Dialect {
     AnthropicMessages,
     /// `POST /v1/chat/completions`, of OpenAI and every compatible server.
     OpenAiChat,
+    /// `POST /v1/responses`.
+    ///
+    /// Something is left out only where `store` is `false` and all of the conversation stands in the
+    /// request: a stored answer can be gone on with by its id (`previous_response_id`,
+    /// `conversation`), in a request that may list no tool to redeem with.
+    OpenAiResponses,
+    /// `POST …/models/{model}:generateContent` and `:streamGenerateContent`, of Google and Vertex.
+    Gemini,
 }
 
 impl Dialect {
@@ -28,6 +39,8 @@ impl Dialect {
         match self {
             Self::AnthropicMessages => "anthropic-messages",
             Self::OpenAiChat => "openai-chat",
+            Self::OpenAiResponses => "openai-responses",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -48,15 +61,21 @@ pub(crate) struct Conversation {
     pub(crate) thinking: Option<bool>,
     /// More than one answer is asked for.
     pub(crate) several_answers: bool,
+    /// The provider keeps a part of the conversation, or may be asked to go on with it: what stands
+    /// here is not all that later requests are answered from.
+    pub(crate) stateful: bool,
     pub(crate) messages: Vec<Message>,
     pub(crate) messages_span: Range<usize>,
 }
 
-/// The `tools` array.
+/// The tools of the client.
 #[derive(Debug)]
 pub(crate) struct Tools {
+    /// The array that a definition is added to.
     pub(crate) span: Range<usize>,
     pub(crate) items: Vec<Tool>,
+    /// What is added there wraps the definition.
+    pub(crate) wrapped: bool,
 }
 
 /// One tool of the client.
@@ -152,6 +171,8 @@ pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanErr
     match dialect {
         Dialect::AnthropicMessages => anthropic::read(body),
         Dialect::OpenAiChat => openai_chat::read(body),
+        Dialect::OpenAiResponses => openai_responses::read(body),
+        Dialect::Gemini => gemini::read(body),
     }
 }
 

@@ -1,85 +1,48 @@
 //! OpenAI Chat Completions: `POST /v1/chat/completions`.
 
 use super::{
-    Arguments, Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip,
-    object_or_skip, once,
+    Arguments, Block, BlockKind, Conversation, Message, Role, Tool, array_or_skip, object_or_skip,
     scan::{ScanError, Scanner},
-    text::Str,
+    top::{self, Top},
 };
 
 type Result<T> = std::result::Result<T, ScanError>;
 
 pub(super) fn read(body: &str) -> Result<Conversation> {
     let mut scanner = Scanner::new(body);
-    let (mut model, mut stream, mut tools, mut tool_choice) = (None, None, None, None);
-    let (mut messages, mut answers) = (None, None);
+    let mut top = Top::default();
     let root = scanner.object(|scanner, key| match key {
-        "model" => {
-            let found = scanner.string_or_skip()?;
-            once(&mut model, scanner, found)
-        }
-        "stream" => {
-            let span = scanner.skip()?;
-            once(&mut stream, scanner, &body[span] == "true")
-        }
-        "n" => {
-            let span = scanner.skip()?;
-            once(&mut answers, scanner, !matches!(&body[span], "1" | "null"))
-        }
+        "model" => top.model(scanner),
+        "stream" => top.stream(scanner),
+        "n" => top.answers(scanner),
         "tools" => {
-            let found = read_tools(scanner)?;
-            once(&mut tools, scanner, found)
+            let found = top::tools(scanner, read_tool)?;
+            top.tools(scanner, found)
         }
         "tool_choice" => {
             let span = scanner.skip()?;
-            let free = matches!(&body[span], "\"auto\"" | "\"required\"" | "null");
-            once(&mut tool_choice, scanner, if free { ToolChoice::Free } else { ToolChoice::Forbidden })
+            top.choice(scanner, matches!(&body[span], "\"auto\"" | "\"required\"" | "null"))
         }
         "messages" => {
             let found = read_messages(scanner)?;
-            once(&mut messages, scanner, found)
+            top.messages(scanner, found)
         }
         _ => scanner.skip().map(drop),
     })?;
     scanner.end()?;
-    let (messages, messages_span) = messages.ok_or(ScanError::Shape("`messages` is missing"))?;
-    Ok(Conversation {
-        root,
-        model: model.flatten(),
-        stream: stream.unwrap_or(false),
-        system: Vec::new(),
-        tools_unreadable: matches!(tools, Some(None)),
-        tools: tools.flatten(),
-        tool_choice: tool_choice.unwrap_or(ToolChoice::Free),
-        thinking: None,
-        several_answers: answers.unwrap_or(false),
-        messages,
-        messages_span,
-    })
+    top.conversation(root, "`messages` is missing")
 }
 
-fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
-    let mut items = Vec::new();
-    let span = array_or_skip(scanner, |scanner| {
-        let (mut name, mut description) = (None, None);
-        object_or_skip(scanner, |scanner, key| {
-            if key != "function" {
-                return scanner.skip().map(drop);
-            }
-            object_or_skip(scanner, |scanner, key| {
-                match key {
-                    "name" => name = scanner.string_or_skip()?,
-                    "description" => description = scanner.string_or_skip()?,
-                    _ => scanner.skip().map(|_| ())?,
-                }
-                Ok(())
-            })
-            .map(drop)
-        })?;
-        items.push(Tool { name, description });
-        Ok(())
+fn read_tool(scanner: &mut Scanner<'_>) -> Result<Tool> {
+    let mut tool = Tool { name: None, description: None };
+    object_or_skip(scanner, |scanner, key| {
+        if key == "function" {
+            tool = top::tool(scanner, top::pass)?;
+            return Ok(());
+        }
+        top::pass(scanner, key)
     })?;
-    Ok(span.map(|span| Tools { span, items }))
+    Ok(tool)
 }
 
 fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
@@ -96,12 +59,8 @@ fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
     let mut ambiguous = false;
     let span = scanner.object(|scanner, key| {
         match key {
-            "role" => {
-                let found = scanner.string_or_skip()?;
-                let name = found.and_then(|found| found.decode(scanner.body()));
-                ambiguous |= role.replace(Role::parse(name.as_deref())).is_some();
-            }
-            "content" => ambiguous |= content.replace(read_content(scanner)?).is_some(),
+            "role" => ambiguous |= role.replace(top::role(scanner)?).is_some(),
+            "content" => ambiguous |= content.replace(top::content(scanner, &["text"])?).is_some(),
             "tool_calls" => ambiguous |= calls.replace(read_calls(scanner)?).is_some(),
             "tool_call_id" => ambiguous |= call.replace(scanner.string_or_skip()?).is_some(),
             _ => scanner.skip().map(|_| ())?,
@@ -126,32 +85,6 @@ fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
     }
     blocks.extend(calls.unwrap_or_default());
     Ok(Message { span, role, blocks })
-}
-
-fn read_content(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
-    if scanner.peek() == b'"' {
-        let text = scanner.string()?;
-        let block = Block { span: text.range.clone(), kind: BlockKind::Text(text) };
-        return Ok(vec![block]);
-    }
-    let mut blocks = Vec::new();
-    array_or_skip(scanner, |scanner| {
-        let (mut kind, mut text): (Option<Option<Str>>, Option<Option<Str>>) = (None, None);
-        let mut ambiguous = false;
-        let span = object_or_skip(scanner, |scanner, key| {
-            match key {
-                "type" => ambiguous |= kind.replace(scanner.string_or_skip()?).is_some(),
-                "text" => ambiguous |= text.replace(scanner.string_or_skip()?).is_some(),
-                _ => scanner.skip().map(|_| ())?,
-            }
-            Ok(())
-        })?;
-        let is_text = !ambiguous && kind.flatten().is_some_and(|kind| kind.raw(scanner.body()) == "text");
-        let kind = text.flatten().filter(|_| is_text).map_or(BlockKind::Other, BlockKind::Text);
-        blocks.push(Block { span, kind });
-        Ok(())
-    })?;
-    Ok(blocks)
 }
 
 fn read_calls(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
@@ -196,6 +129,7 @@ fn read_calls(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ToolChoice;
 
     #[test]
     fn every_shape_of_tool_results() {

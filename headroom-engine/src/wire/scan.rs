@@ -127,6 +127,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Steps through values with commas between them, to the end; `each` must consume one.
+    pub(crate) fn run(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        loop {
+            each(self)?;
+            match self.peek() {
+                b',' => self.at += 1,
+                _ => return self.end(),
+            }
+        }
+    }
+
     /// Consumes a string.
     pub(crate) fn string(&mut self) -> Result<Str> {
         self.take(b'"')?;

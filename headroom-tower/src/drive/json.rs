@@ -72,10 +72,10 @@ where
         };
 
         response = match upstream.send(next).await {
-            Ok(response) if Answer::of(&response) == Answer::Json => response,
+            Ok(response) if upstream.kind(&response) == Answer::Json => response,
             refused => {
                 rounds.failed();
-                if let Ok(Answer::Other(why)) = refused.as_ref().map(Answer::of) {
+                if let Ok(Answer::Other(why)) = refused.as_ref().map(|response| upstream.kind(response)) {
                     report.pass_on(why);
                 }
                 report.finish(rounds.report());

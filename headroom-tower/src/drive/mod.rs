@@ -24,7 +24,7 @@ use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
     limits::Limits,
     report::{Report, Unintercepted},
-    request,
+    request, route,
     store::scoped::Scoped,
 };
 
@@ -44,7 +44,7 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    match Answer::of(&response) {
+    match upstream.kind(&response) {
         Answer::Json => json::drive(continuation.json(), response, upstream, stores, &limits, &report).await,
         Answer::Stream => {
             Ok(stream::drive(continuation.stream(), response, upstream, stores, limits, report))
@@ -88,13 +88,24 @@ impl Answer {
 pub(crate) struct Upstream<S, B> {
     service: S,
     head: Parts,
+    /// What is JSON comes as a stream, element by element.
+    elements: bool,
     body: PhantomData<fn() -> B>,
 }
 
 impl<S, B> Upstream<S, B> {
     /// `head` is that of the first round's request.
     pub(crate) fn new(service: S, head: Parts) -> Self {
-        Self { service, head, body: PhantomData }
+        let elements = route::streams_elements(head.uri.path());
+        Self { service, head, elements, body: PhantomData }
+    }
+
+    /// What an answer to its request is.
+    fn kind<R>(&self, response: &Response<R>) -> Answer {
+        match Answer::of(response) {
+            Answer::Json if self.elements => Answer::Stream,
+            answer => answer,
+        }
     }
 
     /// Sends `body` through a clone of the service, ready first: a clone has no readiness of its

@@ -237,7 +237,7 @@ where
                 let step = self.rounds.remembered(acknowledged, &mut self.out);
                 self.take(step, rest);
             }
-            Outcome::Answered(response) if Answer::of(&response) == Answer::Stream => {
+            Outcome::Answered(response) if self.upstream.kind(&response) == Answer::Stream => {
                 self.phase = Phase::Reading(Box::pin(response.into_body()));
             }
             Outcome::Answered(_) | Outcome::Refused => self.rounds.failed(&mut self.out),

@@ -396,3 +396,17 @@ fn what_a_response_is() {
         assert_eq!(Answer::of(&head), expected);
     }
 }
+
+#[test]
+fn an_array_of_answers_is_a_stream() {
+    for (path, expected) in [
+        ("/v1beta/models/m:streamGenerateContent", Answer::Stream),
+        ("/v1beta/models/m:generateContent", Answer::Json),
+    ] {
+        let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
+        let upstream: Upstream<Probe, Script> = Upstream::new(Probe::new([]), head);
+        assert_eq!(upstream.kind(&json(Script::default())), expected);
+        let refused = Response::builder().status(429).body(()).unwrap();
+        assert_eq!(upstream.kind(&refused), Answer::Failure);
+    }
+}

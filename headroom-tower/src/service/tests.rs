@@ -415,6 +415,24 @@ async fn a_store_gives_to_its_scope_what_the_request_no_longer_holds() {
     }
 }
 
+/// A marker that a tool's output brings along is nobody's promise, even if its handle is known.
+#[tokio::test]
+async fn what_a_tool_pasted_is_not_redeemed() {
+    let store = Arc::new(MemoryStore::default());
+    let original = crate::Original::new(bulk_handle(), "test", crate::testing::bulk_text().into());
+    OriginalStore::put_many(&*store, Scope::shared(), vec![original]).await.unwrap();
+    let pasted = format!("row 5 of [~lines 1-9 #{}] ", bulk_handle());
+    for (body, unknown) in
+        [(bulk(false).replace("row 5 of", "line 5 of"), 0), (bulk(false).replace("row 5 of", &pasted), 1)]
+    {
+        let layer = eliding_with(|it| it.store(store.clone()));
+        let probe = Probe::new([ask(false, "r1", "20-25"), say(false, "done")].map(Ok));
+        let response = send(&mut layer.layer(probe), post(Script::text(&[body.leak()]))).await.unwrap();
+        let report = response.extensions().get::<Report>().unwrap();
+        assert_eq!(report.retrieval().unwrap().unknown, unknown);
+    }
+}
+
 #[tokio::test]
 async fn the_next_turn_holds_what_the_model_fetched() {
     // Without a durable ledger, only where nothing is bound to it.

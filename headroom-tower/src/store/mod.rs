@@ -4,8 +4,17 @@
 //! client has compacted away, other ways of retrieval, and the ledger. A store that fails or is
 //! slow changes reports, not bytes.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod moka;
+#[cfg(any(feature = "postgres", feature = "encrypt"))]
+mod pack;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(crate) mod scoped;
+#[cfg(feature = "encrypt")]
+mod seal;
+mod tiered;
 
 use std::fmt;
 
@@ -14,6 +23,11 @@ use bytes::Bytes;
 use headroom_engine::{LedgerKey, Record, ccr::Handle};
 
 pub use self::moka::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore, Sweeper, Swept};
+#[cfg(feature = "encrypt")]
+pub use self::seal::{KeySource, Keyring, SealKey, Sealed};
+pub use self::tiered::{TieredOptions, TieredStore};
 use crate::{body::BoxError, tenant::Scope};
 
 /// One original on its way into a store.
@@ -24,7 +38,7 @@ pub struct Original {
     pub handle: Handle,
     /// The kind of content: `"json"`, `"log"`.
     pub kind: &'static str,
-    /// The bytes as the client sent them, UTF-8.
+    /// The bytes as the client sent them: UTF-8, unless a store in front has sealed them.
     pub text: Bytes,
 }
 
@@ -47,6 +61,16 @@ impl fmt::Debug for Original {
     }
 }
 
+/// What a put promises when it succeeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// It will be kept unless something fails. The store may answer before it has written.
+    BestEffort,
+    /// It is kept: as durably as the store can.
+    #[default]
+    Required,
+}
+
 /// Keeps originals, each under a scope and its handle.
 ///
 /// Handles are hashes of the content, so every call is idempotent. Calls may be dropped at any
@@ -58,6 +82,27 @@ pub trait OriginalStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// If not all of them were taken.
     async fn put_many(&self, scope: Scope, originals: Vec<Original>) -> Result<(), StoreError>;
+
+    /// [`put_many`](Self::put_many), which is what [`Durability::Required`] means; a store that can
+    /// be quicker where less is asked for does so here.
+    ///
+    /// # Errors
+    /// As `put_many`.
+    async fn put_with(
+        &self,
+        scope: Scope,
+        originals: Vec<Original>,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let _ = durability;
+        self.put_many(scope, originals).await
+    }
+
+    /// Whether others than this process look things up here. Then the builder wants to be told who
+    /// its [tenants](crate::HeadroomBuilder::tenant) are.
+    fn shared(&self) -> bool {
+        true
+    }
 
     /// Marks what is held as seen now, so that it lives on, and returns what is not held.
     ///
@@ -90,11 +135,39 @@ pub trait LedgerStore: Send + Sync + fmt::Debug {
     /// If the ledger cannot tell.
     async fn get_many(&self, scope: Scope, keys: &[LedgerKey]) -> Result<Vec<Record>, StoreError>;
 
+    /// What can be told of `keys` at once and without asking others, when
+    /// [`get_many`](Self::get_many) has failed and nothing depends on what is missing.
+    async fn at_hand(&self, scope: Scope, keys: &[LedgerKey]) -> Vec<Record> {
+        let _ = (scope, keys);
+        Vec::new()
+    }
+
     /// Keeps `records`; the last one of a key wins.
     ///
     /// # Errors
     /// If not all of them were taken. For a durable ledger success is a promise.
     async fn put_many(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError>;
+
+    /// [`put_many`](Self::put_many), which is what [`Durability::Required`] means; a ledger that can
+    /// be quicker where less is asked for does so here.
+    ///
+    /// # Errors
+    /// As `put_many`.
+    async fn put_with(
+        &self,
+        scope: Scope,
+        records: Vec<Record>,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let _ = durability;
+        self.put_many(scope, records).await
+    }
+
+    /// Whether others than this process look things up here. Then the builder wants to be told who
+    /// its [tenants](crate::HeadroomBuilder::tenant) are.
+    fn shared(&self) -> bool {
+        true
+    }
 
     /// Whether what was acknowledged is found by every replica and outlives them.
     fn durable(&self) -> bool;

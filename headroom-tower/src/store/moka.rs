@@ -119,6 +119,10 @@ impl OriginalStore for MemoryStore {
         Ok(self.originals.get(&(scope, handle)))
     }
 
+    fn shared(&self) -> bool {
+        false
+    }
+
     async fn delete_scope(&self, scope: Scope) -> Result<(), StoreError> {
         forget(&self.originals, scope)?;
         forget(&self.records, scope)
@@ -134,6 +138,10 @@ impl LedgerStore for MemoryStore {
 
     async fn put_many(&self, scope: Scope, records: Vec<Record>) -> Result<(), StoreError> {
         put(&self.records, records.into_iter().map(|it| ((scope, it.key), it.value)))
+    }
+
+    fn shared(&self) -> bool {
+        false
     }
 
     fn durable(&self) -> bool {

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use headroom_engine::{LedgerKey, Originals, Record, ccr::Handle};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{LedgerStore, Original, OriginalStore, StoreError};
+use super::{Durability, LedgerStore, Original, OriginalStore, StoreError};
 use crate::{
+    layer::LedgerFailure,
     report::{MemoryReport, Report},
     tenant::Scope,
 };
@@ -17,28 +18,51 @@ pub(crate) struct Scoped {
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) scope: Scope,
     pub(crate) wait: Duration,
+    /// Thinking in this conversation is bound to what the ledger holds.
+    pub(crate) bound: bool,
+    pub(crate) on_failure: LedgerFailure,
 }
+
+/// The ledger could not be read, and the request is not to go on without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
 
 impl Scoped {
     async fn within<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
         timeout(self.wait, work).await.ok()?.ok()
     }
 
-    /// What the ledger holds under `keys`; a failure counts as unrecorded.
-    pub(crate) async fn recorded(&self, keys: &[LedgerKey], report: &mut MemoryReport) -> Vec<Record> {
+    /// What the ledger holds under `keys`; a failure counts as unrecorded, unless it must not.
+    pub(crate) async fn recorded(
+        &self,
+        keys: &[LedgerKey],
+        report: &mut MemoryReport,
+    ) -> Result<Vec<Record>, Refused> {
         if keys.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let found = self.within(self.ledger.get_many(self.scope, keys)).await;
-        report.ledger_failed |= found.is_none();
-        let found = found.unwrap_or_default();
+        let found = match self.within(self.ledger.get_many(self.scope, keys)).await {
+            Some(found) => found,
+            None => {
+                report.ledger_failed = true;
+                report.unread = true;
+                match self.on_failure {
+                    LedgerFailure::Refuse if self.bound => return Err(Refused),
+                    // Half of what thinking is bound to is no better than nothing.
+                    _ if self.bound => Vec::new(),
+                    _ => timeout(self.wait, self.ledger.at_hand(self.scope, keys)).await.unwrap_or_default(),
+                }
+            }
+        };
         report.recorded += found.len();
-        found
+        Ok(found)
     }
 
     /// Puts `records` into the ledger; whether it acknowledged them.
     pub(crate) async fn remember(&self, records: Vec<Record>, report: &Report) -> bool {
-        let acknowledged = self.within(self.ledger.put_many(self.scope, records)).await.is_some();
+        let durability = if self.bound { Durability::Required } else { Durability::BestEffort };
+        let put = self.ledger.put_with(self.scope, records, durability);
+        let acknowledged = self.within(put).await.is_some();
         if !acknowledged {
             report.ledger_failed();
         }
@@ -71,7 +95,8 @@ impl Scoped {
                 .collect();
             let count = new.len();
             if count > 0 {
-                self.originals.put_many(self.scope, new).await?;
+                // The request holds them as long as it lasts.
+                self.originals.put_with(self.scope, new, Durability::BestEffort).await?;
             }
             Ok(count)
         });
@@ -169,6 +194,8 @@ pub(crate) mod tests {
             ledger: store,
             scope: Scope::shared(),
             wait: Duration::from_millis(50),
+            bound: false,
+            on_failure: LedgerFailure::Unrecorded,
         }
     }
 
@@ -179,7 +206,7 @@ pub(crate) mod tests {
             let mut report = MemoryReport::default();
             let late = Report::rewritten(Default::default(), report.clone());
             let key = LedgerKey::from_bytes([0; 32]);
-            assert!(stores.recorded(&[key], &mut report).await.is_empty());
+            assert!(stores.recorded(&[key], &mut report).await.unwrap().is_empty());
             assert!(report.ledger_failed);
             assert!(!stores.remember(Vec::new(), &late).await);
             let handle = Handle::new(&HandleKey::default(), "text", "x");
@@ -189,10 +216,25 @@ pub(crate) mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn only_bound_conversations_are_refused_and_only_if_told_so() {
+        let key = LedgerKey::from_bytes([0; 32]);
+        for (bound, on_failure, refused) in [
+            (true, LedgerFailure::Refuse, true),
+            (false, LedgerFailure::Refuse, false),
+            (true, LedgerFailure::Unrecorded, false),
+        ] {
+            let stores = Scoped { bound, on_failure, ..scoped(Broken::Silent) };
+            let mut report = MemoryReport::default();
+            assert_eq!(stores.recorded(&[key], &mut report).await.is_err(), refused);
+            assert!(report.ledger_failed && report.unread);
+        }
+    }
+
     #[tokio::test]
     async fn no_key_no_look_up() {
         let mut report = MemoryReport::default();
-        assert!(scoped(Broken::Silent).recorded(&[], &mut report).await.is_empty());
+        assert!(scoped(Broken::Silent).recorded(&[], &mut report).await.unwrap().is_empty());
         assert!(!report.ledger_failed);
     }
 
@@ -202,7 +244,7 @@ pub(crate) mod tests {
         let late = Report::rewritten(Default::default(), report.clone());
         let stores = Scoped { wait: Duration::MAX, ..scoped(MemoryStore::default()) };
         let key = LedgerKey::from_bytes([0; 32]);
-        assert!(stores.recorded(&[key], &mut report).await.is_empty());
+        assert!(stores.recorded(&[key], &mut report).await.unwrap().is_empty());
         assert!(stores.redeem(vec![Handle::new(&HandleKey::default(), "text", "x")], &late).await.is_empty());
         assert!(!report.ledger_failed);
     }

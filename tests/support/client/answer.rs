@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{anthropic, openai, sse::Framer};
+use super::{anthropic, gemini, openai, responses, sse::Framer};
 use crate::Dialect;
 
 /// What the provider says an answer cost, in tokens.
@@ -60,10 +60,12 @@ impl Answer {
         match dialect {
             Dialect::Anthropic => anthropic::whole(&body),
             Dialect::OpenAi => openai::whole(&body),
+            Dialect::Responses => responses::whole(&body),
+            Dialect::Gemini => gemini::whole(&body),
         }
     }
 
-    /// The message as it goes into the next request.
+    /// The message as it goes into the next request; of Responses, its items.
     #[must_use]
     pub fn message(&self) -> &Value {
         &self.message
@@ -84,7 +86,14 @@ impl Answer {
     /// The words of the answer.
     #[must_use]
     pub fn text(&self) -> String {
-        crate::provider::text_of(&self.message["content"])
+        let texts = |parts: &Value| crate::provider::text_of(parts);
+        match self.dialect {
+            Dialect::Responses => {
+                self.message.as_array().into_iter().flatten().map(|item| texts(&item["content"])).collect()
+            }
+            Dialect::Gemini => texts(&self.message["parts"]),
+            _ => texts(&self.message["content"]),
+        }
     }
 
     /// The tools called: id and name.
@@ -97,6 +106,20 @@ impl Answer {
                 .flatten()
                 .filter(|block| block["type"] == "tool_use")
                 .filter_map(|block| Some((block["id"].as_str()?, block["name"].as_str()?)))
+                .collect(),
+            Dialect::Responses => self
+                .message
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|item| Some((item["call_id"].as_str()?, item["name"].as_str()?)))
+                .collect(),
+            Dialect::Gemini => self.message["parts"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|part| &part["functionCall"])
+                .filter_map(|call| Some((call["id"].as_str()?, call["name"].as_str()?)))
                 .collect(),
             Dialect::OpenAi => self.message["tool_calls"]
                 .as_array()
@@ -119,6 +142,8 @@ pub struct Reader {
 enum State {
     Anthropic(anthropic::Accumulator),
     OpenAi(openai::Accumulator),
+    Responses(responses::Accumulator),
+    Gemini(gemini::Accumulator),
 }
 
 impl Reader {
@@ -128,6 +153,8 @@ impl Reader {
         let state = match dialect {
             Dialect::Anthropic => State::Anthropic(anthropic::Accumulator::default()),
             Dialect::OpenAi => State::OpenAi(openai::Accumulator::default()),
+            Dialect::Responses => State::Responses(responses::Accumulator::default()),
+            Dialect::Gemini => State::Gemini(gemini::Accumulator::default()),
         };
         Self { framer: Framer::default(), state }
     }
@@ -142,6 +169,8 @@ impl Reader {
             match &mut self.state {
                 State::Anthropic(accumulator) => accumulator.event(&event, &mut said)?,
                 State::OpenAi(accumulator) => accumulator.event(&event, &mut said)?,
+                State::Responses(accumulator) => accumulator.event(&event, &mut said)?,
+                State::Gemini(accumulator) => accumulator.event(&event, &mut said)?,
             }
         }
         Ok(said)
@@ -158,6 +187,8 @@ impl Reader {
         match self.state {
             State::Anthropic(accumulator) => accumulator.finish(),
             State::OpenAi(accumulator) => accumulator.finish(),
+            State::Responses(accumulator) => accumulator.finish(),
+            State::Gemini(accumulator) => accumulator.finish(),
         }
     }
 }

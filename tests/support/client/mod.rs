@@ -3,8 +3,10 @@
 mod answer;
 mod anthropic;
 mod dialogue;
+mod gemini;
 mod http;
 mod openai;
+mod responses;
 mod sse;
 
 pub use answer::{Answer, Billed, Malformed, Reader, Said};

@@ -6,7 +6,9 @@
 pub mod again;
 mod anthropic;
 pub mod content;
+mod gemini;
 mod openai_chat;
+mod openai_responses;
 
 use headroom_engine::Dialect;
 use proptest::{collection::vec, option, prelude::*};
@@ -105,6 +107,8 @@ pub fn body(dialect: Dialect, talk: &Talk) -> Json {
     let mut body = match dialect {
         Dialect::AnthropicMessages => anthropic::body(talk),
         Dialect::OpenAiChat => openai_chat::body(talk),
+        Dialect::OpenAiResponses => openai_responses::body(talk),
+        Dialect::Gemini => gemini::body(talk),
         other => panic!("no writer for {}", other.name()),
     };
     if let Json::Object(members) = &mut body {

@@ -47,10 +47,10 @@ impl Prefix {
         for block in blocks(&body["system"]) {
             prefix.push("system", &block, counts);
         }
-        let messages = body["messages"].as_array().into_iter().flatten();
+        let messages = body[dialect.list()].as_array().into_iter().flatten();
         for (at, message) in messages.enumerate() {
             let role = message["role"].as_str().unwrap_or_default();
-            if dialect == Dialect::OpenAi {
+            if dialect != Dialect::Anthropic {
                 prefix.push(role, message, counts);
                 continue;
             }

@@ -89,7 +89,7 @@ impl Received {
     /// Whether the answer is to be streamed.
     #[must_use]
     pub fn stream(&self) -> bool {
-        self.json["stream"] == true
+        self.json["stream"] == true || self.head.uri.path().ends_with(":streamGenerateContent")
     }
 
     /// Whether the model may think.
@@ -101,13 +101,18 @@ impl Received {
     /// The messages.
     #[must_use]
     pub fn messages(&self) -> &[Value] {
-        self.json["messages"].as_array().map_or(&[], Vec::as_slice)
+        let list = self.dialect.unwrap_or(Dialect::Anthropic).list();
+        self.json[list].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// The names of the tools listed.
     pub fn tools(&self) -> impl Iterator<Item = &str> {
         let tools = self.json["tools"].as_array().map_or(&[][..], Vec::as_slice);
-        tools.iter().filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()))
+        let declared = tools.iter().filter_map(|tool| tool["functionDeclarations"].as_array());
+        let nested = declared.flatten().filter_map(|tool| tool["name"].as_str());
+        let flat =
+            tools.iter().filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
+        flat.chain(nested)
     }
 
     /// The tool results of all messages in order: the id of the call, and the text.
@@ -120,6 +125,17 @@ impl Received {
                     message["tool_call_id"].as_str().unwrap_or_default(),
                     text_of(&message["content"]),
                 ));
+            }
+            if message["type"] == "function_call_output" {
+                let id = message["call_id"].as_str().unwrap_or_default();
+                found.push((id, text_of(&message["output"])));
+            }
+            for part in message["parts"].as_array().into_iter().flatten() {
+                let given = &part["functionResponse"];
+                if let Some(id) = given["id"].as_str().or(given["name"].as_str()) {
+                    let values = given["response"].as_object().into_iter().flat_map(|fields| fields.values());
+                    found.push((id, values.map(text_of).collect()));
+                }
             }
             for block in message["content"].as_array().into_iter().flatten() {
                 if block["type"] == "tool_result" {

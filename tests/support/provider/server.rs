@@ -53,9 +53,13 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path();
     let counting = path == "/v1/messages/count_tokens";
-    let dialect = [Dialect::Anthropic, Dialect::OpenAi].into_iter().find(|dialect| {
+    let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
+    let streamed =
+        path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
+    let dialect = all.into_iter().find(|dialect| {
         head.method == http::Method::POST
-            && (path == dialect.path() || (counting && *dialect == Dialect::Anthropic))
+            && (streamed.as_deref().unwrap_or(path) == dialect.path()
+                || (counting && *dialect == Dialect::Anthropic))
     });
     let (received, number) = receive(&state, head, body, dialect, counting);
     let id = format!("{number:024}");
@@ -118,7 +122,7 @@ fn receive(
                         Dialect::Anthropic => {
                             binding::check(&json, &received.prefix).map_err(Rejection::invalid)
                         }
-                        Dialect::OpenAi => Ok(()),
+                        Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => Ok(()),
                     })
                     .err();
                 if received.rejection.is_none() && !counting {
@@ -143,7 +147,12 @@ async fn say(
     turn: &Turn,
     id: &str,
 ) -> Result<Response<Body>, io::Error> {
-    let prefix = if dialect == Dialect::Anthropic { "msg_" } else { "chatcmpl-" };
+    let prefix = match dialect {
+        Dialect::Anthropic => "msg_",
+        Dialect::OpenAi => "chatcmpl-",
+        Dialect::Responses => "resp_",
+        Dialect::Gemini => "",
+    };
     let output = {
         let mut log = state.log();
         turn.blocks.iter().map(|block| words(block, &mut log.counts)).sum()
@@ -214,7 +223,7 @@ fn whole(status: u16, dialect: Dialect, json: &Value, id: &str) -> Response<Body
 fn request_id(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Anthropic => "request-id",
-        Dialect::OpenAi => "x-request-id",
+        Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => "x-request-id",
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{capture::Capture, event, message, stop, usage};
+use super::{capture::Capture, error_event, event, message, stop, usage};
 use crate::intercept::{
     exchange::{Ending, FILLER, Texts},
     frame::Event,
@@ -253,6 +253,10 @@ impl Splicer for Stream {
             out.push_back(self.merged_delta(&delta, ending).unwrap_or_else(|| delta.raw()));
         }
         out.extend(self.end.take().map(|end| end.raw()));
+    }
+
+    fn error(&mut self, message: &str) -> Bytes {
+        error_event(message)
     }
 }
 

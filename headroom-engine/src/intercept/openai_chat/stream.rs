@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     IDENTITY,
     capture::{CallCapture, Capture},
-    counts, finish, identity, stop, trimmed, usage,
+    counts, error_event, finish, identity, stop, trimmed, usage,
 };
 use crate::intercept::{
     exchange::{Ending, FILLER, Texts},
@@ -391,6 +391,10 @@ impl Splicer for Stream {
             out.extend(self.write(&waiting, Write::Last(ending)));
         }
         out.extend(self.end.take().map(|end| end.raw()));
+    }
+
+    fn error(&mut self, message: &str) -> Bytes {
+        error_event(message)
     }
 }
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::{Digest, Mixed, Restoration};
 use crate::{
     intercept::{
-        anthropic,
-        raw::{Chars, Edit, Object, Raw, keep_elements},
-        round::Kind,
+        anthropic, gemini, openai_responses,
+        raw::{Chars, Edit, Object, Raw, decode, keep_elements, keep_of_run},
+        round::{Block, Kind},
     },
     wire::Dialect,
 };
@@ -28,21 +28,26 @@ pub(crate) struct TurnView<'a> {
 /// They lie within the assistant message, before it, behind it, or are insertions at the ends of the
 /// next message's content; no tool result is touched. `None` if the turn is not as the client was given it, up to white space, thinking, `cache_control` and the
 /// cut of its texts: the request is then valid as it is.
-pub(crate) fn restore(record: &[u8], turn: &TurnView<'_>) -> Option<Vec<Edit>> {
+pub(crate) fn restore<'a>(record: &[u8], turn: &TurnView<'a>) -> Option<Vec<Edit>> {
     let restoration = Restoration::decode(record)?;
-    let message = value(turn, &turn.message)?.object()?;
-    if !message.is("role", "assistant") {
-        return None;
-    }
+    let said = |role: &str| value(turn, &turn.message)?.object().filter(|message| message.is("role", role));
     let mut edits = match turn.dialect {
-        Dialect::AnthropicMessages => blocks(&restoration, &message)?,
-        Dialect::OpenAiChat => parts(&restoration, &message)?,
+        Dialect::AnthropicMessages => content(&restoration, said("assistant")?.get("content")?, &ANTHROPIC)?,
+        Dialect::Gemini => content(&restoration, said("model")?.get("parts")?, &GEMINI)?,
+        Dialect::OpenAiChat => parts(&restoration, &said("assistant")?)?,
+        Dialect::OpenAiResponses => {
+            let (run, items) = Raw::run(turn.body, turn.message.clone())?;
+            let (keep, edits) = blocks(&restoration, &items, &RESPONSES)?;
+            edits.into_iter().chain(keep_of_run(run, &items, &keep)).collect()
+        }
     };
     if let Some(mixed) = &restoration.mixed {
         let next = turn.next.as_ref()?;
         match turn.dialect {
-            Dialect::AnthropicMessages => results(mixed, &value(turn, next)?.object()?, &mut edits)?,
-            Dialect::OpenAiChat => {
+            Dialect::AnthropicMessages | Dialect::Gemini => {
+                results(mixed, &value(turn, next)?.object()?, &mut edits)?;
+            }
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
                 let end = turn.message.end;
                 edits.push((end..end, format!(",{}", mixed.results.join(","))));
             }
@@ -60,13 +65,45 @@ fn value<'a>(turn: &TurnView<'a>, span: &Range<usize>) -> Option<Raw<'a>> {
     Raw::within(turn.body, span.clone())
 }
 
-/// Anthropic: takes the earlier rounds' blocks away and puts our calls among the others.
-fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> {
-    let content = message.get("content")?;
+/// How a dialect's blocks are read.
+struct Reader {
+    block: fn(Raw<'_>) -> Block,
+    /// The literals that a block's text stands in.
+    literals: for<'a> fn(Raw<'a>) -> Option<Vec<Raw<'a>>>,
+    /// Our calls stand among the client's, not among all blocks.
+    among_calls: bool,
+}
+
+const ANTHROPIC: Reader =
+    Reader { block: |item| anthropic::block(item, ""), literals: text_field, among_calls: false };
+
+const GEMINI: Reader =
+    Reader { block: |item| gemini::block(item, ""), literals: text_field, among_calls: true };
+
+const RESPONSES: Reader = Reader {
+    block: |item| openai_responses::block(item, ""),
+    literals: openai_responses::literals,
+    among_calls: true,
+};
+
+fn text_field(item: Raw<'_>) -> Option<Vec<Raw<'_>>> {
+    Some(vec![item.object()?.get("text")?])
+}
+
+/// A string, or an array of blocks.
+fn content(restoration: &Restoration, content: Raw<'_>, reader: &Reader) -> Option<Vec<Edit>> {
     if content.inner().is_some() {
         return if restoration.mixed.is_some() { None } else { text(restoration, content) };
     }
     let items = content.array()?;
+    let (keep, mut edits) = blocks(restoration, &items, reader)?;
+    edits.extend(keep_elements(content, &items, &keep));
+    Some(edits)
+}
+
+/// Takes the earlier rounds' blocks away and puts our calls among the others: which to keep, and the
+/// edits within those.
+fn blocks(restoration: &Restoration, items: &[Raw<'_>], reader: &Reader) -> Option<(Vec<bool>, Vec<Edit>)> {
     let mut prefix = Prefix::new(&restoration.prefix);
     let mut wanted = restoration.earlier.iter();
     let mut thinking = restoration.thinking.clone();
@@ -74,8 +111,11 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
     let mut kept = false;
     let mut edits = Vec::new();
     let mut visible: Vec<Raw<'_>> = Vec::new();
-    for item in &items {
-        let block = anthropic::block(*item, "");
+    let mut neighbours: Vec<Raw<'_>> = Vec::new();
+    // Pieces of one text that the client has cut.
+    let mut pieces = String::new();
+    for item in items {
+        let block = (reader.block)(*item);
         let gone = if block.is_thinking() {
             let digest = Digest::of(&block);
             let place = thinking.iter().position(|earlier| *earlier == digest);
@@ -87,7 +127,9 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
         } else if wanted.as_slice().first() == Some(&Digest::of(&block)) {
             wanted.next();
             if let Kind::Text(_) = &block.kind {
-                prefix.consume(item.object()?.get("text")?.inner()?)?;
+                for literal in (reader.literals)(*item)? {
+                    prefix.consume(literal.inner()?)?;
+                }
             }
             true
         } else {
@@ -95,16 +137,25 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
             if !prefix.left() {
                 return None;
             }
-            let text = item.object()?.get("text")?;
+            let literals = (reader.literals)(*item)?;
+            let [text] = literals.as_slice() else {
+                return None;
+            };
             let inner = text.inner()?;
             let end = prefix.consume(inner)?;
-            if prefix.left() || inner[end..].is_empty() {
-                return None;
+            if inner[end..].is_empty() {
+                pieces.push_str(&decode(inner));
+                if wanted.as_slice().first() == Some(&Digest::text(&pieces)) {
+                    wanted.next();
+                    pieces.clear();
+                }
+                true
+            } else {
+                let start = text.span().start + 1;
+                edits.push((start..start + end, String::new()));
+                wanted = [].iter();
+                false
             }
-            let start = text.span().start + 1;
-            edits.push((start..start + end, String::new()));
-            wanted = [].iter();
-            false
         };
         if gone && kept {
             return None;
@@ -113,16 +164,20 @@ fn blocks(restoration: &Restoration, message: &Object<'_>) -> Option<Vec<Edit>> 
         keep.push(!gone);
         if !gone && block.is_visible() {
             visible.push(*item);
+            if block.call().is_some() || !reader.among_calls {
+                neighbours.push(*item);
+            }
         }
     }
     if wanted.len() > 0 || visible.is_empty() {
         return None;
     }
-    edits.extend(keep_elements(content, &items, &keep));
     if let Some(mixed) = &restoration.mixed {
-        insert(mixed, &visible, &mut edits)?;
+        insert(mixed, &neighbours, &mut edits)?;
+        // A signature that the client held for our call is ours again.
+        edits.extend(neighbours.iter().flat_map(|call| gemini::unsign(*call, &mixed.calls)));
     }
-    Some(edits)
+    Some((keep, edits))
 }
 
 /// OpenAI: takes the earlier rounds' text away and puts our calls among the others.
@@ -207,9 +262,12 @@ fn insert(mixed: &Mixed, visible: &[Raw<'_>], edits: &mut Vec<Edit>) -> Option<(
     Some(())
 }
 
-/// Anthropic: puts our results at the head of the user message that holds the client's.
+/// Puts our results at the head of the user message that holds the client's.
 fn results(mixed: &Mixed, next: &Object<'_>, edits: &mut Vec<Edit>) -> Option<()> {
-    let content = next.get("content").filter(|_| next.is("role", "user"))?;
+    let content = next.get("content").or_else(|| next.get("parts"))?;
+    if !next.is("role", "user") {
+        return None;
+    }
     let (start, end) = (content.span().start, content.span().end);
     let results = mixed.results.join(",");
     if content.inner().is_some() {

@@ -2,10 +2,15 @@
 
 mod anthropic_json;
 mod anthropic_stream;
+mod gemini;
 mod openai_json;
 mod openai_stream;
 mod property;
+mod property_items;
+mod responses_json;
+mod responses_stream;
 mod restoring;
+mod returning;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -96,6 +101,20 @@ impl Script {
         )
     }
 
+    pub(super) fn responses() -> Self {
+        Self::new(
+            Dialect::OpenAiResponses,
+            json!({"model": "m", "store": false, "input": [{"role": "user", "content": "find it"}]}),
+        )
+    }
+
+    pub(super) fn gemini() -> Self {
+        Self::new(
+            Dialect::Gemini,
+            json!({"contents": [{"role": "user", "parts": [{"text": "find it"}]}], "tools": []}),
+        )
+    }
+
     fn new(dialect: Dialect, request: Value) -> Self {
         Self {
             dialect,
@@ -113,7 +132,8 @@ impl Script {
 
     fn continuation(&self, seen: &Arc<Seen>) -> Continuation {
         let request = self.request();
-        let messages = serde_json::to_string(&self.request["messages"]).unwrap();
+        let list = ["messages", "input", "contents"].into_iter().find_map(|key| self.request.get(key));
+        let messages = serde_json::to_string(list.unwrap()).unwrap();
         let messages_end = request.find(&messages).unwrap() + messages.len() - 1;
         Continuation::new(Parts {
             dialect: self.dialect,
@@ -487,4 +507,67 @@ impl A {
         event(json!({"type": "message_stop"}));
         Some(text)
     }
+}
+
+/// What an OpenAI SDK makes of a Responses stream; asserts what the SDKs take for granted.
+pub(super) fn accumulate_responses(text: &str) -> Value {
+    let mut items: Vec<Value> = Vec::new();
+    let mut done: Vec<Value> = Vec::new();
+    let mut created = Value::Null;
+    let mut end = Value::Null;
+    for (number, data) in events(text).into_iter().enumerate() {
+        let event: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!(event["sequence_number"], number, "numbers are contiguous: {data}");
+        assert!(end.is_null(), "{data} behind the end");
+        let index = event["output_index"].as_u64().map(|index| index as usize);
+        let kind = event["type"].as_str().unwrap();
+        match kind {
+            "response.created" => {
+                assert!(created.is_null(), "two created");
+                created = event["response"].clone();
+            }
+            "response.in_progress" => assert_eq!(event["response"]["id"], created["id"]),
+            "response.output_item.added" => {
+                assert_eq!(index, Some(items.len()), "indices are contiguous");
+                items.push(event["item"].clone());
+            }
+            "response.content_part.added" => {
+                let content = items[index.unwrap()]["content"].as_array_mut().unwrap();
+                content.push(event["part"].clone());
+            }
+            "response.output_text.delta" => {
+                assert_eq!(event["item_id"], items[index.unwrap()]["id"]);
+                let part = &mut items[index.unwrap()]["content"][0]["text"];
+                *part = format!("{}{}", part.as_str().unwrap(), event["delta"].as_str().unwrap()).into();
+            }
+            "response.output_text.done" => {
+                assert_eq!(items[index.unwrap()]["content"][0]["text"], event["text"]);
+            }
+            "response.content_part.done" => {
+                assert_eq!(items[index.unwrap()]["content"][0], event["part"]);
+            }
+            "response.function_call_arguments.delta" => {
+                let item = &mut items[index.unwrap()]["arguments"];
+                *item = format!("{}{}", item.as_str().unwrap(), event["delta"].as_str().unwrap()).into();
+            }
+            "response.function_call_arguments.done" => {
+                assert_eq!(items[index.unwrap()]["arguments"], event["arguments"]);
+            }
+            "response.output_item.done" => {
+                let (item, whole) = (&items[index.unwrap()], &event["item"]);
+                for key in ["id", "type", "content", "arguments"] {
+                    assert_eq!(item[key], whole[key], "{key} as its deltas gave it");
+                }
+                done.push(whole.clone());
+            }
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                end = event["response"].clone();
+                assert_eq!(end["id"], created["id"]);
+                assert_eq!(end["output"], json!(done), "the items as they were done");
+            }
+            "error" => end = event.clone(),
+            _ => {}
+        }
+    }
+    end
 }

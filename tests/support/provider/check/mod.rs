@@ -1,7 +1,9 @@
 //! What real providers refuse, with their words.
 
 mod anthropic;
+mod gemini;
 mod openai;
+mod responses;
 
 use serde_json::{Value, json};
 
@@ -58,8 +60,11 @@ impl Rejection {
                 "error": {"type": self.kind, "message": self.message},
                 "request_id": request,
             }),
-            Dialect::OpenAi => json!({"error": {
+            Dialect::OpenAi | Dialect::Responses => json!({"error": {
                 "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
+            }}),
+            Dialect::Gemini => json!({"error": {
+                "code": self.status, "message": self.message, "status": "INVALID_ARGUMENT",
             }}),
         }
     }
@@ -72,14 +77,18 @@ pub(super) fn check(dialect: Dialect, body: &Value) -> Checked {
     match dialect {
         Dialect::Anthropic => anthropic::check(body),
         Dialect::OpenAi => openai::check(body),
+        Dialect::Responses => responses::check(body),
+        Dialect::Gemini => gemini::check(body),
     }
 }
 
 /// What a body that does not parse gets.
 pub(super) fn unreadable(dialect: Dialect, error: &serde_json::Error) -> Rejection {
     match dialect {
-        Dialect::Anthropic => Rejection::invalid(format!("The request body is not valid JSON: {error}")),
-        Dialect::OpenAi => Rejection::invalid(
+        Dialect::Anthropic | Dialect::Gemini => {
+            Rejection::invalid(format!("The request body is not valid JSON: {error}"))
+        }
+        Dialect::OpenAi | Dialect::Responses => Rejection::invalid(
             "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your \
              HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)",
         ),

@@ -1,7 +1,9 @@
 //! A turn of the model as bytes.
 
 mod anthropic;
+mod gemini;
 mod openai;
+mod responses;
 
 use serde_json::Value;
 
@@ -41,6 +43,8 @@ pub(super) struct Meta<'a> {
 pub(super) fn json(meta: &Meta<'_>, turn: &Turn) -> Value {
     match meta.request.dialect() {
         Some(Dialect::OpenAi) => openai::json(meta, turn),
+        Some(Dialect::Responses) => responses::json(meta, turn),
+        Some(Dialect::Gemini) => gemini::json(meta, turn),
         _ => anthropic::json(meta, turn),
     }
 }
@@ -48,6 +52,8 @@ pub(super) fn json(meta: &Meta<'_>, turn: &Turn) -> Value {
 pub(super) fn events(meta: &Meta<'_>, turn: &Turn) -> Vec<Event> {
     match meta.request.dialect() {
         Some(Dialect::OpenAi) => openai::events(meta, turn),
+        Some(Dialect::Responses) => responses::events(meta, turn),
+        Some(Dialect::Gemini) => gemini::events(meta, turn),
         _ => anthropic::events(meta, turn),
     }
 }
@@ -56,7 +62,13 @@ pub(super) fn events(meta: &Meta<'_>, turn: &Turn) -> Vec<Event> {
 pub(super) fn error_event(dialect: Dialect, body: &Value) -> Event {
     match dialect {
         Dialect::Anthropic => Event::named("error", body),
-        Dialect::OpenAi => Event::data(body),
+        Dialect::OpenAi | Dialect::Gemini => Event::data(body),
+        Dialect::Responses => {
+            let error = &body["error"];
+            let data = serde_json::json!({"type": "error", "sequence_number": 0, "code": error["type"],
+                "message": error["message"], "param": null});
+            Event::named("error", &data)
+        }
     }
 }
 

@@ -1,0 +1,190 @@
+//! Which requests are ours: one table of the providers' paths, which users extend.
+
+use std::borrow::Cow;
+
+use headroom_engine::Dialect;
+use http::Method;
+
+use crate::request::is_json;
+
+/// What a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A model answers.
+    Answer,
+    /// Tokens are counted: the body is rewritten alike, nothing is answered.
+    Count,
+}
+
+/// A path of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) dialect: Dialect,
+    pub(crate) purpose: Purpose,
+    /// The model that the path names, where the body does not.
+    pub(crate) model: Option<String>,
+}
+
+/// A row of the table: a path that holds `within` and ends with `suffix`.
+struct Known {
+    within: &'static str,
+    suffix: &'static str,
+    dialect: Dialect,
+    purpose: Purpose,
+}
+
+const fn known(within: &'static str, suffix: &'static str, dialect: Dialect, purpose: Purpose) -> Known {
+    Known { within, suffix, dialect, purpose }
+}
+
+const VERTEX: &str = "/publishers/anthropic/models/";
+
+/// Paths that need no configuration; the first that fits is taken. Batches, stored answers and
+/// compaction are absent: they pass untouched.
+#[rustfmt::skip]
+const KNOWN: [Known; 11] = {
+    use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
+    use Purpose::{Answer, Count};
+    [
+        // Anthropic, and Foundry's `/anthropic/v1/messages`.
+        known("", "/v1/messages", AnthropicMessages, Answer),
+        known("", "/v1/messages/count_tokens", AnthropicMessages, Count),
+        // Vertex, with Anthropic's bodies.
+        known(VERTEX, "/count-tokens:rawPredict", AnthropicMessages, Count),
+        known(VERTEX, ":rawPredict", AnthropicMessages, Answer),
+        known(VERTEX, ":streamRawPredict", AnthropicMessages, Answer),
+        // OpenAI, Azure's `/openai/v1/…` and `/openai/deployments/{name}/…`, OpenRouter's
+        // `/api/v1/…`, and every compatible server.
+        known("", "/chat/completions", OpenAiChat, Answer),
+        known("", "/responses", OpenAiResponses, Answer),
+        known("", "/responses/input_tokens", OpenAiResponses, Count),
+        // Google and Vertex.
+        known("", ":generateContent", Gemini, Answer),
+        known("", ":streamGenerateContent", Gemini, Answer),
+        known("", ":countTokens", Gemini, Count),
+    ]
+};
+
+/// The target of `path`: the configured suffixes first, then the known ones.
+pub(crate) fn target(path: &str, configured: &[(String, Dialect)]) -> Option<Target> {
+    let configured = configured
+        .iter()
+        .filter(|(suffix, _)| path.ends_with(suffix.as_str()))
+        .map(|(_, dialect)| (*dialect, Purpose::Answer));
+    let known = KNOWN
+        .iter()
+        .filter(|row| path.ends_with(row.suffix) && path.contains(row.within))
+        .map(|row| (row.dialect, row.purpose));
+    let (dialect, purpose) = configured.chain(known).next()?;
+    Some(Target { dialect, purpose, model: model(path) })
+}
+
+/// The model in `…/models/{model}:{method}`.
+fn model(path: &str) -> Option<String> {
+    let (_, last) = path.rsplit_once("/models/")?;
+    let (model, _) = last.rsplit_once(':')?;
+    let model = match model.contains('%') {
+        true => Cow::Owned(model.replace("%40", "@").replace("%3A", ":")),
+        false => Cow::Borrowed(model),
+    };
+    // What only counts has a method for a model, and names the model in its body.
+    (model != "count-tokens" && !model.contains('/')).then(|| model.into_owned())
+}
+
+/// Whether an answer from `path` that is JSON comes as a stream: one array, element by element.
+pub(crate) fn streams_elements(path: &str) -> bool {
+    path.ends_with(":streamGenerateContent")
+}
+
+/// The target of a request that could be one of ours. An upgrade to a socket is none: it is no
+/// `POST`.
+pub(crate) fn matches<B>(request: &http::Request<B>, configured: &[(String, Dialect)]) -> Option<Target> {
+    if request.method() != Method::POST || !is_json(request.headers()) {
+        return None;
+    }
+    target(request.uri().path(), configured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    #[test]
+    fn path_table() {
+        use Dialect::{
+            AnthropicMessages as Anthropic, Gemini, OpenAiChat as Chat, OpenAiResponses as Responses,
+        };
+        use Purpose::{Answer, Count};
+        let configured = [("/v1/llm".to_owned(), Chat)];
+        let vertex = "/v1/projects/p/locations/l/publishers";
+        for (path, expected) in [
+            ("/v1/messages", Some((Anthropic, Answer))),
+            ("/anthropic/v1/messages", Some((Anthropic, Answer))),
+            ("/v1/messages/count_tokens", Some((Anthropic, Count))),
+            (&format!("{vertex}/anthropic/models/claude-x@1:rawPredict"), Some((Anthropic, Answer))),
+            (&format!("{vertex}/anthropic/models/claude-x@1:streamRawPredict"), Some((Anthropic, Answer))),
+            (&format!("{vertex}/anthropic/models/count-tokens:rawPredict"), Some((Anthropic, Count))),
+            (&format!("{vertex}/mistralai/models/m:rawPredict"), None),
+            ("/v1/chat/completions", Some((Chat, Answer))),
+            ("/api/v1/chat/completions", Some((Chat, Answer))),
+            ("/openai/v1/chat/completions", Some((Chat, Answer))),
+            ("/openai/deployments/d/chat/completions", Some((Chat, Answer))),
+            ("/v1beta/openai/chat/completions", Some((Chat, Answer))),
+            ("/v1/responses", Some((Responses, Answer))),
+            ("/openai/v1/responses", Some((Responses, Answer))),
+            ("/v1/responses/input_tokens", Some((Responses, Count))),
+            ("/v1beta/models/gemini-3:generateContent", Some((Gemini, Answer))),
+            ("/v1beta/models/gemini-3:streamGenerateContent", Some((Gemini, Answer))),
+            ("/v1beta/models/gemini-3:countTokens", Some((Gemini, Count))),
+            (&format!("{vertex}/google/models/gemini-3:generateContent"), Some((Gemini, Answer))),
+            ("/tenant/v1/llm", Some((Chat, Answer))),
+            ("/v1/responses/resp_1", None),
+            ("/v1/responses/resp_1/cancel", None),
+            ("/v1/responses/compact", None),
+            ("/v1beta/models/gemini-3:batchGenerateContent", None),
+            ("/v1beta/models/gemini-3:embedContent", None),
+            ("/v1/messages/batches", None),
+            ("/v1/threads/t/messages", None),
+            ("/v1/batches", None),
+            ("/v1/messages/", None),
+            ("/", None),
+        ] {
+            let found = target(path, &configured).map(|target| (target.dialect, target.purpose));
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_model_of_a_path() {
+        for (path, expected) in [
+            ("/v1beta/models/gemini-3:streamGenerateContent", Some("gemini-3")),
+            ("/v1/publishers/anthropic/models/claude-x%4020250929:rawPredict", Some("claude-x@20250929")),
+            ("/v1/publishers/anthropic/models/count-tokens:rawPredict", None),
+            ("/v1/messages", None),
+        ] {
+            let found = target(path, &[]).expect("a known path").model;
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_a_post_of_json_matches() {
+        for (method, kind, expected) in [
+            ("POST", "application/json", true),
+            ("POST", "Application/JSON ; charset=utf-8", true),
+            ("POST", "application/vnd.x+json", true),
+            ("POST", "text/plain", false),
+            ("POST", "json", false),
+            ("GET", "application/json", false),
+            ("HEAD", "application/json", false),
+        ] {
+            for path in ["/v1/messages?beta=true", "/v1/responses"] {
+                let request = Request::builder().method(method).uri(format!("https://h{path}"));
+                let request = request.header("content-type", kind).header("upgrade", "websocket");
+                let request = request.body(()).unwrap();
+                assert_eq!(matches(&request, &[]).is_some(), expected, "{method} {kind}");
+            }
+        }
+    }
+}
