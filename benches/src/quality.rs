@@ -198,6 +198,11 @@ impl Run<'_> {
             self.totals.gate += times.gate;
             self.totals.yardstick += times.yardstick();
             self.totals.count += times.count;
+            let [reduce, gate] = [times.reduce / times.yardstick(), times.gate / times.count];
+            self.notes.push(format!(
+                "{path}: {} KB, reduce/yardstick {reduce:.2}, gate/count {gate:.2}",
+                text.len() >> 10
+            ));
         }
     }
 

@@ -182,10 +182,13 @@ impl<'a> Blocks<'a> {
 
         let exact = routed.as_ref().and_then(|routed| routed.exact(&context, &gate));
         let exact = exact.and_then(|(kind, reduction)| trial.take(kind, &reduction, false));
+        // The parts between references, in order.
+        let mut rests: Vec<Routed<'_>> = Vec::new();
         let referring = found.as_ref().and_then(|found| {
             let mut special = false;
             let reduction = found.reduction(&source, |part| {
-                let (_, reduction) = engine.router.route(part, hints).exact(&context, &gate)?;
+                rests.push(engine.router.route(part, hints));
+                let (_, reduction) = rests.last()?.exact(&context, &gate)?;
                 special = true;
                 Some(reduction)
             });
@@ -200,12 +203,14 @@ impl<'a> Blocks<'a> {
         let may_elide = self.may_elide(candidate, tokens_in, tokens_exact);
         let elided = routed.as_ref().filter(|_| may_elide).and_then(|routed| {
             let (kind, reduction) = routed.elide(&context, &gate, least)?;
-            trial.take(kind, &reduction, true)
+            // What hides nothing is the exact stage again.
+            (exact.is_none() || reduction.hides()).then(|| trial.take(kind, &reduction, true))?
         });
         let referring = found.as_ref().filter(|_| may_elide).and_then(|found| {
             let mut hides = false;
-            let reduction = found.reduction(&source, |part| {
-                let routed = engine.router.route(part, hints);
+            let mut rests = rests.iter();
+            let reduction = found.reduction(&source, |_| {
+                let routed = rests.next()?;
                 let elided = routed.elide(&context, &gate, least);
                 hides |= elided.is_some();
                 elided.or_else(|| routed.exact(&context, &gate)).map(|(_, reduction)| reduction)

@@ -85,6 +85,12 @@ impl Reduction {
         Self { segments: vec![Segment { range, codec: Arc::new(Verbatim), ops }] }
     }
 
+    /// Whether anything is left out behind a marker.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.segments.iter().flat_map(|segment| &segment.ops).any(|op| matches!(op, Op::Elide { .. }))
+    }
+
     /// The reduction of a part of a source, as a part of the reduction of the whole: the part began
     /// at byte `by`.
     #[must_use]

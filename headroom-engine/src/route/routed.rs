@@ -1,13 +1,28 @@
 //! A routed text: its parts reduced one by one, and put together.
 
+use std::cell::OnceCell;
+
 use super::Part;
-use crate::reduce::{Accepted, Context, Gate, Reducer, Reduction};
+use crate::reduce::{Context, Gate, Reducer, Reduction};
 
 /// A text and its parts.
+///
+/// It is reduced for one block: what its parts become exactly is found once and kept, so that both
+/// stages share it.
 #[derive(Clone, Debug)]
 pub struct Routed<'a> {
     source: &'a str,
     parts: Vec<Part<'a>>,
+    /// Of each of several parts.
+    settled: Vec<OnceCell<Settled>>,
+}
+
+/// One of several parts without elision.
+#[derive(Clone, Debug)]
+struct Settled {
+    tokens: usize,
+    /// With its tokens, if the gate took it.
+    exact: Option<(Reduction, usize)>,
 }
 
 /// The reduction of a text, and the kind of its largest part that was reduced.
@@ -18,7 +33,8 @@ type Sized = (usize, &'static str);
 
 impl<'a> Routed<'a> {
     pub(super) fn new(source: &'a str, parts: Vec<Part<'a>>) -> Self {
-        Self { source, parts }
+        let settled = vec![OnceCell::new(); parts.len()];
+        Self { source, parts, settled }
     }
 
     /// The parts, tiling the text.
@@ -38,14 +54,12 @@ impl<'a> Routed<'a> {
     /// that is refused leaves only itself as it is.
     #[must_use]
     pub fn exact(&self, context: &Context<'_>, gate: &Gate<'_>) -> Option<Reduced> {
-        self.reduce(|part, reducer, whole| {
-            let context = part.context(context);
-            let source = &self.source[part.range.clone()];
-            let reduction = reducer.exact(source, &context)?;
-            if whole {
-                return Some(reduction);
+        self.reduce(|at, part, reducer| {
+            if self.parts.len() == 1 {
+                return reducer.exact(self.source, &part.context(context));
             }
-            taken(gate, source, None, reducer, reduction, false).map(|(reduction, _)| reduction)
+            let (reduction, _) = self.settled(at, reducer, context, gate).exact.as_ref()?;
+            Some(reduction.clone())
         })
     }
 
@@ -53,34 +67,50 @@ impl<'a> Routed<'a> {
     /// saves exactly, else it is exact.
     #[must_use]
     pub fn elide(&self, context: &Context<'_>, gate: &Gate<'_>, least: usize) -> Option<Reduced> {
-        self.reduce(|part, reducer, whole| {
+        self.reduce(|at, part, reducer| {
             let context = part.context(context);
-            let source = &self.source[part.range.clone()];
-            if whole {
-                return reducer.elide(source, &context);
+            if self.parts.len() == 1 {
+                return reducer.elide(self.source, &context);
             }
-            let tokens = gate.counter.count(source);
-            let take = |reduction, may_hide| taken(gate, source, Some(tokens), reducer, reduction, may_hide);
-            let exact = reducer.exact(source, &context).and_then(|reduction| take(reduction, false));
-            let limit = exact.as_ref().map_or(tokens, |(_, accepted)| accepted.tokens_out).checked_sub(least);
+            let Settled { tokens, exact } = self.settled(at, reducer, &context, gate);
+            let exact = exact.as_ref();
+            let limit = exact.map_or(*tokens, |(_, tokens)| *tokens).checked_sub(least);
             let elided = limit.and_then(|limit| {
-                let elided = take(reducer.elide(source, &context)?, true)?;
-                (elided.1.tokens_out <= limit).then_some(elided)
+                let source = &self.source[part.range.clone()];
+                let elided = reducer.elide(source, &context)?;
+                // What hides nothing is the exact stage again.
+                if exact.is_some() && !elided.hides() {
+                    return None;
+                }
+                let accepted = gate.pass(source, Some(*tokens), reducer.kind(), &elided).ok()?;
+                (accepted.tokens_out <= limit).then_some(elided)
             });
-            elided.or(exact).map(|(reduction, _)| reduction)
+            elided.or_else(|| exact.map(|(reduction, _)| reduction.clone()))
+        })
+    }
+
+    /// Part `at` without elision, found once.
+    fn settled(&self, at: usize, reducer: &dyn Reducer, context: &Context<'_>, gate: &Gate<'_>) -> &Settled {
+        self.settled[at].get_or_init(|| {
+            let part = &self.parts[at];
+            let source = &self.source[part.range.clone()];
+            let tokens = gate.counter.count(source);
+            let exact = reducer.exact(source, &part.context(context)).and_then(|reduction| {
+                let accepted = gate.pass(source, Some(tokens), reducer.kind(), &reduction).ok()?;
+                accepted.rendered.hidden.is_empty().then_some((reduction, accepted.tokens_out))
+            });
+            Settled { tokens, exact }
         })
     }
 
     fn reduce(
         &self,
-        each: impl Fn(&Part<'a>, &'a dyn Reducer, bool) -> Option<Reduction>,
+        each: impl Fn(usize, &Part<'a>, &'a dyn Reducer) -> Option<Reduction>,
     ) -> Option<Reduced> {
-        let whole = self.parts.len() == 1;
         let mut largest: Option<Sized> = None;
         let mut parts = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            let reduced =
-                part.reducer.and_then(|reducer| Some((reducer.kind(), each(part, reducer, whole)?)));
+        for (at, part) in self.parts.iter().enumerate() {
+            let reduced = part.reducer.and_then(|reducer| Some((reducer.kind(), each(at, part, reducer)?)));
             parts.push(match reduced {
                 Some((kind, reduction)) => {
                     let this = (part.range.len(), kind);
@@ -97,16 +127,4 @@ impl<'a> Routed<'a> {
 /// The first of the largest.
 fn larger(first: Sized, other: Sized) -> Sized {
     if other.0 > first.0 { other } else { first }
-}
-
-fn taken(
-    gate: &Gate<'_>,
-    source: &str,
-    tokens: Option<usize>,
-    reducer: &dyn Reducer,
-    reduction: Reduction,
-    may_hide: bool,
-) -> Option<(Reduction, Accepted)> {
-    let accepted = gate.pass(source, tokens, reducer.kind(), &reduction).ok()?;
-    (may_hide || accepted.rendered.hidden.is_empty()).then_some((reduction, accepted))
 }

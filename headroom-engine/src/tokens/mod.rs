@@ -3,6 +3,7 @@
 #[cfg(feature = "tokenizers")]
 mod hf;
 mod o200k;
+mod pieces;
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! The languages: how files of each are called, how they look, and what their grammars call things.
 
+use std::sync::OnceLock;
+
 use tree_sitter::Language as Grammar;
 
 /// A language with a grammar.
@@ -80,15 +82,20 @@ impl Language {
     }
 }
 
-/// The role of every kind of node of `grammar`, by its id.
-pub(super) fn roles(grammar: &Grammar) -> Vec<Role> {
-    let kinds = u16::try_from(grammar.node_kind_count()).unwrap_or(u16::MAX);
-    (0..kinds)
-        .map(|kind| {
-            let named = grammar.node_kind_is_named(kind);
-            grammar.node_kind_for_id(kind).filter(|_| named).map_or(Role::Other, role)
-        })
-        .collect()
+/// The role of every kind of node of the language's grammar, by its id.
+pub(super) fn roles(language: Language) -> &'static [Role] {
+    static ROLES: [OnceLock<Vec<Role>>; Language::Cpp as usize + 1] =
+        [const { OnceLock::new() }; Language::Cpp as usize + 1];
+    ROLES[language as usize].get_or_init(|| {
+        let grammar = language.grammar();
+        let kinds = u16::try_from(grammar.node_kind_count()).unwrap_or(u16::MAX);
+        (0..kinds)
+            .map(|kind| {
+                let named = grammar.node_kind_is_named(kind);
+                grammar.node_kind_for_id(kind).filter(|_| named).map_or(Role::Other, role)
+            })
+            .collect()
+    })
 }
 
 /// The grammars' names, all in one: what two grammars call the same means the same.

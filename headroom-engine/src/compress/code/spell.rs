@@ -1,17 +1,17 @@
 //! Writes lines of code: as they are, without their gutters, or by the numbers of earlier lines.
 
-use std::{collections::HashMap, fmt::Write as _, ops::Range};
+use std::{fmt::Write as _, ops::Range};
 
 use super::{
-    super::weigh::weigh,
+    super::{
+        hash::{ByHash, hash_bytes, mix},
+        weigh::weigh,
+    },
     codec::{AGAIN, END, FROM, LIKE, LIKE_END, NUMBERED},
     select::Hidden,
     view::View,
 };
-use crate::{
-    ccr::{Unit, marker},
-    reduce::Op,
-};
+use crate::{ccr::Unit, reduce::Op};
 
 /// About the tokens of `[~again 120-131]`.
 const REFERENCE: usize = 9;
@@ -113,10 +113,17 @@ pub(super) fn bare(view: &View<'_>, elisions: &[(Range<usize>, Op)]) -> Vec<Op> 
         if line.number > 0 {
             next = line.number.checked_add(1);
         }
-        marker::escape(view.code(at), &mut text);
+        // The code itself is kept, so that later blocks may point at it.
+        if from < line.code || !text.is_empty() {
+            ops.push(Op::Rewrite { range: from..line.code, text: std::mem::take(&mut text) });
+        }
+        ops.push(Op::Keep(line.code..line.end));
+        from = line.end;
         at += 1;
     }
-    ops.push(Op::Rewrite { range: from..view.source.len(), text });
+    if from < view.source.len() || !text.is_empty() {
+        ops.push(Op::Rewrite { range: from..view.source.len(), text });
+    }
     ops
 }
 
@@ -125,11 +132,12 @@ pub(super) fn again(source: &str) -> Option<Vec<Op>> {
     let view = View::plain(source);
     let lines: Vec<&str> = (0..view.lines.len()).map(|at| view.code(at)).collect();
     // Where each pair of lines stood first.
-    let mut pairs: HashMap<(&str, &str), usize> = HashMap::with_capacity(lines.len());
+    let hashes: Vec<u64> = lines.iter().map(|line| hash_bytes(line.as_bytes())).collect();
+    let mut pairs: ByHash<usize> = ByHash::with_capacity_and_hasher(lines.len(), Default::default());
     let mut ops = Vec::new();
     let (mut from, mut at, mut saved) = (0, 0, 0);
     while at + 1 < lines.len() {
-        let pair = (lines[at], lines[at + 1]);
+        let pair = mix(hashes[at], hashes[at + 1]);
         let before = pairs.get(&pair).copied();
         let length = before.map_or(0, |before| {
             let run = lines[at..].iter().zip(&lines[before..at]);

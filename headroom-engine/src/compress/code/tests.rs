@@ -542,3 +542,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fenced_documents_are_not_code() {
+    let code = "def size(path):\n    return os.stat(path).st_size\n\ndef name(path):\n    return path.name\n";
+    assert!(CodeCompressor.recognises(code, Hints::default()));
+    let document = format!("The size:\n```python\n{code}```\n");
+    assert!(!CodeCompressor.recognises(&document, Hints::default()));
+    // What the call says goes before it.
+    assert!(CodeCompressor.recognises(&document, Hints::default().path("a.py")));
+}

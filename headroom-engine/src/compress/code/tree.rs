@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use tree_sitter::{Node, ParseOptions, Parser};
+use tree_sitter::{Node, ParseOptions, ParseState, Parser};
 
 use super::{
     lang::{Language, Role, roles},
@@ -23,14 +23,14 @@ pub(super) fn outline(code: &str, lines: usize, language: Language) -> Option<Ou
     let mut parser = Parser::new();
     parser.set_language(&grammar).ok()?;
     // The parser reports every hundred steps: an amount of work, not of time. Code takes about one
-    // step a byte, at most 1.2 in a corpus of 142 files; what takes more is hardly code.
-    let mut steps = 64 + code.len() / 40;
-    let mut count = |_: &_| match steps {
-        0 => ControlFlow::Break(()),
-        _ => {
-            steps -= 1;
-            ControlFlow::Continue(())
-        }
+    // step a byte, at most 1.2 in a corpus of 142 files; what takes more is hardly code, all the
+    // more where it makes no sense of it.
+    let most = 64 + code.len() / 40;
+    let mut reports = 0;
+    let mut count = |state: &ParseState| {
+        reports += 1;
+        let lost = state.has_error() && reports > 16 + state.current_byte_offset() / 80;
+        if reports > most || lost { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let options = ParseOptions::new().progress_callback(&mut count);
     let bytes = code.as_bytes();
@@ -38,7 +38,7 @@ pub(super) fn outline(code: &str, lines: usize, language: Language) -> Option<Ou
     let tree = parser.parse_with_options(&mut read, None, Some(options))?;
     let walk = Walk {
         code,
-        roles: roles(&grammar),
+        roles: roles(language),
         body: grammar.field_id_for_name("body").map(std::num::NonZero::get),
         python: language == Language::Python,
         outline: Outline::new(lines),
@@ -50,7 +50,7 @@ pub(super) fn outline(code: &str, lines: usize, language: Language) -> Option<Ou
 
 struct Walk<'a> {
     code: &'a str,
-    roles: Vec<Role>,
+    roles: &'static [Role],
     body: Option<u16>,
     python: bool,
     outline: Outline,

@@ -191,10 +191,10 @@ impl Found {
     }
 
     /// References, and between them what `specialist` makes of the rest.
-    pub(crate) fn reduction(
+    pub(crate) fn reduction<'s>(
         &self,
-        source: &str,
-        mut specialist: impl FnMut(&str) -> Option<Reduction>,
+        source: &'s str,
+        mut specialist: impl FnMut(&'s str) -> Option<Reduction>,
     ) -> Reduction {
         let mut parts: Vec<Reduction> = Vec::new();
         let mut open = Open { codec: &self.codec, start: 0, ops: Vec::new() };
