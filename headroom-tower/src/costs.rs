@@ -146,6 +146,9 @@ pub(crate) struct Settled {
     pub(crate) lineage: Option<headroom_engine::cost::Lineage>,
     pub(crate) declared: bool,
     pub(crate) lifetime: Duration,
+    /// Prompts from this many tokens on are cached without being told to, and may not be counted as
+    /// written; `None` if they are not.
+    pub(crate) cached_from: Option<u64>,
     pub(crate) tally: Tally,
 }
 
@@ -234,7 +237,10 @@ impl CostLedger {
     fn fate(&self, scope: Scope, settled: &Settled) -> Option<CacheFate> {
         let lineage = settled.lineage?;
         let now = Instant::now();
-        let cached = settled.usage.cache_read + settled.usage.cache_write;
+        let counted = settled.usage.cache_read + settled.usage.cache_write;
+        let prompt = settled.usage.prompt();
+        let unsaid = settled.cached_from.filter(|from| prompt >= *from).map_or(0, |_| prompt);
+        let cached = if counted > 0 { counted } else { unsaid };
         let left = Sent { ours: lineage.here.ours, tools: lineage.tools, cached, at: now };
         self.sent.insert((scope, lineage.here.key), left);
         // The first request of a conversation can miss nothing.
@@ -286,6 +292,7 @@ mod tests {
             lineage: Some(Lineage { here: mark(here), before: before.map(mark), tools: [0; 32] }),
             declared: false,
             lifetime: Duration::from_secs(300),
+            cached_from: None,
             tally: vec![("run".into(), "log", net)],
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use headroom_engine::{
     Policy, Report as RewriteReport,
+    catalogue::Matching,
     ccr::Handle,
     cost::{Bill, Tariff, Usage},
     intercept::RetrievalReport,
@@ -183,6 +184,11 @@ impl Report {
                 lineage: rewrite.lineage,
                 declared: rewrite.declared_breaks > 0,
                 lifetime: Duration::from_secs(rewrite.model.cache_seconds.into()),
+                cached_from: matches!(
+                    rewrite.model.matching,
+                    Matching::Automatic { .. } | Matching::Exact { .. }
+                )
+                .then(|| rewrite.model.cache_minimum.into()),
                 tally: self.tally(rewrite, &bill),
             };
             let (fate, alarm) = account.ledger.settle(account.scope, &settled);

@@ -237,11 +237,11 @@ fn visible(dialect: Dialect, body: &str, out: &Rewrite) -> usize {
     for (at, block) in out.report.blocks.iter().enumerate() {
         let before = calls.iter().filter(|(message, ..)| *message < places[at].message);
         texts.extend(before.map(|(_, name, text, shown)| (name.clone(), (text.clone(), shown.clone()))));
-        if (block.kind, block.reason) == (Some("repeat"), Reason::Exact) {
-            if let Some((back, references)) = read_back(&sent[at], &texts) {
-                assert!(back == sources[at], "{}\nis not\n{}\nbut\n{back}", sent[at], sources[at]);
-                count += references;
-            }
+        if (block.kind, block.reason) == (Some("repeat"), Reason::Exact)
+            && let Some((back, references)) = read_back(&sent[at], &texts)
+        {
+            assert!(back == sources[at], "{}\nis not\n{}\nbut\n{back}", sent[at], sources[at]);
+            count += references;
         }
         texts.insert(format!("result {}", at + 1), (sources[at].clone(), sent[at].clone()));
     }

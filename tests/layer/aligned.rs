@@ -91,7 +91,7 @@ async fn the_prefix_grows_although_the_time_changes() {
 async fn bound_thinking_stays_valid_on_two_replicas_with_one_durable_ledger() {
     for stream in [false, true] {
         let ledger = Arc::new(Durable::default());
-        let replica = || eager().ledger(ledger.clone()).build().unwrap();
+        let replica = || eager().ledger(ledger.clone()).single_tenant().build().unwrap();
         one_prefix(&played(Dialect::Anthropic, stream, true, &[replica(), replica()]).await);
     }
 }
@@ -123,9 +123,15 @@ async fn where_it_cannot_be_trusted_the_prompt_stays() {
 #[tokio::test]
 async fn what_began_elsewhere_stays_as_it_is_if_the_policy_says_so() {
     let policy = Policy::default().least_hidden(20).adopt(AdoptPolicy::NewOnly);
-    let volatile = HeadroomLayer::builder().policy(policy.clone()).ledger(Arc::new(MemoryStore::default()));
+    let volatile = HeadroomLayer::builder().policy(policy.clone());
+    let volatile = volatile.ledger(Arc::new(MemoryStore::default())).single_tenant();
     assert!(volatile.build().is_err(), "it could not tell");
-    let layer = HeadroomLayer::builder().policy(policy).ledger(Arc::new(Durable::default())).build().unwrap();
+    let layer = HeadroomLayer::builder()
+        .policy(policy)
+        .ledger(Arc::new(Durable::default()))
+        .single_tenant()
+        .build()
+        .unwrap();
     for (dialect, stream) in CHATS {
         let bed =
             Bed::client(layer.clone(), script(|n, _| Turn::new([run(&format!("call_{n}"))]).into())).await;

@@ -41,7 +41,7 @@ mod tests {
         let body = format!("{{\"messages\":[{messages}]}}");
         let conversation = wire::read(dialect, &body).unwrap();
         let edit = edit(place(dialect, &conversation, at)?, "[id: \"x\"]");
-        let out = Splice::new(vec![edit], body.len()).unwrap().apply(&Bytes::from(body.clone()));
+        let out = Splice::new(vec![edit], body.len()).unwrap().apply(&Bytes::from(body));
         let out = String::from_utf8(out.to_vec()).unwrap();
         Some(out[13..out.len() - 2].to_owned())
     }

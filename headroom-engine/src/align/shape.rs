@@ -275,7 +275,7 @@ mod tests {
         let text = "id 6f1c2d3e-0a1b-4c5d-8e9f-001122334455, x6f1c2d3e-0a1b-4c5d-8e9f-001122334455";
         let all: Vec<_> =
             memchr::memchr_iter(b'-', text.as_bytes()).filter_map(|at| uuid(text, at)).collect();
-        assert_eq!(all, [3..39]);
+        assert_eq!((all.len(), all.first()), (1, Some(&(3..39))));
         assert!(is_id("sess_01AbCdEf") && is_id("4bf92f3577b34da6"));
         assert!(!is_id("abc") && !is_id("abcdefgh") && !is_id("2026-11-22"));
         assert!(

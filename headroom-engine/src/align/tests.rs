@@ -289,7 +289,7 @@ fn decoded(dialect: Dialect, out: &str, rewrite: &Rewrite) -> String {
     for (name, value) in &latest {
         raw = raw.replacen(&note::placeholder(name), value, 1);
     }
-    edits.push(Edit { span: system.range.clone(), text: format!("\"{raw}\"") });
+    edits.push(Edit { span: system.range, text: format!("\"{raw}\"") });
     let splice = crate::wire::splice::Splice::new(edits, out.len()).unwrap();
     String::from_utf8(splice.apply(&Bytes::copy_from_slice(out.as_bytes())).to_vec()).unwrap()
 }

@@ -19,8 +19,8 @@ use crate::reduce::{Context, Hints, Reducer, Reduction, Segment};
 ///
 /// ```
 /// use headroom_engine::{compress::DiffCompressor, reduce::Reducer};
-/// assert!(DiffCompressor.recognises("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", Hints::default()));
-/// assert!(!DiffCompressor.recognises("- a list\n+ of things\n", Hints::default()));
+/// assert!(DiffCompressor.recognises("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", Default::default()));
+/// assert!(!DiffCompressor.recognises("- a list\n+ of things\n", Default::default()));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiffCompressor;

@@ -28,8 +28,8 @@ use crate::{
 ///
 /// ```
 /// use headroom_engine::{compress::LogCompressor, reduce::Reducer};
-/// assert!(LogCompressor.recognises("12:00:01 INFO started\n12:00:02 ERROR disk full\n", Hints::default()));
-/// assert!(!LogCompressor.recognises("{\"level\": \"error\"}", Hints::default()));
+/// assert!(LogCompressor.recognises("12:00:01 INFO started\n12:00:02 ERROR disk full\n", Default::default()));
+/// assert!(!LogCompressor.recognises("{\"level\": \"error\"}", Default::default()));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogCompressor;

@@ -27,8 +27,8 @@ use crate::reduce::{Codec, Context, Hints, Op, Reducer, Reduction, Segment, Verb
 ///
 /// ```
 /// use headroom_engine::{compress::SearchCompressor, reduce::Reducer};
-/// assert!(SearchCompressor.recognises("src/a.rs:12:fn main() {\nsrc/a.rs:40:fn run() {\nsrc/b.rs:3:mod a;\n", Hints::default()));
-/// assert!(!SearchCompressor.recognises("10:00:01 INFO started\n10:00:02 ERROR disk full\n", Hints::default()));
+/// assert!(SearchCompressor.recognises("src/a.rs:12:fn main() {\nsrc/a.rs:40:fn run() {\nsrc/b.rs:3:mod a;\n", Default::default()));
+/// assert!(!SearchCompressor.recognises("10:00:01 INFO started\n10:00:02 ERROR disk full\n", Default::default()));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SearchCompressor;
