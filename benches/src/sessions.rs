@@ -12,7 +12,7 @@ use std::{
 };
 
 use headroom_engine::{
-    Engine, LedgerKey, Policy, Record, Report, RequestContext, Rewrite,
+    ContextPolicy, Engine, LedgerKey, Policy, Record, Report, RequestContext, Rewrite,
     ccr::{Handle, Marker, Unit, answer},
     reduce::Hidden,
     tokens::{O200k, TokenCounter},
@@ -157,6 +157,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     let probes = Probes::load(arguments.probes.as_deref(), &arguments.wire)?;
     let files = corpus::files(&arguments.wire)?;
     let policy = if arguments.exact { Policy::exact() } else { Policy::default() };
+    // A request that would not fit has no direct cost to compare with.
+    let policy = policy.context(ContextPolicy::Keep);
     let mut replay = Replay {
         dialect: arguments.dialect,
         policy: policy.answer_tokens(ANSWER_TOKENS),
