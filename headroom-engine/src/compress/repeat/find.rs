@@ -184,6 +184,9 @@ impl Search<'_> {
     }
 }
 
+/// What references begin with.
+const LOOK_ALIKE: &str = "[=";
+
 impl Found {
     /// How many bytes of the source they are.
     pub(crate) fn bytes(&self) -> usize {
@@ -205,7 +208,10 @@ impl Found {
         for (range, reference) in runs.chain([(end, None)]) {
             // The newline behind a reference stays with it.
             let rest = if from > 0 && from < range.start { from + 1 } else { from };
-            let part = source.get(rest..range.start).filter(|part| part.len() >= PART);
+            // What looks like a reference stays with the codec that escapes it: other specialists do
+            // not know this grammar.
+            let part = source.get(rest..range.start);
+            let part = part.filter(|part| part.len() >= PART && !part.contains(LOOK_ALIKE));
             match part.and_then(&mut specialist) {
                 Some(reduction) => {
                     open.keep(from..rest);
