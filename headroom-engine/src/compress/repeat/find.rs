@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Earlier, Here, Holder, Index, Place, Reference, Repeats};
+use super::{Earlier, Here, Holder, Index, Place, Reference, Repeats, reference::INTRODUCER};
 use crate::{
     reduce::{Op, Reduction, Segment},
     tokens::TokenCounter,
@@ -184,9 +184,6 @@ impl Search<'_> {
     }
 }
 
-/// What references begin with.
-const LOOK_ALIKE: &str = "[=";
-
 impl Found {
     /// How many bytes of the source they are.
     pub(crate) fn bytes(&self) -> usize {
@@ -211,7 +208,7 @@ impl Found {
             // What looks like a reference stays with the codec that escapes it: other specialists do
             // not know this grammar.
             let part = source.get(rest..range.start);
-            let part = part.filter(|part| part.len() >= PART && !part.contains(LOOK_ALIKE));
+            let part = part.filter(|part| part.len() >= PART && !part.contains(INTRODUCER));
             match part.and_then(&mut specialist) {
                 Some(reduction) => {
                     open.keep(from..rest);
