@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -43,15 +43,17 @@ fn key(writer: usize, n: usize) -> LedgerKey {
 /// Records that are put all the time, and which of them were acknowledged.
 struct Writers {
     stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
     running: JoinSet<Vec<LedgerKey>>,
 }
 
 impl Writers {
     fn start(store: &PostgresStore) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let count = Arc::new(AtomicUsize::new(0));
         let mut running = JoinSet::new();
         for writer in 0..4 {
-            let (store, stop) = (store.clone(), stop.clone());
+            let (store, stop, count) = (store.clone(), stop.clone(), count.clone());
             running.spawn(async move {
                 let mut acknowledged = Vec::new();
                 for n in 0.. {
@@ -62,12 +64,22 @@ impl Writers {
                         Record::new(key(writer, n), Bytes::from(format!("record {writer} {n}").repeat(20)));
                     if LedgerStore::put_many(&store, Scope::shared(), vec![record]).await.is_ok() {
                         acknowledged.push(key(writer, n));
+                        count.fetch_add(1, Ordering::SeqCst);
                     }
                 }
                 acknowledged
             });
         }
-        Self { stop, running }
+        Self { stop, count, running }
+    }
+
+    /// Waits until `more` puts were acknowledged from now on.
+    async fn acknowledged(&self, more: usize) {
+        let (from, start) = (self.count.load(Ordering::SeqCst), Instant::now());
+        while self.count.load(Ordering::SeqCst) < from + more {
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing is acknowledged");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn end(mut self) -> Vec<LedgerKey> {
@@ -104,7 +116,7 @@ async fn what_was_acknowledged_survives_the_server_being_killed() {
     let mut acknowledged = Vec::new();
     for _ in 0..2 {
         let writers = Writers::start(&store);
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        writers.acknowledged(40).await;
         cluster = tokio::task::spawn_blocking(move || {
             cluster.kill();
             cluster.restart();
@@ -141,7 +153,7 @@ async fn a_promoted_standby_holds_what_was_acknowledged() {
     until_back(&store).await;
 
     let writers = Writers::start(&store);
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    writers.acknowledged(20).await;
     let (primary, standby) = tokio::task::spawn_blocking(move || {
         primary.kill();
         standby.promote();
@@ -151,7 +163,7 @@ async fn a_promoted_standby_holds_what_was_acknowledged() {
     .unwrap();
     point(&link, &standby);
     until_back(&store).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    writers.acknowledged(20).await;
     let acknowledged = writers.end().await;
     assert!(acknowledged.len() > 20, "{}", acknowledged.len());
     assert_eq!(held(&store, &acknowledged).await, acknowledged.len());
