@@ -1,7 +1,11 @@
 //! The window cut under the laws: it moves rarely and says so, breaks no call from its results,
 //! keeps what a person wrote, and everything that left can be had back.
 
-use headroom_engine::{ContextPolicy, Dialect, Engine, Policy, RequestContext, Rewrite, Route, ccr::Marker};
+use headroom_engine::{
+    ContextPolicy, Dialect, Engine, Policy, RequestContext, Rewrite, Route,
+    ccr::Marker,
+    tokens::{O200k, TokenCounter},
+};
 use headroom_tests::{
     generate::{
         Call, Content, Part, Talk, Tool, Turn,
@@ -56,6 +60,7 @@ fn holds(dialect: Dialect, body: &str, budget: usize) -> (usize, usize) {
     let engine = Engine::new();
     let (mut moves, mut left) = (0, 0);
     let mut before: Vec<String> = Vec::new();
+    let (mut sent_before, mut last) = (0, 0);
     for end in whole_turns(body) {
         let request = cut(body, end);
         let out = rewrite(&engine, dialect, &request, free(dialect), budget);
@@ -68,6 +73,11 @@ fn holds(dialect: Dialect, body: &str, budget: usize) -> (usize, usize) {
         if !moved {
             assert!(now.starts_with(&before), "a cut that did not move changed what was sent");
         }
+        // Where what a cut left and what is new fit together, it does not move again.
+        let new: usize = messages(&request)[last..].iter().map(|message| O200k.count(message)).sum();
+        let size = sent_before + new;
+        assert!(!moved || left == 0 || size * 10 > budget * 9, "moved at {size} of {budget}");
+        (sent_before, last) = (O200k.count(sent), end);
         let fresh = rewrite(&Engine::new(), dialect, &request, free(dialect), budget);
         assert_eq!(fresh.body, out.body, "nothing but the conversation decides the cut");
         paired(sent);
