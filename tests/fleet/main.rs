@@ -21,7 +21,7 @@ mod sweeping;
 mod tenants;
 
 /// What the conversations of the layer's tests share.
-#[allow(dead_code, reason = "the layer's tests use more of it")]
+#[expect(dead_code, reason = "the layer's tests use more of it")]
 #[path = "../layer/talk.rs"]
 mod talk;
 

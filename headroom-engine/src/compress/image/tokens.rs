@@ -24,7 +24,7 @@ struct Row {
     pixels: u64,
     count: Count,
     /// When the row was checked.
-    #[allow(dead_code, reason = "a date for the reader of the table")]
+    #[expect(dead_code, reason = "a date for the reader of the table")]
     as_of: &'static str,
 }
 
