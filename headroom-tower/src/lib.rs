@@ -84,6 +84,8 @@
 #![forbid(unsafe_code)]
 
 mod body;
+#[cfg(feature = "reqwest")]
+mod client;
 mod costs;
 mod drive;
 mod future;
@@ -100,6 +102,10 @@ mod tenant;
 mod testing;
 
 pub use body::{BoxError, RequestBody, ResponseBody};
+#[cfg(feature = "reqwest-middleware")]
+pub use client::HeadroomMiddleware;
+#[cfg(feature = "reqwest")]
+pub use client::{HeadroomClient, ReqwestFuture, ReqwestService};
 pub use costs::{Alarm, CacheFate, Costs};
 pub use future::ResponseFuture;
 pub use headroom_engine::{

@@ -53,6 +53,12 @@ impl Script {
         Self::new(items.iter().map(|text| Item::Data(text)))
     }
 
+    /// A body that says how many bytes it has.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn sized(self, bytes: u64) -> Self {
+        Self { size: Some(bytes), ..self }
+    }
+
     pub(crate) fn polls(&self) -> usize {
         self.polls.load(Ordering::SeqCst)
     }

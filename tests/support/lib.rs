@@ -9,6 +9,8 @@
 //! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them;
 //! [`notes`] undoes what was done for the provider's cache.
 //!
+//! [`investigation`] is the one short conversation that the examples have.
+//!
 //! Everything here is for tests: a mistake of the caller panics.
 #![forbid(unsafe_code)]
 #![allow(
@@ -23,6 +25,7 @@ pub mod clients;
 pub mod convert;
 pub mod fixtures;
 pub mod generate;
+pub mod investigation;
 pub mod json;
 pub mod notes;
 pub mod places;

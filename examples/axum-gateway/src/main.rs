@@ -1,0 +1,127 @@
+//! A gateway: clients of any language set their base URL to it, and need no other change.
+//!
+//!     cargo run -p example-axum-gateway
+#![forbid(unsafe_code)]
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, StatusCode, Uri, Version, header, uri::PathAndQuery},
+    response::{IntoResponse as _, Response},
+};
+use headroom_tests::{
+    Dialect,
+    client::{HttpClient, http, post, read},
+    investigation::{self, Proof},
+};
+use headroom_tower::{Headroom, HeadroomLayer, RequestBody, Scope};
+use tokio::net::TcpListener;
+use tower::{Layer as _, ServiceExt as _};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    let proof = run().await?;
+    #[expect(clippy::print_stdout, reason = "what the example has to show")]
+    {
+        println!("{proof}");
+    }
+    Ok(())
+}
+
+/// Where requests go, and what they pass on their way: the layer stands around the *client*, so
+/// that follow-up calls do not pass the router's own layers once more.
+#[derive(Clone)]
+struct Upstream {
+    base: Uri,
+    client: Headroom<HttpClient<RequestBody<Body>>>,
+}
+
+fn gateway(base: Uri) -> Router {
+    // A gateway serves many: what is hidden for one must not be found by another.
+    let layer = HeadroomLayer::builder().tenant(|head| tenant(&head.headers)).build();
+    let layer = layer.unwrap_or_default();
+    Router::new().fallback(forward).with_state(Upstream { base, client: layer.layer(http()) })
+}
+
+/// Who redeems what: here, whom the gateway's own authentication has named.
+fn tenant(headers: &HeaderMap) -> Scope {
+    headers.get("x-team").map_or_else(Scope::shared, |team| Scope::of(team.as_bytes()))
+}
+
+async fn forward(State(upstream): State<Upstream>, mut request: Request) -> Response {
+    let path = request.uri().path_and_query().cloned();
+    let Some(uri) = at(&upstream.base, path) else { return StatusCode::BAD_REQUEST.into_response() };
+    *request.uri_mut() = uri;
+    // What belongs to the client's connection stays on it.
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().remove(header::HOST);
+    strip(request.headers_mut());
+    match upstream.client.oneshot(request).await {
+        Ok(mut response) => {
+            strip(response.headers_mut());
+            response.map(Body::new)
+        }
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+fn at(base: &Uri, path: Option<PathAndQuery>) -> Option<Uri> {
+    let mut parts = base.clone().into_parts();
+    parts.path_and_query = Some(path?);
+    Uri::from_parts(parts).ok()
+}
+
+/// Hop-by-hop headers: RFC 9110, section 7.6.1.
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let always = [
+        header::CONNECTION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+    ];
+    for name in named.into_iter().chain(always) {
+        headers.remove(name);
+    }
+}
+
+async fn run() -> Result<Proof, BoxError> {
+    let provider = investigation::provider().await;
+    let app = gateway(provider.url().parse()?);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    // A client that knows nothing of the layer; a stream of one dialect, JSON of the other.
+    let client: HttpClient = http();
+    let mut answers = Vec::new();
+    for (dialect, stream) in [(Dialect::OpenAi, true), (Dialect::Anthropic, false)] {
+        let mut request = post(&format!("{url}{}", dialect.path()), investigation::request(dialect, stream));
+        request.headers_mut().insert("x-team", "search".parse()?);
+        let answer = read(dialect, client.request(request).await?).await?;
+        answers.push(answer.text());
+    }
+    server.abort();
+    let proof = investigation::proof(&provider, &answers[0])?;
+    investigation::proof(&provider, &answers[1])?;
+    Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn both_dialects_through_one_gateway() {
+        assert_eq!(super::run().await.unwrap().requests, 4);
+    }
+}
