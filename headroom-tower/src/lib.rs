@@ -33,60 +33,38 @@
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
 //!
-//! # Order of layers
+//! # Where it stands
 //!
-//! From the outside in:
+//! Around a client, or around a gateway's upstream client: admission (concurrency and rate limits,
+//! buffers) outside, retries, authentication and signing inside. `Error` is the inner service's; the
+//! layer has none of its own. What cannot be handled goes out as it came; a store that fails or is
+//! slow changes reports, not bytes. Why, and all the rest:
 //!
-//! 1. tracing, a time-out for all of it, *admission*: `ConcurrencyLimit`, `RateLimit`, `Buffer`,
-//!    `LoadShed`;
-//! 2. [`HeadroomLayer`];
-//! 3. retries, authentication, signing, decompression;
-//! 4. the client.
+//! - [`docs::layers`]: order of layers, back-pressure, cancellation, the error model;
+//! - [`docs::security`]: what is logged and kept, tenants, handles, text that lies, limits;
+//! - [`docs::stores`]: stores and fleets, writing a store;
+//! - `headroom_engine::docs`: writing a specialist for one more kind of content.
 //!
-//! Admission stands outside because a follow-up call asks the inner service for readiness once
-//! more: with `ConcurrencyLimit(1)` inside, someone who polls the next request ready and then waits
-//! for this one waits for ever. Signing stands inside because it must see the bytes that are sent.
-//! Inner services that insist on one body type take
-//! `MapRequestBodyLayer::new(axum::body::Body::new)` directly below this layer.
+//! # Features
 //!
-//! `poll_ready` is the inner service's; the instance that was ready makes the first call, and each
-//! follow-up waits for a fresh clone to be ready. The layer needs a tokio runtime with its timer.
+//! None is on by default; each only adds.
 //!
-//! # Errors
+//! | feature | adds |
+//! |---|---|
+//! | `reqwest` | `ReqwestService`, `HeadroomClient`: around a `reqwest` 0.13 client, with TLS of your choice |
+//! | `reqwest-middleware` | `HeadroomMiddleware`: at the end of a `reqwest-middleware` chain |
+//! | `postgres` | `PostgresStore`: originals and ledger records that replicas share |
+//! | `encrypt` | `Sealed`: encryption at rest over any store |
+//! | `conformance` | `conformance`: a suite that any store can run |
 //!
-//! `Error` is the inner service's; the layer has none of its own, and no answer, with one exception
-//! that must be asked for: [`LedgerFailure::Refuse`]. A failure to read the request's
-//! body is handed to the inner service at the place where it would have met it. What cannot be
-//! handled goes out as it came; a store that fails or is slow changes reports, not bytes. A
-//! follow-up that fails is passed on: as the error or the upstream's own status and body while
-//! nothing has been sent to the client, as the provider's own error event in a stream that runs.
-//!
-//! # Fleets
-//!
-//! What the engine writes is a function of the conversation, so replicas need to share nothing for
-//! their bytes to be equal. What they share through a store are originals that a request no longer
-//! holds and the ledger of retrievals that the client never saw: a conversation that wanders between
-//! replicas keeps what its model fetched, and on models whose thinking is bound to its prefix it
-//! stays valid. `PostgresStore` (feature `postgres`) is such a store, [`TieredStore`] puts memory and
-//! a queue in front of it, `Sealed` (feature `encrypt`) keeps it from reading what it holds, and
-//! `conformance` (a feature, too) checks one that you write.
-//!
-//! A shared store wants to be told who the tenants are: [`HeadroomBuilder::tenant`]. What is put for
-//! one is not found by another, and looks like what nobody has ever put.
-//!
-//! # Back-pressure and cancellation
-//!
-//! No task is spawned for a body. Upstream frames are read when the client asks for the next one,
-//! and dropping the response or its future drops the call that is under way. Only
-//! scanning a large body and rewriting much new text leave the worker, for a blocking thread, and
-//! wait there for one of as many permits as there are cores. Ranking an original for a retrieval
-//! does not.
+//! The layer needs a tokio runtime with its timer, and nothing that only Unix has.
 #![forbid(unsafe_code)]
 
 mod body;
 #[cfg(feature = "reqwest")]
 mod client;
 mod costs;
+pub mod docs;
 mod drive;
 mod future;
 mod layer;

@@ -15,7 +15,7 @@ use headroom_tests::{
     client::{HttpClient, http, post, read},
     investigation::{self, Proof},
 };
-use headroom_tower::{Headroom, HeadroomLayer, RequestBody, Scope};
+use headroom_tower::{BuildError, Headroom, HeadroomLayer, RequestBody, Scope};
 use tokio::net::TcpListener;
 use tower::{Layer as _, ServiceExt as _};
 
@@ -39,11 +39,10 @@ struct Upstream {
     client: Headroom<HttpClient<RequestBody<Body>>>,
 }
 
-fn gateway(base: Uri) -> Router {
+fn gateway(base: Uri) -> Result<Router, BuildError> {
     // A gateway serves many: what is hidden for one must not be found by another.
-    let layer = HeadroomLayer::builder().tenant(|head| tenant(&head.headers)).build();
-    let layer = layer.unwrap_or_default();
-    Router::new().fallback(forward).with_state(Upstream { base, client: layer.layer(http()) })
+    let layer = HeadroomLayer::builder().tenant(|head| tenant(&head.headers)).build()?;
+    Ok(Router::new().fallback(forward).with_state(Upstream { base, client: layer.layer(http()) }))
 }
 
 /// Who redeems what: here, whom the gateway's own authentication has named.
@@ -98,7 +97,7 @@ fn strip(headers: &mut HeaderMap) {
 
 async fn run() -> Result<Proof, BoxError> {
     let provider = investigation::provider().await;
-    let app = gateway(provider.url().parse()?);
+    let app = gateway(provider.url().parse()?)?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
