@@ -44,7 +44,8 @@ fn a_default_build_is_at_most_120_crates() {
 fn the_libraries_choose_no_tls() {
     for name in tree(&["--all-features", "--target=all"]) {
         let name = name.split(' ').next().unwrap();
-        let tls = ["rustls", "native-tls", "openssl-sys", "ring", "aws-lc-rs", "schannel", "security-framework"];
+        let tls =
+            ["rustls", "native-tls", "openssl-sys", "ring", "aws-lc-rs", "schannel", "security-framework"];
         assert!(!tls.contains(&name), "{name}");
     }
 }
@@ -142,7 +143,10 @@ fn each_library_brings_its_licences_and_its_pages() {
         for file in ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "src/lib.rs", "src/docs.rs"] {
             assert!(packed.contains(file), "{library} lacks {file}");
         }
-        assert!(packed.iter().any(|file| file.replace('\\', "/").starts_with("docs/")), "{library}: {packed:?}");
+        assert!(
+            packed.iter().any(|file| file.replace('\\', "/").starts_with("docs/")),
+            "{library}: {packed:?}"
+        );
         for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
             let read = |path: &Path| fs::read_to_string(path.join(licence)).unwrap();
             assert_eq!(read(root()), read(&root().join(library)), "{library}: another {licence}");

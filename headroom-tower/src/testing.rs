@@ -40,7 +40,7 @@ pub(crate) enum Item {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     items: VecDeque<Item>,
-    size: Option<u64>,
+    sized: bool,
     pub(crate) polls: Arc<AtomicUsize>,
 }
 
@@ -53,10 +53,10 @@ impl Script {
         Self::new(items.iter().map(|text| Item::Data(text)))
     }
 
-    /// A body that says how many bytes it has.
+    /// A body that says how many bytes it still has.
     #[cfg(feature = "reqwest")]
-    pub(crate) fn sized(self, bytes: u64) -> Self {
-        Self { size: Some(bytes), ..self }
+    pub(crate) fn sized(self) -> Self {
+        Self { sized: true, ..self }
     }
 
     pub(crate) fn polls(&self) -> usize {
@@ -89,7 +89,12 @@ impl Body for Script {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.map_or_else(SizeHint::default, SizeHint::with_exact)
+        if !self.sized {
+            return SizeHint::default();
+        }
+        let left =
+            self.items.iter().map(|item| if let Item::Data(text) = item { text.len() as u64 } else { 0 });
+        SizeHint::with_exact(left.sum())
     }
 }
 
