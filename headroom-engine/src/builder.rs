@@ -20,6 +20,12 @@ use crate::{
 };
 
 /// Builds an [`Engine`].
+///
+/// ```
+/// use headroom_engine::{Engine, ccr::HandleKey};
+/// let engine = Engine::builder().handle_key(HandleKey::derive(b"a secret of the deployment")).build();
+/// assert!(engine.reducers().any(|reducer| reducer.kind() == "log"));
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct EngineBuilder {

@@ -173,6 +173,14 @@ impl Engine {
 }
 
 /// A request whose parts are found.
+///
+/// ```
+/// use headroom_engine::{Dialect, Engine, Policy, RequestContext};
+/// let body = r#"{"model":"gpt-5.5","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+/// let scanned = Engine::new().scan(body.into(), &RequestContext::new(Dialect::OpenAiChat))?;
+/// assert!(scanned.stream() && scanned.new_bytes(&Policy::default()) == 0);
+/// # Ok::<(), headroom_engine::ScanError>(())
+/// ```
 pub struct Scanned {
     engine: Engine,
     context: RequestContext,
@@ -202,6 +210,16 @@ impl fmt::Debug for Scanned {
 }
 
 /// A request as it goes out.
+///
+/// ```
+/// use headroom_engine::{Dialect, Engine, Policy, RequestContext};
+/// let body = bytes::Bytes::from(r#"{"model":"gpt-5.5","messages":[{"role":"user","content":"hi"}]}"#);
+/// let scanned = Engine::new().scan(body.clone(), &RequestContext::new(Dialect::OpenAiChat))?;
+/// let rewrite = scanned.rewrite(&Policy::default(), &[]);
+/// assert_eq!(rewrite.body.as_ptr(), body.as_ptr());
+/// assert!(rewrite.continuation.is_none() && rewrite.report.blocks.is_empty());
+/// # Ok::<(), headroom_engine::ScanError>(())
+/// ```
 #[non_exhaustive]
 pub struct Rewrite {
     /// The body; the very same `Bytes` if nothing changed.

@@ -3,6 +3,12 @@
 use bytes::Bytes;
 
 /// Names one point of one conversation.
+///
+/// ```
+/// use headroom_engine::LedgerKey;
+/// let key = LedgerKey::from_bytes([7; 32]);
+/// assert_eq!(LedgerKey::from_bytes(key.to_bytes()), key);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LedgerKey([u8; 32]);
 
@@ -27,6 +33,12 @@ impl std::fmt::Debug for LedgerKey {
 }
 
 /// One entry of the ledger. The value is opaque to stores.
+///
+/// ```
+/// use headroom_engine::{LedgerKey, Record};
+/// let record = Record::new(LedgerKey::from_bytes([7; 32]), "opaque".into());
+/// assert_eq!(format!("{record:?}"), "Record { key: LedgerKey(..), bytes: 6 }");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {

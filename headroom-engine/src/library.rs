@@ -37,6 +37,22 @@ pub fn compress(messages: &str, model: &str) -> Result<Compressed, ScanError> {
 ///
 /// # Errors
 /// If `messages` is not a JSON array of messages.
+///
+/// ```
+/// use headroom_engine::{Retrievable, compress_with};
+/// use serde_json::json;
+/// let log: String = (0..400).map(|n| format!("08:00:{:02} worker {} took job {}\n", n % 60, n % 7, n * 37)).collect();
+/// let messages = json!([
+///     {"role": "user", "content": "Did the workers run?"},
+///     {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "read_log", "input": {}}]},
+///     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": log}]},
+/// ]);
+/// let smaller = compress_with(&messages.to_string(), "claude-opus-5-5", Retrievable::by_caller())?;
+/// let (handle, _) = smaller.originals().iter().next().expect("something was left out");
+/// let answer = smaller.answer(&format!(r#"{{"handle":"{handle}","range":"100-101"}}"#));
+/// assert!(answer.contains("took job 3663"));
+/// # Ok::<(), headroom_engine::ScanError>(())
+/// ```
 pub fn compress_with(messages: &str, model: &str, retrievable: Retrievable) -> Result<Compressed, ScanError> {
     Engine::new().compress(messages, model, Some(retrievable))
 }

@@ -9,6 +9,12 @@ use crate::{catalogue::Catalogue, ccr::ToolPresence, intercept::MAX_ROUNDS, wire
 pub(crate) const OUTPUT_VERSION: u32 = 1;
 
 /// How far the engine may go.
+///
+/// ```
+/// use headroom_engine::{Mode, Policy};
+/// assert_eq!(Policy::default().mode(), Mode::Retrievable);
+/// assert_eq!(Policy::exact().mode(), Mode::Exact);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Mode {
@@ -22,6 +28,12 @@ pub enum Mode {
 }
 
 /// When earlier calls and their results leave a conversation that is too long.
+///
+/// ```
+/// use headroom_engine::{ContextPolicy, Policy};
+/// let policy = Policy::default().context(ContextPolicy::Tokens(150_000));
+/// # assert!(policy.problems().is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ContextPolicy {
@@ -37,6 +49,12 @@ pub enum ContextPolicy {
 }
 
 /// How far the engine may go with the results of one tool.
+///
+/// ```
+/// use headroom_engine::{Policy, ToolPolicy};
+/// let policy = Policy::default().tool("Read", ToolPolicy::Exact).tool("get_secret", ToolPolicy::Off);
+/// # assert!(policy.problems().is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ToolPolicy {
@@ -52,6 +70,11 @@ pub enum ToolPolicy {
 /// What becomes of a conversation that began without the layer.
 ///
 /// Whether one did is known to a durable ledger alone; without one each counts as begun with it.
+///
+/// ```
+/// use headroom_engine::{AdoptPolicy, Policy};
+/// assert!(Policy::default().adopt(AdoptPolicy::NewOnly).needs_durable_ledger());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum AdoptPolicy {
@@ -381,6 +404,14 @@ pub enum Route {
 }
 
 /// What is known of a request besides its body.
+///
+/// ```
+/// use headroom_engine::{Dialect, RequestContext, Route};
+/// let counted = RequestContext::new(Dialect::Gemini)
+///     .model("gemini-3-pro") // Gemini names it in the path.
+///     .route(Route::Mirror { durable_ledger: false });
+/// assert_eq!(counted.model.as_deref(), Some("gemini-3-pro"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestContext {
     /// The body's format.

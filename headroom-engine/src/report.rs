@@ -5,6 +5,13 @@ use std::sync::Arc;
 use crate::{catalogue::Model, cost::Lineage, policy::Mode, reduce::Hidden};
 
 /// What became of a request.
+///
+/// ```
+/// use headroom_engine::compress;
+/// let compressed = compress(r#"[{"role":"user","content":"hi"}]"#, "gpt-5.5")?;
+/// assert_eq!(compressed.report().tokens_saved(), 0);
+/// # Ok::<(), headroom_engine::ScanError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
@@ -135,6 +142,12 @@ impl BlockReport {
 }
 
 /// Why a block, or a request, became what it became.
+///
+/// ```
+/// use headroom_engine::Reason;
+/// assert_eq!(Reason::Elided.name(), "elided");
+/// assert!(Reason::Elided.replaced() && !Reason::Small.replaced());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {

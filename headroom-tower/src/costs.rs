@@ -34,6 +34,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const HIT: f64 = 0.5;
 
 /// Sums of bills, in fresh input tokens of each request's model.
+///
+/// ```
+/// let costs = headroom_tower::HeadroomLayer::new().costs();
+/// assert_eq!((costs.requests, costs.net()), (0, 0.0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Costs {

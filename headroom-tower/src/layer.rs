@@ -20,6 +20,17 @@ use crate::{
 /// Shrinks LLM requests on their way out and answers the model when it asks for what was left out.
 ///
 /// See the [crate page](crate) for its place among other layers. Clones share everything.
+///
+/// ```
+/// use headroom_tower::HeadroomLayer;
+/// use tower::{ServiceBuilder, service_fn};
+/// # async fn send(_: http::Request<()>) -> Result<http::Response<()>, std::io::Error> { unimplemented!() }
+/// let layer = HeadroomLayer::new();
+/// let client = ServiceBuilder::new().layer(layer.clone()).service(service_fn(send));
+/// // ... and once requests have been answered:
+/// println!("{:.0} tokens saved, net", layer.costs().net());
+/// # drop(client);
+/// ```
 #[derive(Clone, Debug)]
 pub struct HeadroomLayer {
     shared: Arc<Shared>,
@@ -100,6 +111,12 @@ impl<S> Layer<S> for HeadroomLayer {
 /// bound to what it holds.
 ///
 /// Other conversations always go on: without what was recorded they are valid, merely forgetful.
+///
+/// ```
+/// use headroom_tower::{HeadroomLayer, LedgerFailure};
+/// HeadroomLayer::builder().on_ledger_failure(LedgerFailure::Refuse).build()?;
+/// # Ok::<(), headroom_tower::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LedgerFailure {
@@ -120,6 +137,17 @@ enum Tenants {
 }
 
 /// Configures a [`HeadroomLayer`].
+///
+/// ```
+/// use headroom_tower::{Dialect, HeadroomLayer, Limits, Policy, ToolPolicy};
+/// let layer = HeadroomLayer::builder()
+///     .policy(Policy::default().tool("Read", ToolPolicy::Exact))
+///     .route("/v1/llm", Dialect::OpenAiChat)
+///     .limits(Limits::default().request_bytes(16 << 20))
+///     .build()?;
+/// # drop(layer);
+/// # Ok::<(), headroom_tower::BuildError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct HeadroomBuilder {
@@ -317,6 +345,12 @@ impl HeadroomBuilder {
 }
 
 /// The configuration cannot work; its text lists every reason.
+///
+/// ```
+/// use headroom_tower::{Dialect, HeadroomLayer};
+/// let error = HeadroomLayer::builder().route("no-slash", Dialect::OpenAiChat).build().unwrap_err();
+/// assert_eq!(error.problems().count(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     problems: Vec<String>,

@@ -7,6 +7,13 @@ use std::time::Duration;
 /// None of these decides what a body becomes, with one exception that the report names: a ledger
 /// that does not answer in time counts as empty, or has the request refused
 /// ([`LedgerFailure`](crate::LedgerFailure)).
+///
+/// ```
+/// use std::time::Duration;
+/// use headroom_tower::Limits;
+/// let limits = Limits::default().request_bytes(16 << 20).store(Duration::from_millis(100));
+/// assert_eq!(limits.response_bytes, 64 << 20);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {

@@ -230,6 +230,16 @@ impl Report {
 }
 
 /// Why a request of a known path went out as it came.
+///
+/// ```
+/// # fn f<B>(response: http::Response<B>) {
+/// use headroom_tower::{Report, Skipped};
+/// let report = response.extensions().get::<Report>();
+/// if report.and_then(Report::skipped) == Some(Skipped::Signed) {
+///     // Signing belongs below the layer.
+/// }
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Skipped {
@@ -265,6 +275,15 @@ pub enum Unintercepted {
 }
 
 /// What became of the store's and the ledger's part in a request. Counts, never content.
+///
+/// ```
+/// # fn f<B>(response: http::Response<B>) {
+/// let report = response.extensions().get::<headroom_tower::Report>();
+/// if report.is_some_and(|report| report.memory().store_failed) {
+///     // The request went out all the same.
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct MemoryReport {

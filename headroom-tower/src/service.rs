@@ -23,6 +23,13 @@ use crate::{
 };
 
 /// The service that [`HeadroomLayer`](crate::HeadroomLayer) makes of an inner one.
+///
+/// ```
+/// use headroom_tower::HeadroomLayer;
+/// use tower::Layer as _;
+/// let service = HeadroomLayer::new().layer("any service");
+/// assert_eq!(service.into_inner(), "any service");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Headroom<S> {
     inner: S,

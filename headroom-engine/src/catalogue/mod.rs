@@ -10,6 +10,13 @@ mod rows;
 use std::borrow::Cow;
 
 /// What is known of a model.
+///
+/// ```
+/// use headroom_engine::catalogue::model;
+/// let row = model("claude-opus-5-5");
+/// assert!(row.window.is_some_and(|tokens| tokens >= 200_000));
+/// assert!(row.price.is_some() && row.cache_read < 1.0);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Model {
@@ -164,6 +171,13 @@ pub fn model(name: &str) -> &'static Model {
 }
 
 /// The built-in rows, and a user's own in front of them.
+///
+/// ```
+/// use headroom_engine::catalogue::{Catalogue, Model};
+/// let catalogue = Catalogue::default().with(Model::unknown("acme-large"));
+/// assert_eq!(catalogue.model("acme-large-v2").stem, "acme-large");
+/// assert_eq!(catalogue.model("claude-opus-5-5").stem, "claude-opus-5-5");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
     own: Vec<Model>,

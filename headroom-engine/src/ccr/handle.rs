@@ -15,6 +15,12 @@ const MODULUS: u128 = 10u128.pow(DIGITS as u32);
 ///
 /// It is a deployment's constant, never a credential, so that every replica writes the same
 /// marker. A private key keeps outsiders from computing the handle of a text they guess.
+///
+/// ```
+/// use headroom_engine::ccr::{Handle, HandleKey};
+/// let (public, private) = (HandleKey::default(), HandleKey::derive(b"a secret of the deployment"));
+/// assert_ne!(Handle::new(&public, "text", "guessed"), Handle::new(&private, "text", "guessed"));
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HandleKey([u8; 32]);
 

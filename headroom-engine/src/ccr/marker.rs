@@ -14,6 +14,10 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use super::handle::Handle;
 
 /// What the numbers of a marker count.
+///
+/// ```
+/// assert_eq!(headroom_engine::ccr::Unit::Lines.word(), "lines");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unit {
@@ -40,6 +44,13 @@ impl Unit {
 }
 
 /// A parsed marker.
+///
+/// ```
+/// use headroom_engine::ccr::{Marker, Unit};
+/// let marker = Marker::new(Unit::Lines, 57, 98, "all well", None);
+/// assert_eq!(marker.to_string(), "[~lines 57-98: all well]");
+/// assert_eq!("[~lines 57-98: all well]".parse(), Ok(marker));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
     unit: Unit,

@@ -1,6 +1,12 @@
 //! Whether a conversation lists the retrieval tool.
 
 /// When the retrieval tool is listed.
+///
+/// ```
+/// use headroom_engine::ccr::ToolPresence;
+/// assert!(ToolPresence::Auto.lists([("read_file", "")].into_iter()));
+/// assert!(!ToolPresence::Auto.lists([("cancel_order", "")].into_iter()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ToolPresence {

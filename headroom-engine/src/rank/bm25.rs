@@ -7,6 +7,12 @@ use super::{Query, terms};
 /// Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), with `k1 = 1.2` and
 /// `b = 0.75`, and `idf = ln(1 + (N - n + 0.5) / (n + 0.5))`. Only the query's terms are counted, so
 /// memory is bounded by the query.
+///
+/// ```
+/// use headroom_engine::rank::{Bm25, Query};
+/// let ranked = Bm25::new(&Query::new(["Why did the deploy fail?"]), ["the deploy stopped", "all quiet"]);
+/// assert!(ranked.score(0) > ranked.score(1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bm25 {
     scores: Vec<f32>,

@@ -7,6 +7,19 @@ use crate::{
 };
 
 /// The gate that every reduction passes: it renders, runs the decoder, and counts real tokens.
+///
+/// ```
+/// use headroom_engine::{
+///     ccr::HandleKey,
+///     reduce::{Gate, Reduction, Refusal},
+///     tokens::O200k,
+/// };
+/// let gate = Gate { counter: &O200k, key: &HandleKey::default() };
+/// let source = "nothing is gained by keeping all of it";
+/// let kept = Reduction::kept(0..source.len());
+/// assert_eq!(gate.pass(source, None, "text", &kept).err(), Some(Refusal::NotSmaller));
+/// assert_eq!(gate.pass(source, None, "text", &Reduction::kept(0..7)).err(), Some(Refusal::Untiled));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gate<'a> {
     /// Counts both sides.

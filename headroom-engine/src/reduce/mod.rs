@@ -48,6 +48,12 @@ pub struct Context<'a> {
 ///
 /// Both methods are pure functions of their arguments and total: any text, no panic, time
 /// `O(n log n)`. `None` means that there is nothing to gain.
+///
+/// ```
+/// use headroom_engine::{compress::LogCompressor, reduce::{Hints, Reducer as _}};
+/// assert_eq!(LogCompressor.kind(), "log");
+/// assert!(!LogCompressor.recognises(r#"{"a":1}"#, Hints::default()));
+/// ```
 pub trait Reducer: Send + Sync + fmt::Debug {
     /// The kind's name in reports and in the hash of handles: `"json"`, `"log"`.
     fn kind(&self) -> &'static str;
@@ -71,6 +77,12 @@ pub trait Witness: Send + Sync + fmt::Debug {
 }
 
 /// What becomes of a source: segments whose ranges tile `0..source.len()`.
+///
+/// ```
+/// use headroom_engine::reduce::Reduction;
+/// let (one, two) = (Reduction::kept(0..4), Reduction::kept(0..6).shifted(4));
+/// assert_eq!(Reduction::joined([one, two]).segments[1].range, 4..10);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reduction {
     /// In source order, without gap or overlap.
@@ -195,6 +207,17 @@ pub enum Piece<'a> {
 pub struct DecodeError(pub &'static str);
 
 /// Reads back what a specialist wrote.
+///
+/// ```
+/// use headroom_engine::reduce::{Codec as _, Piece, Verbatim};
+/// let mut out = String::new();
+/// Verbatim.escape("looks like [~lines 1-2]", &mut out);
+/// assert_eq!(out, "looks like [~~lines 1-2]");
+/// let mut back = String::new();
+/// Verbatim.decode(&out, &mut |piece| if let Piece::Text(text) = piece { back.push_str(&text) })?;
+/// assert_eq!(back, "looks like [~lines 1-2]");
+/// # Ok::<(), headroom_engine::reduce::DecodeError>(())
+/// ```
 pub trait Codec: Send + Sync + fmt::Debug {
     /// What "the same" means for this grammar.
     fn equality(&self) -> Equality;

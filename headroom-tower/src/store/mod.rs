@@ -31,6 +31,12 @@ pub use self::tiered::{TieredOptions, TieredStore};
 use crate::{body::BoxError, tenant::Scope};
 
 /// One original on its way into a store.
+///
+/// ```
+/// use headroom_tower::{Handle, HandleKey, Original};
+/// let original = Original::new(Handle::new(&HandleKey::default(), "text", "secret"), "text", "secret".into());
+/// assert!(!format!("{original:?}").contains("secret"));
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Original {
@@ -75,6 +81,18 @@ pub enum Durability {
 ///
 /// Handles are hashes of the content, so every call is idempotent. Calls may be dropped at any
 /// await point. Each is under a deadline ([`Limits::store`](crate::Limits::store)).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use headroom_tower::{Handle, HandleKey, MemoryStore, Original, OriginalStore as _, Scope};
+/// let (store, mine) = (MemoryStore::default(), Scope::of(b"me"));
+/// let handle = Handle::new(&HandleKey::default(), "text", "hidden");
+/// store.put_many(mine, vec![Original::new(handle, "text", "hidden".into())]).await?;
+/// assert_eq!(store.get(mine, handle).await?.as_deref(), Some(&b"hidden"[..]));
+/// assert_eq!(store.get(Scope::of(b"you"), handle).await?, None);
+/// # Ok::<(), headroom_tower::StoreError>(())
+/// # }).unwrap();
+/// ```
 #[async_trait]
 pub trait OriginalStore: Send + Sync + fmt::Debug {
     /// Keeps `originals`.
@@ -127,6 +145,17 @@ pub trait OriginalStore: Send + Sync + fmt::Debug {
 ///
 /// Calls may be dropped at any await point. Each is under a deadline
 /// ([`Limits::store`](crate::Limits::store)).
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use headroom_tower::{LedgerKey, LedgerStore as _, MemoryStore, Record, Scope};
+/// let (ledger, mine) = (MemoryStore::default(), Scope::of(b"me"));
+/// let record = Record::new(LedgerKey::from_bytes([7; 32]), "what was said".into());
+/// ledger.put_many(mine, vec![record.clone()]).await?;
+/// assert_eq!(ledger.get_many(mine, &[record.key]).await?, [record]);
+/// # Ok::<(), headroom_tower::StoreError>(())
+/// # }).unwrap();
+/// ```
 #[async_trait]
 pub trait LedgerStore: Send + Sync + fmt::Debug {
     /// The records that `scope` holds under `keys`, in any order, and marks them as seen now.
@@ -180,6 +209,12 @@ pub trait LedgerStore: Send + Sync + fmt::Debug {
 }
 
 /// A store failed; the cause is its [`source`](std::error::Error::source).
+///
+/// ```
+/// use std::error::Error as _;
+/// let error = headroom_tower::StoreError::new("the disk is full");
+/// assert_eq!(error.source().unwrap().to_string(), "the disk is full");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the store failed")]
 pub struct StoreError {

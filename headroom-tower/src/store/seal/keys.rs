@@ -70,6 +70,13 @@ pub trait KeySource: Send + Sync + fmt::Debug {
 /// away. A key that can be derived can be derived again: erasing a scope deletes its rows, but not
 /// what backups hold of them. For that, keep a random key for each scope in a [`KeySource`] of your
 /// own.
+///
+/// ```
+/// use headroom_tower::{Keyring, MemoryStore, Sealed};
+/// let (old, new) = ([1; 32], [2; 32]); // from your secrets
+/// let store = Sealed::new(MemoryStore::default(), Keyring::new(2, new).and_older(1, old));
+/// # drop(store);
+/// ```
 #[derive(Clone)]
 pub struct Keyring {
     current: u32,

@@ -118,6 +118,15 @@ impl TieredOptions {
 ///
 /// Clones share everything. What waits to be written is lost with the process, unless
 /// [`flush`](Self::flush) was awaited.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use headroom_tower::{MemoryStore, TieredStore};
+/// let store = TieredStore::new(MemoryStore::default()); // in practice a PostgresStore
+/// store.flush().await;
+/// assert!(store.lost() == 0 && !store.is_down());
+/// # });
+/// ```
 pub struct TieredStore<S> {
     core: Arc<Core<S>>,
     queue: Queue,
