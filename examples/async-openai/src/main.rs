@@ -95,4 +95,20 @@ mod tests {
     async fn retried_whole_and_streamed() {
         assert_eq!(super::run().await.unwrap().requests, 5);
     }
+
+    /// async-openai reads up to it; other clients wait for it.
+    #[tokio::test]
+    async fn a_stream_of_two_rounds_ends_with_one_done() {
+        let provider = super::investigation::provider().await;
+        let http = reqwest::Client::new();
+        let request = http.post(provider.endpoint(super::Dialect::OpenAi));
+        let request = request.header("content-type", "application/json");
+        let request =
+            request.body(super::investigation::request(super::Dialect::OpenAi, true)).build().unwrap();
+        let smaller = super::HeadroomClient::new(&super::HeadroomLayer::new(), http);
+        let stream = smaller.execute(request).await.unwrap().text().await.unwrap();
+        assert_eq!(provider.received().len(), 2);
+        assert!(stream.ends_with("data: [DONE]\n\n"));
+        assert_eq!(stream.matches("[DONE]").count(), 1);
+    }
 }
