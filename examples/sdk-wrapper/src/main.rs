@@ -68,15 +68,9 @@ impl Models {
             .header("anthropic-version", "2023-06-01")
             .body(Full::from(body.to_string()))?;
         // A conversation that must go as it is says so; one policy a conversation.
-        request.extensions_mut().extend(
-            policy
-                .map(|policy| {
-                    let mut extensions = http::Extensions::new();
-                    extensions.insert(policy);
-                    extensions
-                })
-                .unwrap_or_default(),
-        );
+        if let Some(policy) = policy {
+            request.extensions_mut().insert(policy);
+        }
         let response = self.http.clone().oneshot(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();

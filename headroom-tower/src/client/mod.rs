@@ -85,7 +85,9 @@ where
         policy: Option<RequestPolicy>,
     ) -> Result<reqwest::Response, C::Error> {
         let mut request = http::Request::<reqwest::Body>::try_from(request)?;
-        request.extensions_mut().extend(policy.map(extension).unwrap_or_default());
+        if let Some(policy) = policy {
+            request.extensions_mut().insert(policy);
+        }
         let mut stack = self.stack.clone();
         poll_fn(|cx| poll_ready(&mut stack, cx)).await?;
         Ok(back(stack.call(request).await?))
@@ -131,12 +133,6 @@ where
 /// As `reqwest` gives it: its URL comes from the extension that [`ReqwestService`] left.
 fn back(response: http::Response<crate::ResponseBody<reqwest::Body>>) -> reqwest::Response {
     response.map(reqwest::Body::wrap).into()
-}
-
-fn extension(policy: RequestPolicy) -> http::Extensions {
-    let mut extensions = http::Extensions::new();
-    extensions.insert(policy);
-    extensions
 }
 
 #[cfg(test)]
