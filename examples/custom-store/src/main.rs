@@ -38,11 +38,12 @@ async fn run() -> Result<Proof, BoxError> {
     let layer = HeadroomLayer::builder().store(shelf.clone()).ledger(shelf.clone()).single_tenant();
     let client = ServiceBuilder::new().layer(layer.build()?).service(http());
 
-    let body = investigation::request(Dialect::Anthropic, true);
-    let response = client.oneshot(post(&provider.endpoint(Dialect::Anthropic), body)).await?;
-    let answer = read(Dialect::Anthropic, response).await?.text();
+    let body = investigation::request(Dialect::OpenAi, true);
+    let response = client.oneshot(post(&provider.endpoint(Dialect::OpenAi), body)).await?;
+    let answer = read(Dialect::OpenAi, response).await?.text();
 
-    // What was hidden is on the shelf, and so is the exchange that the client never saw.
+    // What was hidden is on the shelf, and so is the exchange that the client never saw. (Of models that
+    // bind thinking to what came before it, only a durable ledger records exchanges.)
     if (shelf.originals(), shelf.records()) != (1, 1) {
         return Err(format!("{} originals, {} records", shelf.originals(), shelf.records()).into());
     }
