@@ -89,9 +89,11 @@ fn incoming(response: reqwest::Response) -> http::Response<reqwest::Body> {
     response
 }
 
+type Call<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
+
 /// The future of [`ReqwestService`]'s and [`HeadroomClient`](super::HeadroomClient)'s response.
 pub struct ReqwestFuture<R, E> {
-    inner: SyncWrapper<Pin<Box<dyn Future<Output = Result<R, E>> + Send>>>,
+    inner: SyncWrapper<Call<R, E>>,
 }
 
 impl<R, E> ReqwestFuture<R, E> {
