@@ -28,8 +28,10 @@
 //! (OpenAI), `:generateContent` or `:streamGenerateContent` (Gemini), to Vertex' `:rawPredict` and
 //! `:streamRawPredict` of Anthropic's models, or with a suffix given to [`HeadroomBuilder::route`];
 //! and to the paths that count the tokens of such requests (the same bytes, so that counts are
-//! true). Signed requests, encoded bodies, and bodies above [`Limits::request_bytes`] pass
-//! untouched; so do batches, stored answers and sockets. What happened is in
+//! true). Signed requests and bodies above [`Limits::request_bytes`] pass untouched; so do encoded
+//! bodies, unless the feature `decompression` is on and the coding is one of gzip, deflate, br and
+//! zstd; and batches that are files, stored answers and sockets. Of the requests in a body to
+//! `/v1/messages/batches` each is rewritten exactly. What happened is in
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
 //!
@@ -78,13 +80,13 @@
 //!
 //! No task is spawned for a body. Upstream frames are read when the client asks for the next one,
 //! and dropping the response or its future drops the call that is under way. Only
-//! scanning a large body and rewriting much new text leave the worker, for a blocking thread, and
-//! wait there for one of as many permits as there are cores. Ranking an original for a retrieval
-//! does not.
+//! scanning a large body, rewriting much new text and searching a large original leave the worker,
+//! for a blocking thread, and wait there for one of as many permits as there are cores.
 #![forbid(unsafe_code)]
 
 mod body;
 mod costs;
+mod decode;
 mod drive;
 mod future;
 mod layer;
