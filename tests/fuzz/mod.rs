@@ -20,6 +20,7 @@ use headroom_engine::Dialect;
 
 pub use growth::{Growth, growth};
 pub use mutate::Mutator;
+pub use streams::exchange;
 
 /// One thing to be fuzzed.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt::Write as _, sync::LazyLock};
 use bytes::Bytes;
 use headroom_engine::{
     Dialect, Engine, Policy, RequestContext,
-    intercept::{Continuation, Step},
+    intercept::{Continuation, Step, StreamExchange},
 };
 use serde_json::{Value, json};
 
@@ -67,6 +67,15 @@ fn continuation(dialect: Dialect) -> Continuation {
     let (_, body) = REQUESTS.iter().find(|(other, _)| *other == dialect).expect("a known dialect");
     let scanned = engine().scan(body.clone(), &RequestContext::new(dialect)).expect("a request");
     scanned.rewrite(&eager(), &[]).continuation.expect("something is hidden")
+}
+
+/// An exchange over the answer to a request that hides something.
+///
+/// # Panics
+/// For a dialect without such a request here.
+#[must_use]
+pub fn exchange(dialect: Dialect) -> StreamExchange {
+    continuation(dialect).stream()
 }
 
 /// A seed of the corpus, with the handle of what the requests hide.
