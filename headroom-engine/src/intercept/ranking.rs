@@ -17,6 +17,9 @@ use crate::{
 /// What a model reads that asks again for what it was given whole.
 const WHOLE: &str = "All of this text stands in an earlier result in this turn; read it there.";
 
+/// Bytes of a text that saying where it stands is shorter than.
+pub(super) const WORTH: usize = 256;
+
 /// Originals to be read for a round's retrievals: linear in their length, so perhaps milliseconds.
 ///
 /// [`run`](Self::run) it anywhere, then give the result to the exchange's `ranked`.
@@ -92,7 +95,7 @@ impl Ranking {
                     let read = || ccr::answer(&original, &request, counter.as_ref());
                     match catch_unwind(AssertUnwindSafe(read)) {
                         Ok(text) => {
-                            if text.ends_with(&original) {
+                            if original.len() >= WORTH && text.ends_with(&original) {
                                 whole.push(handle);
                             }
                             Said { text, is_error: false }
@@ -174,8 +177,10 @@ mod tests {
 
     #[test]
     fn what_was_given_whole_is_pointed_at() {
-        let ranked = ranking(&["one\ntwo", "other", "one\ntwo"], Arc::new(O200k)).run();
+        let (long, other) = ("one line of it\n".repeat(40), "other\n".repeat(80));
+        let ranked = ranking(&[&long, &other, &long, "short", "short"], Arc::new(O200k)).run();
         assert_eq!(ranked.said[2], Said::pointer(WHOLE));
+        assert!(ranked.said[4].text.ends_with("short"), "costs no more than saying so");
         assert_eq!(ranked.whole.len(), 2);
     }
 

@@ -398,7 +398,7 @@ fn what_a_response_is() {
         (response(200, "application/json", None), Answer::Json),
         (response(200, "text/event-stream; charset=utf-8", None), Answer::Stream),
         (response(200, "application/json", Some("identity")), Answer::Json),
-        (response(200, "application/json", Some("br")), Answer::Other(Unintercepted::Encoded)),
+        (response(200, "application/json", Some("compress")), Answer::Other(Unintercepted::Encoded)),
         (response(200, "text/html", None), Answer::Other(Unintercepted::OtherType)),
         (response(529, "application/json", None), Answer::Failure),
     ] {

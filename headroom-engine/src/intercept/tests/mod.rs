@@ -1,5 +1,6 @@
 //! Whole exchanges, over scripted upstreams. Numbers in names are those of the list of edge cases.
 
+mod answering;
 mod anthropic_json;
 mod anthropic_stream;
 mod gemini;
