@@ -38,7 +38,7 @@ use crate::{
     ledger::{LedgerKey, Record},
     memo::Memo,
     originals::Originals,
-    policy::{AdoptPolicy, Policy, RequestContext, Route},
+    policy::{AdoptPolicy, ContextPolicy, Policy, RequestContext, Route},
     rank::Scorer,
     recall::{binds_thinking, recall, restore},
     reduce::{Reducer, Witness},
@@ -542,6 +542,7 @@ impl Scanned {
             originals: Arc::new(originals),
             counter: Arc::clone(&self.engine.0.counter),
             answer_budget: policy.answer_limit(),
+            window: context::most(ContextPolicy::Window, &self.model, self.binds),
             history: Arc::new(self.chain.clone()),
         })
     }

@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 mod align;
+mod batch;
 mod block;
 mod builder;
 pub mod catalogue;

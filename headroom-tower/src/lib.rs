@@ -28,8 +28,10 @@
 //! (OpenAI), `:generateContent` or `:streamGenerateContent` (Gemini), to Vertex' `:rawPredict` and
 //! `:streamRawPredict` of Anthropic's models, or with a suffix given to [`HeadroomBuilder::route`];
 //! and to the paths that count the tokens of such requests (the same bytes, so that counts are
-//! true). Signed requests, encoded bodies, and bodies above [`Limits::request_bytes`] pass
-//! untouched; so do batches, stored answers and sockets. What happened is in
+//! true). Signed requests and bodies above [`Limits::request_bytes`] pass untouched; so do encoded
+//! bodies, unless the feature `decompression` is on and the coding is one of gzip, deflate, br and
+//! zstd; and batches that are files, stored answers and sockets. Of the requests in a body to
+//! `/v1/messages/batches` each is rewritten exactly. What happened is in
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
 //!
@@ -55,6 +57,7 @@
 //! | `reqwest-middleware` | `HeadroomMiddleware`: at the end of a `reqwest-middleware` chain |
 //! | `postgres` | `PostgresStore`: originals and ledger records that replicas share |
 //! | `encrypt` | `Sealed`: encryption at rest over any store |
+//! | `decompression` | bodies in gzip, zstd, br and deflate are read |
 //! | `conformance` | `conformance`: a suite that any store can run |
 //!
 //! The layer needs a tokio runtime with its timer, and nothing that only Unix has.
@@ -64,6 +67,7 @@ mod body;
 #[cfg(feature = "reqwest")]
 mod client;
 mod costs;
+mod decode;
 pub mod docs;
 mod drive;
 mod future;

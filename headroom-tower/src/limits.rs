@@ -17,12 +17,15 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest request body that is read, in bytes. A larger one passes untouched. The default,
-    /// 64 MiB, is above what the providers take (Anthropic: 32 MiB).
+    /// The largest request body that is read, in bytes, encoded and decoded. A larger one passes
+    /// untouched. The default, 64 MiB, is above what the providers take (Anthropic: 32 MiB).
     pub request_bytes: usize,
     /// The largest JSON response that is held to look for calls of ours, in bytes; 64 MiB. A larger
     /// one passes untouched.
     pub response_bytes: usize,
+    /// How many times its encoded size a body may have decoded, above 1 MiB; 200. What would have
+    /// more passes untouched. Only with the feature `decompression`.
+    pub expansion: usize,
     /// How long a store may take for all it is asked at one step; 250 ms.
     pub store: Duration,
     /// How long a client waits on a silent stream during a retrieval before it is sent a
@@ -38,6 +41,7 @@ impl Default for Limits {
         Self {
             request_bytes: 64 << 20,
             response_bytes: 64 << 20,
+            expansion: 200,
             store: Duration::from_millis(250),
             keep_alive: Duration::from_secs(10),
             drain: Duration::from_millis(250),
@@ -57,6 +61,13 @@ impl Limits {
     #[must_use]
     pub fn response_bytes(mut self, bytes: usize) -> Self {
         self.response_bytes = bytes;
+        self
+    }
+
+    /// Sets [`Limits::expansion`].
+    #[must_use]
+    pub fn expansion(mut self, times: usize) -> Self {
+        self.expansion = times;
         self
     }
 

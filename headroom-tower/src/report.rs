@@ -247,7 +247,8 @@ pub enum Skipped {
     Off,
     /// A signature covers the body: `Signature-Input`, or AWS Signature Version 4.
     Signed,
-    /// The body has a content coding.
+    /// The body has a content coding that is not known (see the feature `decompression`), is not
+    /// what it says, or would grow beyond the [limits](crate::Limits::expansion).
     Encoded,
     /// The body is larger than the limit.
     TooLarge,
@@ -266,7 +267,8 @@ pub enum Skipped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unintercepted {
-    /// The upstream applied a content coding although none was asked for.
+    /// The upstream applied a content coding although none was asked for, and it is not one that can
+    /// be undone within the limits.
     Encoded,
     /// A success that is neither JSON nor an event stream.
     OtherType,

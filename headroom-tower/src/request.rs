@@ -10,6 +10,7 @@ use http_body::Body;
 
 use crate::{
     body::{BoxError, Replay},
+    decode::Coding,
     report::Skipped,
 };
 
@@ -22,7 +23,7 @@ pub(crate) fn untouchable(headers: &HeaderMap, limit: usize) -> Option<Skipped> 
     if signed {
         return Some(Skipped::Signed);
     }
-    if is_encoded(headers) {
+    if is_sealed(headers) {
         return Some(Skipped::Encoded);
     }
     content_length(headers).is_some_and(|length| length > limit as u64).then_some(Skipped::TooLarge)
@@ -36,8 +37,13 @@ fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {
     value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
+/// Whether a content coding was applied that cannot be undone.
+pub(crate) fn is_sealed(headers: &HeaderMap) -> bool {
+    is_encoded(headers) && Coding::of(headers).is_none()
+}
+
 /// Whether a content coding other than `identity` was applied.
-pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
@@ -113,7 +119,8 @@ where
 }
 
 /// Headers that describe the bytes of a body that is no longer there.
-const STALE: [HeaderName; 5] = [
+const STALE: [HeaderName; 6] = [
+    header::CONTENT_ENCODING,
     header::TRANSFER_ENCODING,
     header::TRAILER,
     HeaderName::from_static("content-md5"),
@@ -209,7 +216,8 @@ mod tests {
         for (pairs, expected) in [
             (&[("authorization", "AWS4-HMAC-SHA256 Credential=x")][..], Some(Skipped::Signed)),
             (&[("signature-input", "sig1=()")], Some(Skipped::Signed)),
-            (&[("content-encoding", "gzip")], Some(Skipped::Encoded)),
+            (&[("content-encoding", "compress")], Some(Skipped::Encoded)),
+            (&[("content-encoding", "gzip")], (!cfg!(feature = "decompression")).then_some(Skipped::Encoded)),
             (&[("content-encoding", "identity")], None),
             (&[("content-length", "101")], Some(Skipped::TooLarge)),
             (&[("content-length", "100"), ("authorization", "Bearer AWS4-HMAC")], None),
@@ -224,6 +232,7 @@ mod tests {
         let kept =
             [("authorization", "x"), ("anthropic-beta", "a,b"), ("accept-encoding", "gzip"), ("etag", "x")];
         let stale = [
+            ("content-encoding", "gzip"),
             ("content-length", "9"),
             ("transfer-encoding", "chunked"),
             ("trailer", "x"),

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Answer,
     /// Tokens are counted: the body is rewritten alike, nothing is answered.
     Count,
+    /// Requests whose answers are fetched later: each is rewritten exactly.
+    Batch,
 }
 
 /// A path of a provider.
@@ -39,16 +41,17 @@ const fn known(within: &'static str, suffix: &'static str, dialect: Dialect, pur
 
 const VERTEX: &str = "/publishers/anthropic/models/";
 
-/// Paths that need no configuration; the first that fits is taken. Batches, stored answers and
-/// compaction are absent: they pass untouched.
+/// Paths that need no configuration; the first that fits is taken. Batches that are files, stored
+/// answers and compaction are absent: they pass untouched.
 #[rustfmt::skip]
-const KNOWN: [Known; 11] = {
+const KNOWN: [Known; 12] = {
     use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
-    use Purpose::{Answer, Count};
+    use Purpose::{Answer, Batch, Count};
     [
         // Anthropic, and Foundry's `/anthropic/v1/messages`.
         known("", "/v1/messages", AnthropicMessages, Answer),
         known("", "/v1/messages/count_tokens", AnthropicMessages, Count),
+        known("", "/v1/messages/batches", AnthropicMessages, Batch),
         // Vertex, with Anthropic's bodies.
         known(VERTEX, "/count-tokens:rawPredict", AnthropicMessages, Count),
         known(VERTEX, ":rawPredict", AnthropicMessages, Answer),
@@ -115,7 +118,7 @@ mod tests {
         use Dialect::{
             AnthropicMessages as Anthropic, Gemini, OpenAiChat as Chat, OpenAiResponses as Responses,
         };
-        use Purpose::{Answer, Count};
+        use Purpose::{Answer, Batch, Count};
         let configured = [("/v1/llm".to_owned(), Chat)];
         let vertex = "/v1/projects/p/locations/l/publishers";
         for (path, expected) in [
@@ -144,7 +147,8 @@ mod tests {
             ("/v1/responses/compact", None),
             ("/v1beta/models/gemini-3:batchGenerateContent", None),
             ("/v1beta/models/gemini-3:embedContent", None),
-            ("/v1/messages/batches", None),
+            ("/v1/messages/batches", Some((Anthropic, Batch))),
+            ("/v1/messages/batches/b_1/cancel", None),
             ("/v1/threads/t/messages", None),
             ("/v1/batches", None),
             ("/v1/messages/", None),

@@ -6,14 +6,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use headroom_engine::{RequestContext, Route};
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use headroom_engine::{Policy, RequestContext, Route};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
-    drive::{self, Upstream},
+    decode::Coding,
+    drive::{self, Means, Upstream},
     future::ResponseFuture,
     layer::Shared,
     report::{Choice, MemoryReport, Report, RequestPolicy, Skipped},
@@ -123,10 +124,23 @@ where
     let (mut head, body) = request.into_parts();
     let (policy, context) = terms(&head, &shared, &target);
     let mut stores = shared.stores(&head);
-    let (source, trailers) = match collect(body, shared.limits.request_bytes).await {
-        Collected::Whole(source, trailers) => (source, trailers),
+    let (received, trailers) = match collect(body, shared.limits.request_bytes).await {
+        Collected::Whole(received, trailers) => (received, trailers),
         Collected::Cut(body, why) => return pass(inner, head, body, why).await,
     };
+    let source = match Coding::of(&head.headers) {
+        None => Some(received.clone()),
+        Some(coding) => {
+            let limits = &shared.limits;
+            coding.decode(&received, limits.request_bytes, limits, &shared.pool).await
+        }
+    };
+    let Some(source) = source else {
+        return pass(inner, head, Replay::buffered(received, trailers), Skipped::Encoded).await;
+    };
+    if target.purpose == Purpose::Batch {
+        return batch(&shared, inner, head, policy, &target, (source, received, trailers)).await;
+    }
     let scanned = {
         let (engine, source) = (shared.engine.clone(), source.clone());
         // Scanning and hashing read some 0.5 GB a second, twenty-five times what rewriting does.
@@ -134,7 +148,7 @@ where
     };
     let Some(Ok(scanned)) = scanned else {
         let why = scanned.map_or(Skipped::Aborted, |_| Skipped::Unscannable);
-        return pass(inner, head, Replay::buffered(source, trailers), why).await;
+        return pass(inner, head, Replay::buffered(received, trailers), why).await;
     };
 
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
@@ -149,7 +163,7 @@ where
     let new = scanned.new_bytes(&policy).max(source.len() / 100);
     let rewrite = shared.pool.run(new, move || scanned.rewrite(&policy, &records)).await;
     let Some(mut rewrite) = rewrite else {
-        return pass(inner, head, Replay::buffered(source, trailers), Skipped::Aborted).await;
+        return pass(inner, head, Replay::buffered(received, trailers), Skipped::Aborted).await;
     };
     rewrite.report.declared_breaks += u32::from(memory.unread);
 
@@ -160,19 +174,14 @@ where
     }
 
     // Pre-Send: the headers made true.
-    let body = if same(&rewrite.body, &source) {
-        Replay::buffered(source, trailers)
-    } else {
-        request::repair_request(&mut head.headers, rewrite.body.len());
-        Replay::buffered(rewrite.body, None)
-    };
+    let body = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
     if rewrite.continuation.is_some() {
         request::ask_plain(&mut head.headers);
     }
     head.extensions.insert(Processed);
     let report = match target.purpose {
         Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
-        Purpose::Count => Report::rewritten(rewrite.report, memory),
+        Purpose::Count | Purpose::Batch => Report::rewritten(rewrite.report, memory),
     };
     let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
@@ -182,8 +191,9 @@ where
         None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
             let upstream = Upstream::new(inner, head);
-            let limits = shared.limits.clone();
-            drive::answer(continuation, response, upstream, stores, limits, report.clone()).await?
+            let (limits, pool) = (shared.limits.clone(), shared.pool.clone());
+            let means = Means { stores, limits, pool, report: report.clone() };
+            drive::answer(continuation, response, upstream, means).await?
         }
     };
 
@@ -193,12 +203,13 @@ where
 }
 
 /// What may be done to a request: the policy, and what can be done with its answer.
-fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<headroom_engine::Policy>, RequestContext) {
+fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<Policy>, RequestContext) {
     let durable_ledger = shared.ledger.durable();
     let mut policy = Arc::clone(&shared.policy);
     let mut route = match target.purpose {
         Purpose::Answer => Route::Intercepted { durable_ledger },
         Purpose::Count => Route::Mirror { durable_ledger },
+        Purpose::Batch => Route::ExactOnly,
     };
     match head.extensions.get::<RequestPolicy>().map(RequestPolicy::choice) {
         // The route alone would let a client that redeems by itself have elisions.
@@ -207,6 +218,49 @@ fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<headroom_engine
         Some(Choice::Off) | None => {}
     }
     (policy, RequestContext { dialect: target.dialect, model: target.model.clone(), route })
+}
+
+/// What goes out: what was `received`, byte for byte, unless its `source` was rewritten.
+fn outgoing<B>(
+    body: Bytes,
+    source: &Bytes,
+    received: Bytes,
+    trailers: Option<Box<HeaderMap>>,
+    headers: &mut HeaderMap,
+) -> Replay<B> {
+    if same(&body, source) {
+        return Replay::buffered(received, trailers);
+    }
+    request::repair_request(headers, body.len());
+    Replay::buffered(body, None)
+}
+
+/// The way of a batch: there and nothing of ours back.
+async fn batch<S, B, R>(
+    shared: &Shared,
+    mut inner: S,
+    mut head: Parts,
+    policy: Arc<Policy>,
+    target: &Target,
+    (source, received, trailers): (Bytes, Bytes, Option<Box<HeaderMap>>),
+) -> Result<Response<ResponseBody<R>>, S::Error>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+{
+    let rewrite = {
+        let (engine, source, dialect) = (shared.engine.clone(), source.clone(), target.dialect);
+        shared.pool.run(source.len(), move || engine.batch(source, dialect, &policy)).await
+    };
+    let Some(Ok(rewrite)) = rewrite else {
+        let why = rewrite.map_or(Skipped::Aborted, |_| Skipped::Unscannable);
+        return pass(inner, head, Replay::buffered(received, trailers), why).await;
+    };
+    let body = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
+    head.extensions.insert(Processed);
+    let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
+    let mut response = response.map(ResponseBody::passthrough);
+    response.extensions_mut().insert(Report::rewritten(rewrite.report, MemoryReport::default()));
+    Ok(response)
 }
 
 /// Sends a request that was read, as it came.

@@ -292,3 +292,21 @@ pub(crate) fn bulk(stream: bool) -> String {
     })
     .to_string()
 }
+
+/// `text` in a content coding.
+#[cfg(feature = "decompression")]
+pub(crate) fn encoded(coding: &str, text: &[u8]) -> Vec<u8> {
+    use tower::ServiceExt as _;
+    use tower_http::compression::{Compression, predicate::SizeAbove};
+    let body = http_body_util::Full::new(Bytes::copy_from_slice(text));
+    let service = tower::service_fn(move |_: Request<()>| {
+        let response = Response::new(body.clone());
+        async { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let service = Compression::new(service).compress_when(SizeAbove::new(0));
+    let request = Request::builder().header("accept-encoding", coding).body(()).unwrap();
+    let work = async { service.oneshot(request).await.unwrap().into_body().collect().await.unwrap() };
+    // Of a thread of its own, since the caller may be in a runtime.
+    let run = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap()).to_bytes().to_vec()
+}

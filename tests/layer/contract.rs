@@ -29,6 +29,7 @@ contract! {
     a_request_can_be_left_alone,
     counting_sees_what_sending_sends,
     a_refusal_is_passed_on,
+    a_batch_is_rewritten_exactly,
 }
 
 async fn with_nothing_to_do_it_is_not_there(around: Around) {
@@ -92,7 +93,7 @@ async fn what_is_no_request_of_ours_passes(around: Around) {
     for (method, path, kind, status) in [
         ("GET", "/v1/models", "application/json", 200),
         ("POST", "/v1/embeddings", "application/json", 404),
-        ("POST", "/v1/messages/batches", "application/json", 404),
+        ("POST", "/v1/batches", "application/json", 404),
         ("PUT", "/v1/messages", "application/json", 404),
         ("POST", "/v1/files", "text/plain", 404),
     ] {
@@ -148,4 +149,25 @@ async fn a_refusal_is_passed_on(around: Around) {
         assert!(String::from_utf8_lossy(&heard.bytes().await).contains("Overloaded"));
         assert_eq!(bed.provider.received().len(), 1, "retries are not this layer's");
     }
+}
+
+async fn a_batch_is_rewritten_exactly(around: Around) {
+    let bed = Bed::new(around, layer(), script(|_, _| Reply::Stall)).await;
+    let rows = headroom_tests::generate::content::output(
+        headroom_tests::generate::content::Kind::IndentedRows,
+        3,
+        80,
+    );
+    let params = Talk::about(DIALECTS[0], &rows).body;
+    let body = json!({"requests": [{"custom_id": "a", "params": params}, {"custom_id": "b", "params": {}}]});
+    let body = bytes::Bytes::from(body.to_string());
+    let heard = bed.send(bed.post("/v1/messages/batches", body.clone())).await.unwrap();
+    let rewrite = heard.report().rewrite().unwrap().clone();
+    assert!(rewrite.tokens_saved() > 0 && !rewrite.tool_listed);
+    assert_eq!(heard.status(), 404, "the provider double has no batches");
+    let received = bed.provider.last();
+    assert!(received.body().len() < body.len() && handles(&received).is_empty());
+    let sent: serde_json::Value = serde_json::from_slice(received.body()).unwrap();
+    assert_eq!(sent["requests"][0]["params"]["tools"], params["tools"]);
+    assert_eq!(sent["requests"][1], json!({"custom_id": "b", "params": {}}));
 }

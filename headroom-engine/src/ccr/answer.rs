@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::{Arguments, Handle, Unit};
 use crate::tokens::TokenCounter;
-pub use errors::{bad_arguments, limit_reached, missing, unresolved};
+pub use errors::{bad_arguments, limit_reached, missing, unreadable, unresolved};
 use page::{Page, bytes, fits};
 use units::Units;
 

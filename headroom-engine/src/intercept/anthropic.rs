@@ -30,6 +30,10 @@ impl Format for Messages {
         format!("{{\"role\":\"user\",\"content\":[{}]}}", results.join(","))
     }
 
+    fn prompt(&self, usage: &Usage) -> u64 {
+        usage.input + usage.cache_read + usage.cache_write
+    }
+
     fn asks_for_structure(&self, request: &Object<'_>) -> bool {
         request.object("output_config").and_then(|config| config.object("format")).is_some()
             || request.object("output_format").is_some()

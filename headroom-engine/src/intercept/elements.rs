@@ -30,9 +30,13 @@ impl Frames {
     pub(super) fn push(&mut self, chunk: &[u8]) {
         match self {
             Self::Unknown(cap, seen) => {
+                // What was seen so far is white space.
                 seen.extend_from_slice(chunk);
-                let Some(first) = seen.iter().find(|byte| !byte.is_ascii_whitespace()) else { return };
-                let (cap, array, seen) = (*cap, *first == b'[', std::mem::take(seen));
+                let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace());
+                if first.is_none() && seen.len() <= *cap {
+                    return;
+                }
+                let (cap, array, seen) = (*cap, first == Some(&b'['), std::mem::take(seen));
                 *self = match array {
                     true => Self::Elements(Elements::new(cap)),
                     false => Self::Events(Framer::new(cap)),

@@ -1,19 +1,22 @@
 //! The part of an exchange that JSON and streams, and all dialects, share: what is answered, what is
 //! sent next, what is remembered.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
     Item, Parts, Recall, RetrievalReport,
     format::{self, Format},
-    raw::Object,
+    ranking::{Ask, Ranked, Ranking, Said, WORTH},
+    raw::{self, Object},
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
 };
 use crate::{
     ccr::{
         self, Arguments, Handle, Unit, Unresolved,
-        answer::{Request, bad_arguments, limit_reached, missing, unresolved},
+        answer::{bad_arguments, limit_reached, missing, unresolved},
     },
     ledger::Record,
     wire::{self, BlockKind},
@@ -24,10 +27,16 @@ pub(super) const FILLER: &str = "(no answer)";
 
 const REPEATED: &str = "This is the same as an earlier result in this turn; read it there.";
 
+const SHOWN: &str = "This is the same as an earlier result in this conversation; read it there.";
+
+/// Originals of this many bytes, all of a round's, are read at once: a fraction of a millisecond.
+const AT_ONCE: usize = 16 << 10;
+
 /// What comes after a round.
 #[derive(Debug)]
 pub(super) enum Next {
     Redeem(Vec<Handle>),
+    Rank(Ranking),
     Send(Bytes),
     Finish(Ending),
 }
@@ -73,7 +82,10 @@ pub(super) struct Exchange {
     handles: Vec<(Handle, &'static str)>,
     redeemed: Vec<(Handle, Option<String>)>,
     answered: Vec<Asked>,
+    /// What the model has been given whole in this turn.
+    whole: Vec<Handle>,
     pending: Option<Round>,
+    ranking: Option<(Round, Ranking)>,
     visible: Vec<Item>,
     /// Thinking was written behind a hidden exchange.
     bound_thinking: bool,
@@ -93,7 +105,9 @@ impl Exchange {
             handles,
             redeemed: Vec::new(),
             answered: Vec::new(),
+            whole: Vec::new(),
             pending: None,
+            ranking: None,
             visible: Vec::new(),
             bound_thinking: false,
             restoration: Restoration::default(),
@@ -166,7 +180,7 @@ impl Exchange {
             self.drop_foreign(&mut absent);
         }
         if absent.is_empty() {
-            return self.answer(&round);
+            return self.answer(round);
         }
         self.pending = Some(round);
         Next::Redeem(absent)
@@ -196,7 +210,14 @@ impl Exchange {
                 None => self.redeemed.push((handle, Some(original))),
             }
         }
-        Some(self.answer(&round))
+        Some(self.answer(round))
+    }
+
+    /// Takes what the originals say; `None` if they could not be read. `None` if nothing was asked
+    /// for.
+    pub(super) fn ranked(&mut self, ranked: Option<Ranked>) -> Option<Next> {
+        let (round, ranking) = self.ranking.take()?;
+        Some(self.said(&round, ranked.unwrap_or_else(|| ranking.lost())))
     }
 
     /// What the ledger is to keep of this answer.
@@ -233,43 +254,72 @@ impl Exchange {
         })
     }
 
-    fn answer(&mut self, round: &Round) -> Next {
-        let mut budget = self.parts.answer_budget;
-        let mut left = round.ours().count();
-        let mut answers = Vec::with_capacity(left);
-        for call in round.ours() {
-            let (text, is_error) = if self.round >= self.parts.max_rounds {
-                (limit_reached().to_owned(), true)
-            } else {
-                self.answer_call(call, budget / left.max(1))
-            };
-            let tokens = self.parts.counter.count(&text);
-            self.report.tokens += tokens as u64;
-            budget = budget.saturating_sub(tokens);
-            left -= 1;
-            answers.push(Answer { id: call.id.clone(), text, is_error });
+    fn answer(&mut self, round: Round) -> Next {
+        let ranking = Ranking {
+            asks: round.ours().map(|call| self.ask(call)).collect(),
+            budget: self.budget(round.usage),
+            whole: self.whole.clone(),
+            counter: Arc::clone(&self.parts.counter),
+        };
+        if ranking.bytes() <= AT_ONCE {
+            return self.said(&round, ranking.run());
+        }
+        self.ranking = Some((round, ranking.clone()));
+        Next::Rank(ranking)
+    }
+
+    /// The most tokens of a round's answers, which must fit into the window behind what is there.
+    pub(super) fn budget(&self, usage: Usage) -> usize {
+        /// Bytes of a token, about.
+        const TOKEN: usize = 4;
+        let most = self.parts.answer_budget;
+        let Some(window) = self.parts.window else { return most };
+        let counted = self.format.prompt(&usage) + usage.output;
+        match usize::try_from(counted).unwrap_or(usize::MAX) {
+            // Nobody counted, and bytes tell little where there are images.
+            0 => most.min(window.saturating_sub(self.parts.request.len() / TOKEN).max(most / 8)),
+            used => most.min(window.saturating_sub(used)),
+        }
+    }
+
+    fn said(&mut self, round: &Round, ranked: Ranked) -> Next {
+        self.whole = ranked.whole;
+        let mut answers = Vec::with_capacity(ranked.said.len());
+        for (call, said) in round.ours().zip(ranked.said) {
+            let text = if said.is_error || !self.shows(&said.text) { said.text } else { SHOWN.to_owned() };
+            self.report.tokens += self.parts.counter.count(&text) as u64;
+            answers.push(Answer { id: call.id.clone(), text, is_error: said.is_error });
         }
         if round.calls_client() { self.mix(round, &answers) } else { self.hide(round, &answers) }
     }
 
-    fn answer_call(&mut self, call: &Call, budget: usize) -> (String, bool) {
+    /// Whether the request holds this very text, as an earlier turn's retrieval that was put back.
+    pub(super) fn shows(&self, text: &str) -> bool {
+        text.len() >= WORTH
+            && memchr::memmem::find(&self.parts.request, raw::quoted(text).as_bytes()).is_some()
+    }
+
+    fn ask(&mut self, call: &Call) -> Ask {
+        if self.round >= self.parts.max_rounds {
+            return Ask::Said(Said::error(limit_reached().to_owned()));
+        }
         let (arguments, handle) = match self.resolve(call) {
             Ok(resolved) => resolved,
             Err(error) => {
                 self.report.malformed += 1;
-                return (bad_arguments(&error), true);
+                return Ask::Said(Said::error(bad_arguments(&error)));
             }
         };
         let handle = match handle {
             Ok(handle) => handle,
             Err(error) => {
                 self.report.unknown += 1;
-                return (unresolved(&error, self.handles.iter().copied()), true);
+                return Ask::Said(Said::error(unresolved(&error, self.handles.iter().copied())));
             }
         };
         let Some(original) = self.original(handle) else {
             self.report.unknown += 1;
-            return (missing(handle), true);
+            return Ask::Said(Said::error(missing(handle)));
         };
         self.report.handles.push(handle);
         let asked = Asked {
@@ -279,16 +329,10 @@ impl Exchange {
             unit: arguments.unit(),
         };
         if self.answered.contains(&asked) {
-            return (REPEATED.to_owned(), false);
+            return Ask::Said(Said::pointer(REPEATED));
         }
         self.answered.push(asked);
-        let request = Request {
-            query: arguments.query(),
-            range: arguments.range(),
-            unit: arguments.unit(),
-            ..Request::new(handle, budget)
-        };
-        (ccr::answer(&original, &request, self.parts.counter.as_ref()), false)
+        Ask::Read { handle, arguments, original }
     }
 
     /// Ours only: the exchange stays between the model and us.

@@ -7,7 +7,7 @@ use super::{
     exchange::{Ending, Texts},
     gemini, openai_chat, openai_responses,
     raw::Object,
-    round::{Answer, Block, Round},
+    round::{Answer, Block, Round, Usage},
     stream::Splicer,
 };
 use crate::wire::Dialect;
@@ -47,6 +47,11 @@ pub(super) trait Format: Send + Sync {
     /// What becomes of the rounds' texts; `structured` ones are one JSON document.
     fn texts(&self, _structured: bool) -> Texts {
         Texts::Blocks
+    }
+
+    /// All tokens of a prompt: what was read from a cache is counted among its input, or beside it.
+    fn prompt(&self, usage: &Usage) -> u64 {
+        usage.input
     }
 
     /// Whether the answer's text must be one JSON document.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Parts, RetrievalReport, Step,
+    Parts, Ranked, RetrievalReport, Step,
     exchange::{Ending, Exchange, Next, Texts},
     format::Answers,
     raw::Object,
@@ -77,6 +77,14 @@ impl JsonExchange {
         }
     }
 
+    /// Takes what a [`Ranking`](super::Ranking) came to; `None` if it could not be run.
+    pub fn ranked(&mut self, ranked: Option<Ranked>) -> Step {
+        match self.exchange.ranked(ranked) {
+            Some(next) => self.step(next),
+            None => Step::Done,
+        }
+    }
+
     /// Takes whether the ledger has the records.
     pub fn remembered(&mut self, acknowledged: bool) -> Step {
         self.forget = !acknowledged && self.exchange.is_durable();
@@ -138,6 +146,7 @@ impl JsonExchange {
     fn step(&mut self, next: Next) -> Step {
         match next {
             Next::Redeem(handles) => Step::Redeem(handles),
+            Next::Rank(ranking) => Step::Rank(ranking),
             Next::Send(body) => Step::Send(body),
             Next::Finish(ending) => {
                 self.ending = Some(ending);

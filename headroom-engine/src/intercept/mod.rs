@@ -19,6 +19,7 @@ mod gemini;
 mod json;
 mod openai_chat;
 mod openai_responses;
+mod ranking;
 mod raw;
 pub(crate) mod record;
 mod report;
@@ -32,6 +33,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 
 pub use json::JsonExchange;
+pub use ranking::{Ranked, Ranking};
 pub use report::RetrievalReport;
 pub use stream::StreamExchange;
 
@@ -51,6 +53,9 @@ pub(crate) const MAX_ROUNDS: u32 = 3;
 pub enum Step {
     /// Look these up in the store (they are not in the request), then call `redeemed`.
     Redeem(Vec<Handle>),
+    /// Run this where it may take a while, then call `ranked`. Only for long originals; short ones
+    /// are read at once.
+    Rank(Ranking),
     /// Send this body as the next round's request, under the same head, and feed its answer.
     Send(Bytes),
     /// Put these into the ledger, then call `remembered`.
@@ -63,6 +68,7 @@ impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redeem(handles) => f.debug_tuple("Redeem").field(handles).finish(),
+            Self::Rank(ranking) => f.debug_tuple("Rank").field(ranking).finish(),
             Self::Send(body) => write!(f, "Send({} bytes)", body.len()),
             Self::Remember(records) => f.debug_tuple("Remember").field(records).finish(),
             Self::Done => f.write_str("Done"),
@@ -92,6 +98,8 @@ pub(crate) struct Parts {
     pub(crate) counter: Arc<dyn TokenCounter>,
     /// The most tokens returned in one round.
     pub(crate) answer_budget: usize,
+    /// The most tokens a prompt may have; `None` if it is not known.
+    pub(crate) window: Option<usize>,
     pub(crate) history: Arc<dyn History>,
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    Parts, RetrievalReport, Step,
+    Parts, Ranked, RetrievalReport, Step,
     elements::Frames,
     exchange::{Ending, Exchange, Next, Texts},
     format,
@@ -111,6 +111,14 @@ impl StreamExchange {
         }
     }
 
+    /// Takes what a [`Ranking`](super::Ranking) came to; `None` if it could not be run.
+    pub fn ranked(&mut self, ranked: Option<Ranked>, out: &mut VecDeque<Bytes>) -> Step {
+        match self.exchange.ranked(ranked) {
+            Some(next) => self.step(next, out),
+            None => Step::Done,
+        }
+    }
+
     /// Takes whether the ledger has the records.
     pub fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step {
         if let Some(ending) = self.ending.take() {
@@ -158,6 +166,7 @@ impl StreamExchange {
     fn step(&mut self, next: Next, out: &mut VecDeque<Bytes>) -> Step {
         match next {
             Next::Redeem(handles) => Step::Redeem(handles),
+            Next::Rank(ranking) => Step::Rank(ranking),
             Next::Send(body) => {
                 self.splicer.next_round(self.exchange.texts(), out);
                 Step::Send(body)

@@ -1,6 +1,7 @@
 //! Where things stand in a request body. One file a dialect; no decision is made here.
 
 mod anthropic;
+mod batch;
 mod gemini;
 pub(crate) mod media;
 mod openai_chat;
@@ -175,6 +176,11 @@ pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanErr
         Dialect::OpenAiResponses => openai_responses::read(body),
         Dialect::Gemini => gemini::read(body),
     }
+}
+
+/// Where the bodies of a batch's requests stand.
+pub(crate) fn batch(dialect: Dialect, body: &str) -> Result<Vec<Range<usize>>, ScanError> {
+    batch::read(dialect, body)
 }
 
 /// Fills `slot`, once.

@@ -208,17 +208,15 @@ impl Fields {
                 Role::Assistant,
                 BlockKind::Call { id: self.id.flatten(), name: kind, arguments: Arguments::None },
             ),
-            // The provider ran it: call and result are one item.
+            // The provider ran it, and the model has read its output whole: no result of ours to
+            // shorten. Call and output are one item.
             "mcp_call" => {
-                let id = self.id.flatten();
                 let call = BlockKind::Call {
-                    id: id.clone(),
+                    id: self.id.flatten(),
                     name: self.name.flatten(),
                     arguments: self.arguments.flatten().map_or(Arguments::None, Arguments::Text),
                 };
-                let texts = self.output.unwrap_or_default();
-                let result = BlockKind::Result { call: id, is_error: self.failed, texts };
-                let blocks = [call, result].map(|kind| Block { span: span.clone(), kind });
+                let blocks = [call, BlockKind::Other].map(|kind| Block { span: span.clone(), kind });
                 Message { span, role: Role::Assistant, blocks: blocks.into() }
             }
             "item_reference" | "compaction" => one(Role::Other, BlockKind::Other),
@@ -352,7 +350,7 @@ mod tests {
                     "result c4 true four",
                 ],
             ),
-            (Role::Assistant, &["call m find {}", "result m false five", "other"]),
+            (Role::Assistant, &["call m find {}", "other", "other"]),
             (Role::Other, &["other"]),
             (Role::Other, &["other"]),
             (Role::Other, &[]),

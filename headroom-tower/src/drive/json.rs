@@ -4,14 +4,13 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{Answer, JsonRounds, Upstream};
+use super::{Answer, JsonRounds, Means, Upstream};
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
-    limits::Limits,
-    report::{Report, Unintercepted},
+    decode::Coding,
+    report::Unintercepted,
     request::{Collected, collect, repair_json_response},
     same,
-    store::scoped::Scoped,
 };
 
 /// Holds each round's answer until it is known that nothing of it is ours to resolve.
@@ -21,9 +20,7 @@ pub(super) async fn drive<X, S, B, R>(
     mut rounds: X,
     mut response: Response<R>,
     upstream: Upstream<S, B>,
-    stores: Scoped,
-    limits: &Limits,
-    report: &Report,
+    means: &Means,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     X: JsonRounds,
@@ -33,6 +30,7 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
+    let Means { stores, limits, pool, report } = means;
     loop {
         let (mut head, body) = response.into_parts();
         // To its end, so that its connection can carry the next round.
@@ -47,20 +45,33 @@ where
             }
         };
 
+        let plain = match Coding::of(&head.headers) {
+            None => Some(data.clone()),
+            Some(coding) => coding.decode(&data, limits.response_bytes, limits, pool).await,
+        };
+        let Some(plain) = plain else {
+            rounds.failed();
+            report.pass_on(Unintercepted::Encoded);
+            report.finish(rounds.report());
+            report.settle();
+            return Ok(Response::from_parts(head, ResponseBody::new(Replay::buffered(data, trailers))));
+        };
+
         let mut meter = Meter::default();
-        meter.push(&data);
+        meter.push(&plain);
         report.round(meter.usage());
-        let mut step = rounds.response(data.clone());
+        let mut step = rounds.response(plain.clone());
         let next = loop {
             step = match step {
                 Step::Redeem(handles) => rounds.redeemed(stores.redeem(handles, report).await),
+                Step::Rank(ranking) => rounds.ranked(means.rank(ranking).await),
                 Step::Remember(records) => rounds.remembered(stores.remember(records, report).await),
                 Step::Send(body) => break body,
                 Step::Done => {
                     report.finish(rounds.report());
                     report.settle();
                     let spliced = rounds.into_body();
-                    let body = if same(&spliced, &data) {
+                    let body = if same(&spliced, &plain) {
                         Replay::buffered(data, trailers)
                     } else {
                         repair_json_response(&mut head.headers, spliced.len());

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use headroom_engine::{
     ccr::Handle,
-    intercept::{Continuation, JsonExchange, RetrievalReport, Step, StreamExchange},
+    intercept::{Continuation, JsonExchange, Ranked, Ranking, RetrievalReport, Step, StreamExchange},
 };
 use http::{Request, Response, request::Parts};
 use http_body::Body;
@@ -23,19 +23,35 @@ use tower_service::Service;
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
     limits::Limits,
+    pool::Pool,
     report::{Report, Unintercepted},
     request, route,
     store::scoped::Scoped,
 };
+
+/// What a driver works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    pub(crate) stores: Scoped,
+    pub(crate) limits: Limits,
+    pub(crate) pool: Pool,
+    pub(crate) report: Report,
+}
+
+impl Means {
+    /// Reads originals off the worker; `None` if that broke down.
+    async fn rank(&self, ranking: Ranking) -> Option<Ranked> {
+        // Searching reads some 20 MB a second, as rewriting does.
+        self.pool.run(ranking.bytes(), move || ranking.run()).await
+    }
+}
 
 /// Passes on what the upstream answered, with our own calls answered on the way.
 pub(crate) async fn answer<S, B, R>(
     continuation: Continuation,
     response: Response<R>,
     upstream: Upstream<S, B>,
-    stores: Scoped,
-    limits: Limits,
-    report: Report,
+    means: Means,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
@@ -45,14 +61,12 @@ where
     R::Error: Into<BoxError>,
 {
     match upstream.kind(&response) {
-        Answer::Json => json::drive(continuation.json(), response, upstream, stores, &limits, &report).await,
-        Answer::Stream => {
-            Ok(stream::drive(continuation.stream(), response, upstream, stores, limits, report))
-        }
+        Answer::Json => json::drive(continuation.json(), response, upstream, &means).await,
+        Answer::Stream => Ok(stream::drive(continuation.stream(), response, upstream, means).await),
         Answer::Failure => Ok(response.map(ResponseBody::passthrough)),
         Answer::Other(why) => {
-            report.pass_on(why);
-            Ok(response.map(|body| ResponseBody::metered(body, report)))
+            means.report.pass_on(why);
+            Ok(response.map(|body| ResponseBody::metered(body, means.report)))
         }
     }
 }
@@ -68,13 +82,14 @@ enum Answer {
 }
 
 impl Answer {
-    fn of<R>(response: &Response<R>) -> Self {
+    /// `elements`: what is JSON comes as a stream, element by element.
+    fn of<R>(response: &Response<R>, elements: bool) -> Self {
         let headers = response.headers();
         if !response.status().is_success() {
             Self::Failure
-        } else if request::is_encoded(headers) {
+        } else if request::is_sealed(headers) {
             Self::Other(Unintercepted::Encoded)
-        } else if request::is_event_stream(headers) {
+        } else if request::is_event_stream(headers) || (elements && request::is_json(headers)) {
             Self::Stream
         } else if request::is_json(headers) {
             Self::Json
@@ -88,7 +103,6 @@ impl Answer {
 pub(crate) struct Upstream<S, B> {
     service: S,
     head: Parts,
-    /// What is JSON comes as a stream, element by element.
     elements: bool,
     body: PhantomData<fn() -> B>,
 }
@@ -102,10 +116,7 @@ impl<S, B> Upstream<S, B> {
 
     /// What an answer to its request is.
     fn kind<R>(&self, response: &Response<R>) -> Answer {
-        match Answer::of(response) {
-            Answer::Json if self.elements => Answer::Stream,
-            answer => answer,
-        }
+        Answer::of(response, self.elements)
     }
 
     /// Sends `body` through a clone of the service, ready first: a clone has no readiness of its
@@ -133,6 +144,7 @@ impl<S, B> Upstream<S, B> {
 trait JsonRounds: Send {
     fn response(&mut self, body: Bytes) -> Step;
     fn redeemed(&mut self, found: Vec<(Handle, String)>) -> Step;
+    fn ranked(&mut self, ranked: Option<Ranked>) -> Step;
     fn remembered(&mut self, acknowledged: bool) -> Step;
     fn failed(&mut self);
     fn into_body(self) -> Bytes;
@@ -145,6 +157,9 @@ impl JsonRounds for JsonExchange {
     }
     fn redeemed(&mut self, found: Vec<(Handle, String)>) -> Step {
         self.redeemed(found)
+    }
+    fn ranked(&mut self, ranked: Option<Ranked>) -> Step {
+        self.ranked(ranked)
     }
     fn remembered(&mut self, acknowledged: bool) -> Step {
         self.remembered(acknowledged)
@@ -165,6 +180,7 @@ trait StreamRounds: Send + 'static {
     fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>);
     fn end(&mut self, out: &mut VecDeque<Bytes>) -> Step;
     fn redeemed(&mut self, found: Vec<(Handle, String)>, out: &mut VecDeque<Bytes>) -> Step;
+    fn ranked(&mut self, ranked: Option<Ranked>, out: &mut VecDeque<Bytes>) -> Step;
     fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step;
     fn failed(&mut self, out: &mut VecDeque<Bytes>);
     fn round_complete(&self) -> bool;
@@ -181,6 +197,9 @@ impl StreamRounds for StreamExchange {
     }
     fn redeemed(&mut self, found: Vec<(Handle, String)>, out: &mut VecDeque<Bytes>) -> Step {
         self.redeemed(found, out)
+    }
+    fn ranked(&mut self, ranked: Option<Ranked>, out: &mut VecDeque<Bytes>) -> Step {
+        self.ranked(ranked, out)
     }
     fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step {
         self.remembered(acknowledged, out)

@@ -7,29 +7,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use headroom_engine::{ccr::Handle, cost::Meter, intercept::Step};
+use headroom_engine::{
+    ccr::Handle,
+    cost::Meter,
+    intercept::{Ranked, Step},
+};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep, timeout};
 use tower_service::Service;
 
-use super::{Answer, StreamRounds, Upstream};
+use super::{Answer, Means, StreamRounds, Upstream};
 use crate::{
     body::{BoxError, RequestBody, ResponseBody},
-    limits::Limits,
-    report::Report,
+    decode::{Coding, Live},
     request::repair_stream_response,
-    store::scoped::Scoped,
 };
 
 /// The response whose body is `response`'s, with the rounds behind it spliced in.
-pub(super) fn drive<X, S, B, R>(
+pub(super) async fn drive<X, S, B, R>(
     rounds: X,
     response: Response<R>,
     upstream: Upstream<S, B>,
-    stores: Scoped,
-    limits: Limits,
-    report: Report,
+    means: Means,
 ) -> Response<ResponseBody<R>>
 where
     X: StreamRounds,
@@ -40,20 +40,19 @@ where
     R::Error: Into<BoxError>,
 {
     let (mut head, body) = response.into_parts();
+    let live = Coding::live(Coding::of(&head.headers), body).await;
     repair_stream_response(&mut head.headers);
     let body = Spliced {
         rounds,
         meter: Meter::default(),
-        phase: Phase::Reading(Box::pin(body)),
+        phase: Phase::Reading(live),
         out: VecDeque::new(),
         last: Last::default(),
         end: End::default(),
         follow_up: false,
         quiet: None,
         upstream,
-        stores,
-        limits,
-        report,
+        means,
     };
     Response::from_parts(head, ResponseBody::spliced(body))
 }
@@ -62,11 +61,11 @@ where
 ///
 /// It is pulled: nothing is read, sent or looked up unless the client asks for the next frame, and
 /// dropping it drops whatever is under way.
-struct Spliced<X: StreamRounds, S, B, R> {
+struct Spliced<X: StreamRounds, S, B> {
     rounds: X,
     /// Of the current round.
     meter: Meter,
-    phase: Phase<R>,
+    phase: Phase,
     /// What the client gets before anything else happens.
     out: VecDeque<Bytes>,
     last: Last,
@@ -76,32 +75,31 @@ struct Spliced<X: StreamRounds, S, B, R> {
     /// Runs while the client waits for us.
     quiet: Option<Pin<Box<Sleep>>>,
     upstream: Upstream<S, B>,
-    stores: Scoped,
-    limits: Limits,
-    report: Report,
+    means: Means,
 }
 
 // Whatever must not move is behind a pointer.
-impl<X: StreamRounds, S, B, R> Unpin for Spliced<X, S, B, R> {}
+impl<X: StreamRounds, S, B> Unpin for Spliced<X, S, B> {}
 
-type Live<R> = Pin<Box<R>>;
-type Work<R> = Pin<Box<dyn Future<Output = Outcome<R>> + Send>>;
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-enum Phase<R> {
+enum Phase {
     /// A round's stream, up to its terminal event.
-    Reading(Live<R>),
-    /// A store or the next round's head; and the stream whose terminal event was seen, if it has
+    Reading(Live),
+    /// A store, a search or the next round's head; and the stream whose terminal event was seen, if it has
     /// not ended.
-    Waiting(Work<R>, Option<Live<R>>),
+    Waiting(Work, Option<Live>),
     /// What the upstream says behind the last terminal event.
-    Tail(Live<R>),
+    Tail(Live),
     Ended,
 }
 
-enum Outcome<R> {
+enum Outcome {
     Redeemed(Vec<(Handle, String)>),
+    Ranked(Option<Ranked>),
     Remembered(bool),
-    Answered(Response<R>),
+    /// The next round's stream.
+    Answered(Live),
     Refused,
 }
 
@@ -137,7 +135,7 @@ impl Last {
     }
 }
 
-impl<X, S, B, R> Spliced<X, S, B, R>
+impl<X, S, B, R> Spliced<X, S, B>
 where
     X: StreamRounds,
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
@@ -146,7 +144,7 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    fn frame(&mut self, live: Live<R>, frame: Option<Result<Frame<Bytes>, BoxError>>) {
+    fn frame(&mut self, live: Live, frame: Option<Result<Frame<Bytes>, BoxError>>) {
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
@@ -169,7 +167,7 @@ where
         }
     }
 
-    fn tail(&mut self, live: Live<R>, frame: Option<Result<Frame<Bytes>, BoxError>>) {
+    fn tail(&mut self, live: Live, frame: Option<Result<Frame<Bytes>, BoxError>>) {
         match frame.map(|frame| frame.map(Frame::into_data)) {
             // In the first round, as it came. Behind a later one there is nothing for the client.
             Some(Ok(Ok(data))) if !self.follow_up => self.out.push_back(data),
@@ -181,7 +179,7 @@ where
         self.phase = Phase::Tail(live);
     }
 
-    fn round_ends(&mut self, rest: Option<Live<R>>) {
+    fn round_ends(&mut self, rest: Option<Live>) {
         self.count();
         let step = self.rounds.end(&mut self.out);
         self.take(step, rest);
@@ -189,58 +187,73 @@ where
 
     /// What the upstream counted in this round.
     fn count(&mut self) {
-        self.report.round(std::mem::take(&mut self.meter).usage());
+        self.means.report.round(std::mem::take(&mut self.meter).usage());
     }
 
     /// Nothing more will come.
     fn close(&mut self) {
         self.count();
-        self.report.finish(self.rounds.report());
-        self.report.settle();
+        self.means.report.finish(self.rounds.report());
+        self.means.report.settle();
     }
 
-    fn take(&mut self, step: Step, rest: Option<Live<R>>) {
+    fn take(&mut self, step: Step, rest: Option<Live>) {
         match step {
             Step::Done => self.phase = rest.map_or(Phase::Ended, Phase::Tail),
             Step::Redeem(handles) => {
-                let (stores, report) = (self.stores.clone(), self.report.clone());
+                let Means { stores, report, .. } = self.means.clone();
                 let work = async move { Outcome::Redeemed(stores.redeem(handles, &report).await) };
                 self.phase = Phase::Waiting(Box::pin(work), rest);
             }
+            Step::Rank(ranking) => {
+                let means = self.means.clone();
+                let work = async move { Outcome::Ranked(means.rank(ranking).await) };
+                self.phase = Phase::Waiting(Box::pin(work), rest);
+            }
             Step::Remember(records) => {
-                let (stores, report) = (self.stores.clone(), self.report.clone());
+                let Means { stores, report, .. } = self.means.clone();
                 let work = async move { Outcome::Remembered(stores.remember(records, &report).await) };
                 self.phase = Phase::Waiting(Box::pin(work), rest);
             }
             Step::Send(body) => {
                 self.follow_up = true;
                 self.end.trailers = None;
-                let (call, wait) = (self.upstream.send(body), self.limits.drain);
+                let (call, wait) = (self.upstream.send(body), self.means.limits.drain);
+                let elements = self.upstream.elements;
                 let work = async move {
                     if let Some(rest) = rest {
                         drain(rest, wait).await;
                     }
-                    call.await.map_or(Outcome::Refused, Outcome::Answered)
+                    let answer = call.await.ok();
+                    match answer.filter(|response| Answer::of(response, elements) == Answer::Stream) {
+                        Some(response) => {
+                            let coding = Coding::of(response.headers());
+                            Outcome::Answered(Coding::live(coding, response.into_body()).await)
+                        }
+                        None => Outcome::Refused,
+                    }
                 };
                 self.phase = Phase::Waiting(Box::pin(work), None);
             }
         }
     }
 
-    fn outcome(&mut self, outcome: Outcome<R>, rest: Option<Live<R>>) {
+    fn outcome(&mut self, outcome: Outcome, rest: Option<Live>) {
         match outcome {
             Outcome::Redeemed(found) => {
                 let step = self.rounds.redeemed(found, &mut self.out);
+                self.take(step, rest);
+            }
+            Outcome::Ranked(ranked) => {
+                let step = self.rounds.ranked(ranked, &mut self.out);
                 self.take(step, rest);
             }
             Outcome::Remembered(acknowledged) => {
                 let step = self.rounds.remembered(acknowledged, &mut self.out);
                 self.take(step, rest);
             }
-            Outcome::Answered(response) if self.upstream.kind(&response) == Answer::Stream => {
-                self.phase = Phase::Reading(Box::pin(response.into_body()));
-            }
-            Outcome::Answered(_) | Outcome::Refused => self.rounds.failed(&mut self.out),
+            Outcome::Answered(live) => self.phase = Phase::Reading(live),
+            Outcome::Refused => self.rounds.failed(&mut self.out),
         }
     }
 
@@ -249,7 +262,7 @@ where
         if !self.last.is_boundary() {
             return Poll::Pending;
         }
-        let wait = self.limits.keep_alive;
+        let wait = self.means.limits.keep_alive;
         let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep(wait)));
         ready!(quiet.as_mut().poll(cx));
         self.quiet = None;
@@ -258,7 +271,7 @@ where
     }
 }
 
-impl<X, S, B, R> Body for Spliced<X, S, B, R>
+impl<X, S, B, R> Body for Spliced<X, S, B>
 where
     X: StreamRounds,
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
@@ -286,7 +299,7 @@ where
             // Whoever goes on puts a phase back; otherwise this was the end.
             match std::mem::replace(&mut this.phase, Phase::Ended) {
                 Phase::Reading(mut live) => match live.as_mut().poll_frame(cx) {
-                    Poll::Ready(frame) => this.frame(live, frame.map(|frame| frame.map_err(Into::into))),
+                    Poll::Ready(frame) => this.frame(live, frame),
                     Poll::Pending => {
                         this.phase = Phase::Reading(live);
                         // In the first round the client hears from the upstream what it would have
@@ -305,7 +318,7 @@ where
                     }
                 },
                 Phase::Tail(mut live) => match live.as_mut().poll_frame(cx) {
-                    Poll::Ready(frame) => this.tail(live, frame.map(|frame| frame.map_err(Into::into))),
+                    Poll::Ready(frame) => this.tail(live, frame),
                     Poll::Pending => {
                         this.phase = Phase::Tail(live);
                         return Poll::Pending;
@@ -321,20 +334,17 @@ where
 }
 
 /// A client that leaves ends the exchange as much as its last byte does.
-impl<X: StreamRounds, S, B, R> Drop for Spliced<X, S, B, R> {
+impl<X: StreamRounds, S, B> Drop for Spliced<X, S, B> {
     fn drop(&mut self) {
-        self.report.round(self.meter.usage());
-        self.report.finish(self.rounds.report());
-        self.report.settle();
+        self.means.report.round(self.meter.usage());
+        self.means.report.finish(self.rounds.report());
+        self.means.report.settle();
     }
 }
 
 /// Reads a finished stream to its end, so that its connection can carry the next round; no longer
 /// than `wait`, no more than is worth it.
-async fn drain<R>(mut live: Live<R>, wait: Duration)
-where
-    R: Body<Data = Bytes>,
-{
+async fn drain(mut live: Live, wait: Duration) {
     const BYTES: usize = 64 << 10;
     let read = async {
         let mut left = BYTES;

@@ -56,6 +56,9 @@ impl JsonRounds for Rounds {
     fn redeemed(&mut self, found: Vec<(Handle, String)>) -> Step {
         self.next(&found)
     }
+    fn ranked(&mut self, _: Option<Ranked>) -> Step {
+        unreachable!("no script here ranks")
+    }
     fn remembered(&mut self, acknowledged: bool) -> Step {
         self.send(acknowledged)
     }
@@ -85,6 +88,9 @@ impl StreamRounds for Rounds {
     }
     fn redeemed(&mut self, found: Vec<(Handle, String)>, _: &mut VecDeque<Bytes>) -> Step {
         self.next(&found)
+    }
+    fn ranked(&mut self, _: Option<Ranked>, _: &mut VecDeque<Bytes>) -> Step {
+        unreachable!("no script here ranks")
     }
     fn remembered(&mut self, acknowledged: bool, _: &mut VecDeque<Bytes>) -> Step {
         self.complete = false;
@@ -127,20 +133,23 @@ async fn store() -> MemoryStore {
     store
 }
 
+fn means(stores: Scoped, report: &Report) -> Means {
+    Means { stores, limits: Limits::default(), pool: Pool::default(), report: report.clone() }
+}
+
 async fn drive_json(
     probe: &Probe,
     first: Response<Script>,
     report: &Report,
 ) -> Result<Response<ResponseBody<Script>>, Refused> {
     let stores = scoped(store().await);
-    json::drive(Rounds::default(), first, upstream(probe), stores, &Limits::default(), report).await
+    json::drive(Rounds::default(), first, upstream(probe), &means(stores, report)).await
 }
 
 async fn drive_stream(probe: &Probe, first: Script, report: &Report) -> ResponseBody<Script> {
     let stores = scoped(store().await);
     let first = events(first);
-    stream::drive(Rounds::default(), first, upstream(probe), stores, Limits::default(), report.clone())
-        .into_body()
+    stream::drive(Rounds::default(), first, upstream(probe), means(stores, report)).await.into_body()
 }
 
 #[tokio::test]
@@ -176,9 +185,7 @@ async fn json_without_a_call_of_ours_is_the_upstreams() {
         Untouched(None),
         json(Script::new([Item::Data("{}"), Item::Trailers])),
         upstream(&probe),
-        scoped(Broken::Silent),
-        &Limits::default(),
-        &report,
+        &means(scoped(Broken::Silent), &report),
     )
     .await
     .unwrap();
@@ -197,6 +204,9 @@ impl JsonRounds for Untouched {
     }
     fn redeemed(&mut self, _: Vec<(Handle, String)>) -> Step {
         Step::Done
+    }
+    fn ranked(&mut self, _: Option<Ranked>) -> Step {
+        unreachable!("no script here ranks")
     }
     fn remembered(&mut self, _: bool) -> Step {
         Step::Done
@@ -238,9 +248,8 @@ async fn a_json_answer_that_is_too_large_or_breaks_loses_nothing() {
     let (probe, report) = (Probe::new([]), report());
     let limits = Limits::default().response_bytes(3);
     let first = json(Script::text(&["call", "more"]));
-    let stores = scoped(Broken::Silent);
-    let response =
-        json::drive(Rounds::default(), first, upstream(&probe), stores, &limits, &report).await.unwrap();
+    let means = Means { limits, ..means(scoped(Broken::Silent), &report) };
+    let response = json::drive(Rounds::default(), first, upstream(&probe), &means).await.unwrap();
     assert_eq!(read(response.into_body()).await.0, "callmore");
     assert_eq!(report.unintercepted(), Some(Unintercepted::Unread));
     let broken = json(Script::new([Item::Data("call"), Item::Error]));
@@ -370,7 +379,7 @@ async fn a_silent_store_delays_but_does_not_fail() {
     let probe = Probe::new([Ok(events(Script::text(&["stop\n\n"])))]);
     let stores = scoped(Broken::Silent);
     let first = events(Script::text(&["call\n\n"]));
-    let body = stream::drive(Rounds::default(), first, upstream(&probe), stores, Limits::default(), report());
+    let body = stream::drive(Rounds::default(), first, upstream(&probe), means(stores, &report())).await;
     assert_eq!(read(body.into_body()).await.0, "stop\n\n");
     assert_eq!(probe.bodies(), ["round 1 with  false"]);
 }
@@ -389,11 +398,11 @@ fn what_a_response_is() {
         (response(200, "application/json", None), Answer::Json),
         (response(200, "text/event-stream; charset=utf-8", None), Answer::Stream),
         (response(200, "application/json", Some("identity")), Answer::Json),
-        (response(200, "application/json", Some("br")), Answer::Other(Unintercepted::Encoded)),
+        (response(200, "application/json", Some("compress")), Answer::Other(Unintercepted::Encoded)),
         (response(200, "text/html", None), Answer::Other(Unintercepted::OtherType)),
         (response(529, "application/json", None), Answer::Failure),
     ] {
-        assert_eq!(Answer::of(&head), expected);
+        assert_eq!(Answer::of(&head, false), expected);
     }
 }
 

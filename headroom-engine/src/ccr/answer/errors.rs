@@ -41,6 +41,12 @@ pub fn missing(handle: Handle) -> String {
     format!("Error: the text behind {handle} is no longer available. Run the tool that returned it again.")
 }
 
+/// What the model reads when an original is there and cannot be searched.
+#[must_use]
+pub fn unreadable(handle: Handle) -> String {
+    format!("Error: the text behind {handle} could not be read. Run the tool that returned it again.")
+}
+
 /// What the model reads when it has asked too often in one turn.
 #[must_use]
 pub fn limit_reached() -> &'static str {

@@ -192,7 +192,7 @@ impl Splicer for Stream {
         self.array |= event.is_element();
         if self.state == State::Failed {
             // An array is still to be closed.
-            if !self.touched && event.data().is_none() {
+            if !self.touched {
                 out.push_back(event.raw());
             }
             return;
@@ -230,7 +230,7 @@ impl Splicer for Stream {
         if first {
             self.blind = self.touched || !is_foreign(&bytes, &self.tool);
         }
-        if !self.blind && self.state != State::Failed {
+        if !self.blind && (self.state != State::Failed || !self.touched) {
             self.begun = true;
             out.push_back(bytes);
         }

@@ -287,7 +287,7 @@ impl Stream {
 impl Splicer for Stream {
     fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>) {
         let done = self.state != State::Open;
-        if done && (self.touched || self.state == State::Failed) {
+        if done && self.touched {
             return;
         }
         let Some(text) = event.data() else {
@@ -329,7 +329,7 @@ impl Splicer for Stream {
         if first {
             self.blind = self.touched || !is_foreign(&bytes, &self.tool);
         }
-        if !self.blind && self.state != State::Failed {
+        if !self.blind && (self.state != State::Failed || !self.touched) {
             out.push_back(bytes);
         }
     }

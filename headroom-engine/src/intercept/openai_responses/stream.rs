@@ -236,7 +236,7 @@ impl Stream {
 impl Splicer for Stream {
     fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>) {
         let done = self.state != State::Open;
-        if done && (self.touched || self.state == State::Failed) {
+        if done && self.touched {
             return;
         }
         let Some(text) = event.data() else {
@@ -244,7 +244,7 @@ impl Splicer for Stream {
         };
         let Some(data) = Object::parse(text) else {
             // A piece of an event could be a piece of our call; no reader takes it anyway.
-            if event.is_whole() && !(done && self.touched) {
+            if event.is_whole() {
                 out.push_back(event.raw());
             }
             return;
@@ -268,7 +268,7 @@ impl Splicer for Stream {
         if first {
             self.blind = self.touched || !is_foreign(&bytes, &self.tool);
         }
-        if !self.blind && self.state != State::Failed {
+        if !self.blind && (self.state != State::Failed || !self.touched) {
             out.push_back(bytes);
         }
     }

@@ -1,5 +1,6 @@
 //! Whole exchanges, over scripted upstreams. Numbers in names are those of the list of edge cases.
 
+mod answering;
 mod anthropic_json;
 mod anthropic_stream;
 mod gemini;
@@ -74,6 +75,7 @@ pub(super) struct Script {
     pub(super) acknowledges: bool,
     pub(super) max_rounds: u32,
     pub(super) cap: usize,
+    pub(super) window: Option<usize>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -123,6 +125,7 @@ impl Script {
             acknowledges: true,
             max_rounds: 3,
             cap: super::frame::EVENT_CAP,
+            window: None,
         }
     }
 
@@ -145,6 +148,7 @@ impl Script {
             originals: Arc::new(Fixed(vec![(ORIGINAL.to_owned(), "text")])),
             counter: Arc::new(O200k),
             answer_budget: 1000,
+            window: self.window,
             history: seen.clone(),
         })
     }
@@ -167,6 +171,7 @@ impl Script {
                     outcome.redeemed.extend(&handles);
                     exchange.redeemed(Self::store(&handles))
                 }
+                Step::Rank(ranking) => exchange.ranked(Some(ranking.run())),
                 Step::Send(body) => {
                     outcome.sent.push(String::from_utf8(body.to_vec()).unwrap());
                     match answers.next().expect("an answer for every request") {
@@ -223,6 +228,7 @@ impl Script {
                     outcome.redeemed.extend(&handles);
                     exchange.redeemed(Self::store(&handles), &mut out)
                 }
+                Step::Rank(ranking) => exchange.ranked(Some(ranking.run()), &mut out),
                 Step::Send(body) => {
                     outcome.sent.push(String::from_utf8(body.to_vec()).unwrap());
                     follow = true;

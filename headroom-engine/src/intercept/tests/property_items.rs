@@ -108,6 +108,7 @@ fn play(script: &Script, bytes: &[u8]) {
         step = match step {
             Step::Redeem(_) => exchange.redeemed(Vec::new(), &mut out),
             Step::Remember(_) => exchange.remembered(true, &mut out),
+            Step::Rank(ranking) => exchange.ranked(Some(ranking.run()), &mut out),
             Step::Send(_) | Step::Done => break,
         };
     }

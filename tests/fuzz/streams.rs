@@ -1,0 +1,211 @@
+//! Answers: what is framed, withheld and spliced. Rounds are parted by a byte that no text holds.
+
+use std::{collections::VecDeque, fmt::Write as _, sync::LazyLock};
+
+use bytes::Bytes;
+use headroom_engine::{
+    Dialect, Engine, Policy, RequestContext,
+    intercept::{Continuation, Step, StreamExchange},
+};
+use serde_json::{Value, json};
+
+use super::mutate::Mutator;
+use crate::provider::RETRIEVAL_TOOL;
+
+/// Between rounds.
+const NEXT: u8 = 0xFE;
+
+pub(super) fn engine() -> &'static Engine {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::new);
+    &ENGINE
+}
+
+pub(super) fn eager() -> Policy {
+    Policy::default().least_hidden(20)
+}
+
+/// A request of each dialect that hides something.
+fn request(dialect: Dialect) -> Bytes {
+    let mut log = String::new();
+    for line in 0..120 {
+        let token = line * 7919 % 9973;
+        let _ =
+            writeln!(log, "2026-11-02T10:00:{:02} INFO worker: batch {line} done, token {token}", line % 60);
+    }
+    let schema = json!({"type": "object"});
+    let about = "Runs a command in the shell";
+    let body: Value = match dialect {
+        Dialect::OpenAiChat => json!({"model": "gpt-6",
+            "tools": [{"type": "function", "function": {"name": "run", "description": about, "parameters": schema}}],
+            "messages": [{"role": "user", "content": "go"},
+                {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "run", "arguments": "{}"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": log}]}),
+        Dialect::OpenAiResponses => json!({"model": "gpt-6", "store": false,
+            "tools": [{"type": "function", "name": "run", "description": about, "parameters": schema}],
+            "input": [{"role": "user", "content": "go"},
+                {"type": "function_call", "call_id": "c", "name": "run", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": log}]}),
+        Dialect::Gemini => json!({
+            "tools": [{"functionDeclarations": [{"name": "run", "description": about, "parameters": schema}]}],
+            "contents": [{"role": "user", "parts": [{"text": "go"}]},
+                {"role": "model", "parts": [{"functionCall": {"name": "run", "args": {}}}]},
+                {"role": "user", "parts": [{"functionResponse": {"name": "run", "response": {"output": log}}}]}]}),
+        _ => json!({"model": "claude-haiku-4-5", "max_tokens": 9,
+            "tools": [{"name": "run", "description": about, "input_schema": schema}],
+            "messages": [{"role": "user", "content": "go"},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "run", "input": {}}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": log}]}]}),
+    };
+    body.to_string().into()
+}
+
+fn continuation(dialect: Dialect) -> Continuation {
+    static REQUESTS: LazyLock<[(Dialect, Bytes); 4]> = LazyLock::new(|| {
+        [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini]
+            .map(|dialect| (dialect, request(dialect)))
+    });
+    let (_, body) = REQUESTS.iter().find(|(other, _)| *other == dialect).expect("a known dialect");
+    let scanned = engine().scan(body.clone(), &RequestContext::new(dialect)).expect("a request");
+    scanned.rewrite(&eager(), &[]).continuation.expect("something is hidden")
+}
+
+/// An exchange over the answer to a request that hides something.
+///
+/// # Panics
+/// For a dialect without such a request here.
+#[must_use]
+pub fn exchange(dialect: Dialect) -> StreamExchange {
+    continuation(dialect).stream()
+}
+
+/// A seed of the corpus, with the handle of what the requests hide.
+pub(super) fn with_handle(seed: &[u8]) -> Vec<u8> {
+    static HANDLE: LazyLock<String> = LazyLock::new(|| {
+        let dialect = Dialect::AnthropicMessages;
+        let scanned = engine().scan(request(dialect), &RequestContext::new(dialect)).expect("a request");
+        scanned.rewrite(&eager(), &[]).originals.handles()[0].to_string()
+    });
+    let mut out = Vec::new();
+    let mut rest = seed;
+    while let Some(at) = memchr::memmem::find(rest, b"%HANDLE%") {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(HANDLE.as_bytes());
+        rest = &rest[at + 8..];
+    }
+    out.extend_from_slice(rest);
+    for byte in &mut out {
+        // In the files, a page break parts the rounds.
+        if *byte == 0x0C {
+            *byte = NEXT;
+        }
+    }
+    out
+}
+
+/// What a client and the upstream got.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Heard {
+    client: Vec<u8>,
+    sent: Vec<Bytes>,
+}
+
+fn heard(dialect: Dialect, rounds: &[&[u8]], mut cut: impl FnMut(usize) -> usize) -> Heard {
+    let mut exchange = continuation(dialect).stream();
+    let mut out = VecDeque::new();
+    let mut heard = Heard::default();
+    let mut rounds = rounds.iter();
+    let mut next = rounds.next();
+    while let Some(round) = next.take() {
+        let mut rest = Bytes::copy_from_slice(round);
+        while !rest.is_empty() {
+            let chunk = rest.split_to(cut(rest.len()).clamp(1, rest.len()));
+            exchange.push(chunk, &mut out);
+        }
+        let mut step = exchange.end(&mut out);
+        loop {
+            step = match step {
+                Step::Redeem(_) => exchange.redeemed(Vec::new(), &mut out),
+                Step::Rank(ranking) => exchange.ranked(Some(ranking.run()), &mut out),
+                Step::Remember(_) => exchange.remembered(true, &mut out),
+                Step::Send(body) => {
+                    assert!(is_json(&body), "a follow-up is a request");
+                    heard.sent.push(body);
+                    next = rounds.next();
+                    if next.is_none() {
+                        exchange.failed(&mut out);
+                    }
+                    break;
+                }
+                Step::Done => break,
+            };
+        }
+    }
+    heard.client = out.into_iter().flatten().collect();
+    heard
+}
+
+/// The rounds of an input.
+fn rounds(data: &[u8]) -> Vec<&[u8]> {
+    data.split(|byte| *byte == NEXT).collect()
+}
+
+/// Strings need not be text: what the model wrote is said again as it is.
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+/// Whether nothing in `data` can be taken for a call of ours, however it is spelled.
+fn is_foreign(data: &[u8]) -> bool {
+    memchr::memmem::find(data, RETRIEVAL_TOOL.as_bytes()).is_none()
+        && memchr::memmem::find(data, b"\\u").is_none()
+}
+
+/// A stream: cut anywhere, it is the same; without a call of ours, it is as it came.
+pub(super) fn events(dialect: Dialect, data: &[u8]) {
+    let rounds = rounds(data);
+    let whole = heard(dialect, &rounds, |length| length);
+    if is_foreign(data) {
+        // A last event without its end is none; it could be the start of a call.
+        let rest = rounds[0].strip_prefix(&whole.client[..]).expect("what is not ours passes as it came");
+        let cut = memchr::memmem::find(rest, b"\n\n").is_none_or(|at| at + 2 == rest.len());
+        assert!(whole.sent.is_empty() && cut, "what is not ours passes");
+    }
+    if data.len() > 1 << 15 {
+        // For the time that it takes.
+        assert_eq!(heard(dialect, &rounds, |_| 64), whole);
+        return;
+    }
+    let mut random = Mutator::new(data.len() as u64);
+    assert_eq!(heard(dialect, &rounds, |length| 1 + random.below(length.min(40))), whole, "cut anywhere");
+    if data.len() < 3000 {
+        assert_eq!(heard(dialect, &rounds, |_| 1), whole, "byte by byte");
+    }
+}
+
+/// A whole answer: without a call of ours it is the very bytes.
+pub(super) fn answer(dialect: Dialect, data: &[u8]) {
+    let rounds = rounds(data);
+    let mut exchange = continuation(dialect).json();
+    let first = Bytes::copy_from_slice(rounds[0]);
+    let mut rest = rounds[1..].iter();
+    let mut step = exchange.response(first.clone());
+    loop {
+        step = match step {
+            Step::Redeem(_) => exchange.redeemed(Vec::new()),
+            Step::Rank(ranking) => exchange.ranked(Some(ranking.run())),
+            Step::Remember(_) => exchange.remembered(true),
+            Step::Send(body) => {
+                assert!(is_json(&body), "a follow-up is a request");
+                match rest.next() {
+                    Some(answer) => exchange.response(Bytes::copy_from_slice(answer)),
+                    None => return exchange.failed(),
+                }
+            }
+            Step::Done => break,
+        };
+    }
+    let body = exchange.into_body();
+    if is_foreign(data) {
+        assert_eq!((body.as_ptr(), body.len()), (first.as_ptr(), first.len()), "the same bytes");
+    }
+}
