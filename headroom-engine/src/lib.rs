@@ -15,6 +15,8 @@ pub mod cost;
 mod eligible;
 mod engine;
 mod history;
+#[cfg(feature = "image")]
+mod images;
 pub mod intercept;
 mod ledger;
 mod library;

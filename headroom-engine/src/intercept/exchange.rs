@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::{
     Item, Parts, Recall, RetrievalReport,
     format::{self, Format},
+    picture::{self, Picture},
     raw::Object,
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
@@ -16,6 +17,7 @@ use crate::{
         answer::{Request, bad_arguments, limit_reached, missing, unresolved},
     },
     ledger::Record,
+    originals::IMAGE,
     wire::{self, BlockKind},
 };
 
@@ -61,6 +63,11 @@ struct Asked {
     query: Option<String>,
     range: Option<(usize, usize)>,
     unit: Option<Unit>,
+}
+
+/// An answer of text.
+fn said(call: &Call, text: String, is_error: bool) -> Answer {
+    Answer { id: call.id.clone(), text, is_error, picture: None }
 }
 
 pub(super) struct Exchange {
@@ -238,57 +245,72 @@ impl Exchange {
         let mut left = round.ours().count();
         let mut answers = Vec::with_capacity(left);
         for call in round.ours() {
-            let (text, is_error) = if self.round >= self.parts.max_rounds {
-                (limit_reached().to_owned(), true)
+            let answer = if self.round >= self.parts.max_rounds {
+                said(call, limit_reached().to_owned(), true)
             } else {
                 self.answer_call(call, budget / left.max(1))
             };
-            let tokens = self.parts.counter.count(&text);
+            let shown = answer.picture.as_ref().map_or(0, |_| picture::TOKENS);
+            let tokens = self.parts.counter.count(&answer.text) + shown;
             self.report.tokens += tokens as u64;
             budget = budget.saturating_sub(tokens);
             left -= 1;
-            answers.push(Answer { id: call.id.clone(), text, is_error });
+            answers.push(answer);
         }
         if round.calls_client() { self.mix(round, &answers) } else { self.hide(round, &answers) }
     }
 
-    fn answer_call(&mut self, call: &Call, budget: usize) -> (String, bool) {
+    fn answer_call(&mut self, call: &Call, budget: usize) -> Answer {
         let (arguments, handle) = match self.resolve(call) {
             Ok(resolved) => resolved,
             Err(error) => {
                 self.report.malformed += 1;
-                return (bad_arguments(&error), true);
+                return said(call, bad_arguments(&error), true);
             }
         };
         let handle = match handle {
             Ok(handle) => handle,
             Err(error) => {
                 self.report.unknown += 1;
-                return (unresolved(&error, self.handles.iter().copied()), true);
+                return said(call, unresolved(&error, self.handles.iter().copied()), true);
             }
         };
         let Some(original) = self.original(handle) else {
             self.report.unknown += 1;
-            return (missing(handle), true);
+            return said(call, missing(handle), true);
         };
         self.report.handles.push(handle);
+        let picture = self.picture(handle, &original);
+        // Of an image there are no parts.
+        let parts = Some(&arguments).filter(|_| picture.is_none());
         let asked = Asked {
             handle,
-            query: arguments.query().map(str::to_owned),
-            range: arguments.range(),
-            unit: arguments.unit(),
+            query: parts.and_then(Arguments::query).map(str::to_owned),
+            range: parts.and_then(Arguments::range),
+            unit: parts.and_then(Arguments::unit),
         };
         if self.answered.contains(&asked) {
-            return (REPEATED.to_owned(), false);
+            return said(call, REPEATED.to_owned(), false);
         }
         self.answered.push(asked);
+        if picture.is_some() {
+            return Answer { picture, ..said(call, format!("#{handle}: the image"), false) };
+        }
         let request = Request {
             query: arguments.query(),
             range: arguments.range(),
             unit: arguments.unit(),
             ..Request::new(handle, budget)
         };
-        (ccr::answer(&original, &request, self.parts.counter.as_ref()), false)
+        said(call, ccr::answer(&original, &request, self.parts.counter.as_ref()), false)
+    }
+
+    /// The image that `original` is, where the answer may hold one.
+    fn picture(&self, handle: Handle, original: &str) -> Option<Picture> {
+        // Of what only the store has, the kind is not known.
+        let kind = self.handles.iter().find(|(known, _)| *known == handle).map(|(_, kind)| *kind);
+        let may = self.format.shows_pictures() && kind.is_none_or(|kind| kind == IMAGE);
+        may.then(|| Picture::parse(original))?
     }
 
     /// Ours only: the exchange stays between the model and us.

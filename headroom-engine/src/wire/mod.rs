@@ -2,6 +2,8 @@
 
 mod anthropic;
 mod gemini;
+#[cfg(feature = "image")]
+pub(crate) mod image;
 pub(crate) mod media;
 mod openai_chat;
 mod openai_responses;
