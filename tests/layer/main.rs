@@ -15,7 +15,10 @@ mod bed;
 mod contract;
 mod costs;
 mod headers;
+mod images;
 mod live;
+#[path = "../pictures.rs"]
+mod pictures;
 mod restarts;
 mod retrievals;
 mod talk;

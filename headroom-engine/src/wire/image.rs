@@ -212,7 +212,8 @@ mod tests {
             {"type":"function_call","call_id":"c","name":"run","arguments":"{}"},
             {"type":"function_call_output","call_id":"c","output":[{"type":"input_image","file_id":"f"},
             {"type":"input_image","detail":"auto","image_url":"data:b"}]}]}"#;
-        let expected = [(0, 0, None, "data:a  true "), (2, 0, Some(0), ""), (2, 0, Some(1), "data:b  false ")];
+        let expected =
+            [(0, 0, None, "data:a  true "), (2, 0, Some(0), ""), (2, 0, Some(1), "data:b  false ")];
         assert_eq!(found(Dialect::OpenAiResponses, body), expected.map(|(a, b, c, d)| (a, b, c, d.into())));
     }
 }
