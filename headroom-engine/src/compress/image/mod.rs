@@ -5,6 +5,9 @@
 //! like a screenshot or a scan keeps nine tenths of the size at which the provider looks at it. The
 //! format stays (PNG stays PNG, alpha and all), the orientation that a camera noted is applied, and
 //! what claims to be too large is not decoded at all. The caller keeps the original.
+//!
+//! The same bytes come out on every run. Decoders of JPEG use the processor's vector instructions,
+//! which are meant to agree to the bit; a test holds bytes that every platform must write.
 
 mod tokens;
 
