@@ -3,13 +3,15 @@
 //! A target bounds the bytes of an output as a share of its source's, and names what must stay
 //! visible in it. Targets are data, beside this program, and belong to cases by name.
 //!
-//! A needle is lost if the retrievable output neither shows it nor holds it in an elided range that
-//! redeems. The exact-only output is read back whole, so nothing is lost in it; where it says a
-//! needle in other words (the keys of a table stand once), that is counted apart, as reworded.
+//! A needle is lost if an output neither shows it, nor holds it in an elided range that redeems, nor
+//! is read back to it. What is read back, from an output or from what one left visible, is not lost;
+//! where it is said in other words (the keys of a table, and paths, stand once), that is counted
+//! apart, as reworded.
 
 use std::{
     fs,
     io::{self, Write},
+    ops::Range,
     path::PathBuf,
 };
 
@@ -21,7 +23,7 @@ use crate::{
     specialists::Recorded,
     table::{Table, percent, share},
     treat::{ANSWER_TOKENS, Treated, treat},
-    visible::{Fate, fate},
+    visible::{Audit, Fate, fate},
 };
 
 /// `hard --inputs FILE`
@@ -130,21 +132,39 @@ fn outcome(
         let named: usize = hidden.iter().map(|hidden| hidden.range.len()).sum();
         audit.unmarked + named.saturating_sub(redeemed)
     };
-    let lost = |treated: &Treated| {
+    // Those not shown: in other words, and lost.
+    let missing = |treated: &Treated| {
         let ranges: Vec<_> = treated.redeemable(source).into_iter().map(|(_, range)| range).collect();
-        let fates = case.needles.iter().map(|needle| fate(needle, source, &treated.output, &ranges));
-        fates.filter(|fate| *fate == Fate::Lost).count()
+        let absent = |needle: &&String| fate(needle, source, &treated.output, &ranges) == Fate::Lost;
+        let audit = recorded.audit(source, &treated.output, &treated.hidden);
+        let (reworded, lost): (Vec<&String>, Vec<&String>) = case
+            .needles
+            .iter()
+            .filter(absent)
+            .partition(|needle| audit == Audit::default() && stays(needle, source, treated));
+        (reworded.len(), lost.len())
     };
+    let (exact_missing, out_missing) = (missing(exact), missing(lossy));
     Outcome {
         name: case.name.clone(),
         bytes_in: source.len(),
         bytes_exact: exact.output.len(),
         bytes_out: lossy.output.len(),
-        needles_lost: lost(lossy),
-        needles_reworded: lost(exact),
+        needles_lost: exact_missing.1 + out_missing.1,
+        needles_reworded: exact_missing.0.max(out_missing.0),
         unmarked_loss_bytes: unmarked(exact) + unmarked(lossy),
         missed: target.and_then(|target| target.missed(source, &exact.output, &lossy.output)),
     }
+}
+
+/// Whether `needle` stands in the source where nothing is left out.
+fn stays(needle: &str, source: &str, treated: &Treated) -> bool {
+    let needle = needle.trim();
+    let whole = |at: usize| {
+        let apart = |range: &Range<usize>| range.end <= at || at + needle.len() <= range.start;
+        treated.hidden.iter().all(|hidden| apart(&hidden.range))
+    };
+    memmem::find_iter(source.as_bytes(), needle.as_bytes()).any(whole)
 }
 
 impl Target {

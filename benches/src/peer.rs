@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use headroom_engine::{
-    Engine, Policy, RequestContext,
+    ContextPolicy, Engine, Policy, RequestContext,
     reduce::Hidden,
     tokens::{O200k, TokenCounter},
 };
@@ -272,7 +272,7 @@ fn ours(request: &Request<'_>, read: &Body) -> Output {
     let unchanged = |seconds| Output::unchanged(request, seconds);
     let recorded = Recorded::new();
     let context = RequestContext::new(request.dialect.of_engine());
-    let policy = Policy::default().answer_tokens(ANSWER_TOKENS);
+    let policy = Policy::default().answer_tokens(ANSWER_TOKENS).context(ContextPolicy::Keep);
     let body: Bytes = request.body.clone().into();
     let plain = Engine::new();
     let start = Instant::now();

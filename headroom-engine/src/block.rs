@@ -9,7 +9,7 @@ use std::{
 use crate::{
     ccr::{self, plan::Treatment},
     compress::repeat::{self, Earlier, Index, Shown},
-    eligible::{self, Candidate},
+    eligible::{self, Asked, Candidate},
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
@@ -39,6 +39,7 @@ pub(crate) struct Blocks<'a> {
     done: Vec<Arc<Outcome>>,
     /// What those show, where it was needed.
     index: Option<Index>,
+    asked: Asked,
 }
 
 impl<'a> Blocks<'a> {
@@ -62,7 +63,18 @@ impl<'a> Blocks<'a> {
         });
         let keys = keys.collect();
         let done = Vec::with_capacity(candidates.len());
-        Self { engine, body, conversation, candidates, policy, may_hide, keys, done, index: None }
+        Self {
+            engine,
+            body,
+            conversation,
+            candidates,
+            policy,
+            may_hide,
+            keys,
+            done,
+            index: None,
+            asked: Asked::default(),
+        }
     }
 
     /// Bytes of the blocks that would have to be reduced: they are looked at, and the memo does not
@@ -165,8 +177,9 @@ impl<'a> Blocks<'a> {
         if kind.is_none() && found.is_none() {
             return Outcome::kept(None, Reason::NoSpecialist);
         }
-        let query =
-            candidate.causal_query(self.body, self.conversation).scored_by(Arc::clone(&engine.scorer));
+        let query = candidate
+            .causal_query(self.body, self.conversation, &mut self.asked)
+            .scored_by(Arc::clone(&engine.scorer));
         let context =
             Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };
         let tokens_in = counter.count(&source);

@@ -47,6 +47,20 @@ pub(crate) struct Candidate {
 /// blocks.
 const END: usize = 8 << 10;
 
+/// What the user asked last.
+#[derive(Debug, Default)]
+pub(crate) struct Asked(Option<(Arc<str>, Query)>);
+
+impl Asked {
+    fn about(&mut self, user: &Arc<str>) -> &Query {
+        if self.0.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, user)) {
+            self.0 = None;
+        }
+        let (_, query) = self.0.get_or_insert_with(|| (Arc::clone(user), Query::to_share(user)));
+        query
+    }
+}
+
 /// A tool call, looked at once however many results answer it.
 struct Called {
     place: (usize, usize),
@@ -58,7 +72,9 @@ struct Called {
 impl Candidate {
     /// What the text answers: the call's name and arguments, and the user's text before it, of long
     /// ones both ends.
-    pub(crate) fn causal_query(&self, body: &str, conversation: &Conversation) -> Query {
+    ///
+    /// The user's text stands before many blocks; `asked` keeps what was made of the last one.
+    pub(crate) fn causal_query(&self, body: &str, conversation: &Conversation, asked: &mut Asked) -> Query {
         let mut texts = vec![self.tool.to_string()];
         let block =
             self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
@@ -75,7 +91,11 @@ impl Candidate {
                 }
             }
         }
-        Query::new(texts.iter().map(String::as_str).chain(self.user.as_deref()))
+        let query = Query::new(texts.iter().map(String::as_str));
+        match &self.user {
+            Some(user) => query.then(asked.about(user)),
+            None => query,
+        }
     }
 
     /// What the call says of the text, and what is declared beside it.
@@ -415,7 +435,7 @@ mod tests {
         let body =
             body(&long("said"), &long("asked"), r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#);
         let (conversation, candidates) = candidates(&body);
-        let query = candidates[0].causal_query(&body, &conversation);
+        let query = candidates[0].causal_query(&body, &conversation, &mut Asked::default());
         for term in ["saidfirst", "saidlast", "askedfirst", "askedlast", "run"] {
             assert!(query.contains(term), "{term}");
         }

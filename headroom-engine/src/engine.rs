@@ -20,6 +20,8 @@ use std::{
 
 use bytes::Bytes;
 
+#[cfg(feature = "image")]
+use crate::images::Images;
 use crate::{
     align::{self, Dynamic, Ground, Moved, Point},
     block::Blocks,
@@ -308,7 +310,10 @@ impl Scanned {
         if treatment == Treatment::Off {
             return 0;
         }
-        self.blocks(text, treatment, policy).new_bytes()
+        let new = self.blocks(text, treatment, policy).new_bytes();
+        #[cfg(feature = "image")]
+        let new = new + self.images(text, treatment, policy).map_or(0, |images| images.new_bytes());
+        new
     }
 
     /// Writes the request anew. Never fails: what cannot be handled stays as it was.
@@ -441,6 +446,11 @@ impl Scanned {
         Blocks::new(&self.engine.0, body, &self.conversation, &self.candidates, treatment, policy)
     }
 
+    #[cfg(feature = "image")]
+    fn images<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Option<Images<'a>> {
+        Images::find(&self.engine.0, self.context.dialect, body, &self.conversation, treatment, policy)
+    }
+
     /// Every eligible block: what was shown before, its specialists, the gate and the memo.
     fn compress(&self, body: &str, treatment: Treatment, policy: &Policy) -> Compressed {
         let mut compressed = Compressed {
@@ -469,6 +479,12 @@ impl Scanned {
                 tokens_exact: outcome.tokens_exact,
                 hidden: outcome.hidden.to_vec(),
             });
+        }
+        #[cfg(feature = "image")]
+        for change in self.images(body, treatment, policy).iter().flat_map(Images::changes) {
+            compressed.edits.extend(change.edits);
+            compressed.originals.add_image(change.data, &change.report.hidden);
+            compressed.blocks.push(change.report);
         }
         compressed
     }

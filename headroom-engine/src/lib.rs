@@ -52,6 +52,8 @@ pub mod docs;
 mod eligible;
 mod engine;
 mod history;
+#[cfg(feature = "image")]
+mod images;
 pub mod intercept;
 mod ledger;
 mod library;

@@ -6,6 +6,9 @@ use bytes::Bytes;
 
 use crate::{ccr::Handle, context, reduce::Hidden, wire::text::Str};
 
+/// The kind of originals that are images. Their text is a data URL.
+pub(crate) const IMAGE: &str = "image";
+
 /// The originals of one request. They are decoded from its body when asked for.
 #[derive(Clone, Default)]
 pub struct Originals {
@@ -25,6 +28,9 @@ struct Place {
 enum Part {
     /// A range of a decoded text.
     Text(Str, Range<usize>),
+    /// An image, as a data URL: what stands before the string, and the string.
+    #[cfg(feature = "image")]
+    Image(String, Str),
     /// Messages.
     Messages(Vec<Range<usize>>),
 }
@@ -46,6 +52,18 @@ impl Originals {
             self.places.entry(*handle).or_insert_with(|| {
                 self.order.push(*handle);
                 Place { kind, part: Part::Text(text.clone(), original.clone()) }
+            });
+        }
+    }
+
+    /// An image of which the model sees less.
+    #[cfg(feature = "image")]
+    pub(crate) fn add_image(&mut self, data: &crate::wire::image::Data, hidden: &[Hidden]) {
+        for Hidden { handle, .. } in hidden {
+            self.places.entry(*handle).or_insert_with(|| {
+                self.order.push(*handle);
+                let before = data.media_type.as_ref().map(|kind| format!("data:{kind};base64,"));
+                Place { kind: IMAGE, part: Part::Image(before.unwrap_or_default(), data.text.clone()) }
             });
         }
     }
@@ -82,6 +100,8 @@ impl Originals {
         let body = std::str::from_utf8(&self.body).ok()?;
         match &place.part {
             Part::Text(text, range) => text.decode(body)?.get(range.clone()).map(str::to_owned),
+            #[cfg(feature = "image")]
+            Part::Image(before, data) => Some(format!("{before}{}", data.decode(body)?)),
             Part::Messages(messages) => Some(context::text_of(body, messages)),
         }
     }

@@ -107,6 +107,7 @@ pub struct Policy {
     aligned: bool,
     breakpoints: bool,
     adopt: AdoptPolicy,
+    images: bool,
 }
 
 impl Default for Policy {
@@ -125,6 +126,7 @@ impl Default for Policy {
             aligned: true,
             breakpoints: false,
             adopt: AdoptPolicy::Always,
+            images: false,
         }
     }
 }
@@ -249,6 +251,17 @@ impl Policy {
         self
     }
 
+    /// Whether images become smaller where the provider then counts fewer tokens, and images that the
+    /// conversation showed before leave a marker; they do not by default. Anthropic Messages and
+    /// OpenAI Responses only, and only where answers are intercepted; not where the client's tools
+    /// take places in an image, such as clicks.
+    #[cfg(feature = "image")]
+    #[must_use]
+    pub fn images(mut self, images: bool) -> Self {
+        self.images = images;
+        self
+    }
+
     /// Why this policy cannot work; empty if it can. A name that providers refuse would fail every
     /// request, and without a round or a token nothing hidden could be had back.
     ///
@@ -330,6 +343,11 @@ impl Policy {
         self.breakpoints
     }
 
+    #[cfg(feature = "image")]
+    pub(crate) fn shows_images_smaller(&self) -> bool {
+        self.images
+    }
+
     pub(crate) fn adopts(&self) -> AdoptPolicy {
         self.adopt
     }
@@ -361,6 +379,9 @@ impl Policy {
             }
         });
         hasher.update(&[u8::from(self.aligned), u8::from(self.breakpoints), self.adopt as u8]);
+        if self.images {
+            hasher.update(b"images");
+        }
         for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
             hasher.update(&(number as u64).to_le_bytes());
         }

@@ -20,8 +20,11 @@ mod context;
 mod fail_open;
 mod golden;
 mod harness;
+mod images;
 mod ledger;
 mod never_worse;
+#[path = "../pictures.rs"]
+mod pictures;
 mod prefix;
 mod redeem;
 mod reducers;

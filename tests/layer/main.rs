@@ -16,7 +16,10 @@ mod contract;
 mod costs;
 mod encoded;
 mod headers;
+mod images;
 mod live;
+#[path = "../pictures.rs"]
+mod pictures;
 mod restarts;
 mod retrievals;
 mod talk;

@@ -4,6 +4,7 @@
 //! [~lines 57-98 #730185021946520397154428690315]
 //! [~items 4-480: status ok 470, failed 7 #730185021946520397154428690315]
 //! [~lines 140-300]                         the same original as the marker before it
+//! [~images 3: 2400x1600, here 1024x682 #730185021946520397154428690315]
 //! ```
 //!
 //! Numbers count from 1 and include both ends. Nothing else in our output starts with `[~` and one
@@ -27,10 +28,12 @@ pub enum Unit {
     Items,
     /// Bytes of the original.
     Bytes,
+    /// Images of the conversation; the original is one of them.
+    Images,
 }
 
 impl Unit {
-    const ALL: [Self; 3] = [Self::Lines, Self::Items, Self::Bytes];
+    const ALL: [Self; 4] = [Self::Lines, Self::Items, Self::Bytes, Self::Images];
 
     /// The word in the marker.
     #[must_use]
@@ -39,6 +42,7 @@ impl Unit {
             Self::Lines => "lines",
             Self::Items => "items",
             Self::Bytes => "bytes",
+            Self::Images => "images",
         }
     }
 }

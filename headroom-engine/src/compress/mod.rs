@@ -25,6 +25,8 @@ pub use code::CodeCompressor;
 pub use diff::DiffCompressor;
 pub use html::HtmlCompressor;
 #[cfg(feature = "image")]
+pub(crate) use image::size as image_size;
+#[cfg(feature = "image")]
 pub use image::{Provider, Shrunk, shrink};
 pub use kompress::Kompress;
 pub use log::LogCompressor;

@@ -6,6 +6,7 @@ mod stream;
 use super::{
     exchange::FILLER,
     format::{Answers, Format},
+    picture::Picture,
     raw::{Object, Raw, quoted, splice},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
     stream::Splicer,
@@ -24,6 +25,10 @@ impl Format for Messages {
 
     fn results(&self, answers: &[Answer], _: &str) -> Vec<String> {
         results(answers)
+    }
+
+    fn shows_pictures(&self) -> bool {
+        true
     }
 
     fn carry(&self, results: &[String]) -> String {
@@ -120,10 +125,13 @@ fn results(answers: &[Answer]) -> Vec<String> {
         .iter()
         .map(|answer| {
             let error = if answer.is_error { ",\"is_error\":true" } else { "" };
+            let content = match &answer.picture {
+                None => quoted(&answer.text),
+                Some(picture) => format!("[{},{}]", text_block(&answer.text), image_block(picture)),
+            };
             format!(
-                "{{\"type\":\"tool_result\",\"tool_use_id\":{},\"content\":{}{error}}}",
-                quoted(&answer.id),
-                quoted(&answer.text)
+                "{{\"type\":\"tool_result\",\"tool_use_id\":{},\"content\":{content}{error}}}",
+                quoted(&answer.id)
             )
         })
         .collect()
@@ -161,6 +169,13 @@ fn merge(answers: &Answers<'_>) -> String {
 
 fn text_block(text: &str) -> String {
     format!("{{\"type\":\"text\",\"text\":{}}}", quoted(text))
+}
+
+fn image_block(picture: &Picture) -> String {
+    let (media_type, data) = (quoted(&picture.media_type), quoted(&picture.data));
+    format!(
+        "{{\"type\":\"image\",\"source\":{{\"type\":\"base64\",\"media_type\":{media_type},\"data\":{data}}}}}"
+    )
 }
 
 fn error_event(message: &str) -> bytes::Bytes {

@@ -9,6 +9,7 @@ use super::{
     Item, Parts, Recall, RetrievalReport,
     format::{self, Format},
     ranking::{Ask, Ranked, Ranking, Said, WORTH},
+    picture::Picture,
     raw::{self, Object},
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
@@ -19,6 +20,7 @@ use crate::{
         answer::{bad_arguments, limit_reached, missing, unresolved},
     },
     ledger::Record,
+    originals::IMAGE,
     wire::{self, BlockKind},
 };
 
@@ -286,9 +288,15 @@ impl Exchange {
         self.whole = ranked.whole;
         let mut answers = Vec::with_capacity(ranked.said.len());
         for (call, said) in round.ours().zip(ranked.said) {
-            let text = if said.is_error || !self.shows(&said.text) { said.text } else { SHOWN.to_owned() };
-            self.report.tokens += self.parts.counter.count(&text) as u64;
-            answers.push(Answer { id: call.id.clone(), text, is_error: said.is_error });
+            let shown = said.is_error || said.picture.is_some() || !self.shows(&said.text);
+            let said = if shown { said } else { Said::pointer(SHOWN) };
+            self.report.tokens += said.tokens(&*self.parts.counter) as u64;
+            answers.push(Answer {
+                id: call.id.clone(),
+                text: said.text,
+                is_error: said.is_error,
+                picture: said.picture,
+            });
         }
         if round.calls_client() { self.mix(round, &answers) } else { self.hide(round, &answers) }
     }
@@ -322,17 +330,31 @@ impl Exchange {
             return Ask::Said(Said::error(missing(handle)));
         };
         self.report.handles.push(handle);
+        let picture = self.picture(handle, &original);
+        // Of an image there are no parts.
+        let parts = Some(&arguments).filter(|_| picture.is_none());
         let asked = Asked {
             handle,
-            query: arguments.query().map(str::to_owned),
-            range: arguments.range(),
-            unit: arguments.unit(),
+            query: parts.and_then(Arguments::query).map(str::to_owned),
+            range: parts.and_then(Arguments::range),
+            unit: parts.and_then(Arguments::unit),
         };
         if self.answered.contains(&asked) {
             return Ask::Said(Said::pointer(REPEATED));
         }
         self.answered.push(asked);
-        Ask::Read { handle, arguments, original }
+        match picture {
+            Some(picture) => Ask::Said(Said::picture(format!("#{handle}: the image"), picture)),
+            None => Ask::Read { handle, arguments, original },
+        }
+    }
+
+    /// The image that `original` is, where the answer may hold one.
+    fn picture(&self, handle: Handle, original: &str) -> Option<Picture> {
+        // Of what only the store has, the kind is not known.
+        let kind = self.handles.iter().find(|(known, _)| *known == handle).map(|(_, kind)| *kind);
+        let may = self.format.shows_pictures() && kind.is_none_or(|kind| kind == IMAGE);
+        may.then(|| Picture::parse(original))?
     }
 
     /// Ours only: the exchange stays between the model and us.

@@ -28,6 +28,11 @@ pub(super) trait Format: Send + Sync {
     /// What answers our calls, each as JSON, in their order.
     fn results(&self, answers: &[Answer], tool: &str) -> Vec<String>;
 
+    /// Whether a result may hold an image.
+    fn shows_pictures(&self) -> bool {
+        false
+    }
+
     /// The messages that carry `results`, as JSON joined by commas.
     fn carry(&self, results: &[String]) -> String {
         results.join(",")

@@ -19,6 +19,7 @@ mod gemini;
 mod json;
 mod openai_chat;
 mod openai_responses;
+mod picture;
 mod ranking;
 mod raw;
 pub(crate) mod record;

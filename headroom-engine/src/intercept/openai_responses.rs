@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     exchange::{Ending, FILLER},
     format::{Answers, Format},
+    picture::Picture,
     raw::{Edit, Object, Raw, keep_elements, quoted, splice},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
     stream::Splicer,
@@ -35,9 +36,22 @@ impl Format for Responses {
     fn results(&self, answers: &[Answer], _: &str) -> Vec<String> {
         let result = |answer: &Answer| {
             let (id, text) = (quoted(&answer.id), quoted(&answer.text));
-            format!("{{\"type\":\"function_call_output\",\"call_id\":{id},\"output\":{text}}}")
+            let output = match &answer.picture {
+                None => text,
+                Some(Picture { media_type, data }) => {
+                    let url = quoted(&format!("data:{media_type};base64,{data}"));
+                    format!(
+                        "[{{\"type\":\"input_text\",\"text\":{text}}},{{\"type\":\"input_image\",\"image_url\":{url}}}]"
+                    )
+                }
+            };
+            format!("{{\"type\":\"function_call_output\",\"call_id\":{id},\"output\":{output}}}")
         };
         answers.iter().map(result).collect()
+    }
+
+    fn shows_pictures(&self) -> bool {
+        true
     }
 
     fn neighbours(&self, block: &Block) -> bool {

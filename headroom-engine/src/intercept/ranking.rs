@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use super::picture::{self, Picture};
 use crate::{
     ccr::{
         self, Arguments, Handle,
@@ -51,6 +52,8 @@ pub(super) enum Ask {
 pub(super) struct Said {
     pub(super) text: String,
     pub(super) is_error: bool,
+    /// Behind the text.
+    pub(super) picture: Option<Picture>,
 }
 
 /// What came of a [`Ranking`].
@@ -62,11 +65,20 @@ pub struct Ranked {
 
 impl Said {
     pub(super) fn error(text: String) -> Self {
-        Self { text, is_error: true }
+        Self { text, is_error: true, picture: None }
+    }
+
+    pub(super) fn picture(text: String, picture: Picture) -> Self {
+        Self { text, is_error: false, picture: Some(picture) }
+    }
+
+    /// What it costs to read.
+    pub(super) fn tokens(&self, counter: &dyn TokenCounter) -> usize {
+        counter.count(&self.text) + self.picture.as_ref().map_or(0, |_| picture::TOKENS)
     }
 
     pub(super) fn pointer(text: &str) -> Self {
-        Self { text: text.to_owned(), is_error: false }
+        Self { text: text.to_owned(), is_error: false, picture: None }
     }
 }
 
@@ -98,13 +110,13 @@ impl Ranking {
                             if original.len() >= WORTH && text.ends_with(&original) {
                                 whole.push(handle);
                             }
-                            Said { text, is_error: false }
+                            Said { text, is_error: false, picture: None }
                         }
                         Err(_) => Said::error(unreadable(handle)),
                     }
                 }
             };
-            budget = budget.saturating_sub(counter.count(&answer.text));
+            budget = budget.saturating_sub(answer.tokens(counter.as_ref()));
             left -= 1;
             said.push(answer);
         }

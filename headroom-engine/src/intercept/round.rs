@@ -1,5 +1,7 @@
 //! One answer of the model, in the terms that all dialects share.
 
+use super::picture::Picture;
+
 /// A complete assistant turn.
 #[derive(Clone, Debug)]
 pub(super) struct Round {
@@ -63,6 +65,8 @@ pub(super) struct Answer {
     pub(super) id: String,
     pub(super) text: String,
     pub(super) is_error: bool,
+    /// Behind the text.
+    pub(super) picture: Option<Picture>,
 }
 
 impl Block {

@@ -9,13 +9,20 @@ use super::{Bm25Scorer, Relevance, Scorer};
 #[derive(Clone, Debug)]
 pub struct Query {
     terms: HashSet<String>,
+    /// Those of a text that several queries end with.
+    shared: Arc<HashSet<String>>,
     text: String,
     scorer: Arc<dyn Scorer>,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { terms: HashSet::new(), text: String::new(), scorer: Arc::new(Bm25Scorer) }
+        Self {
+            terms: HashSet::new(),
+            shared: Arc::default(),
+            text: String::new(),
+            scorer: Arc::new(Bm25Scorer),
+        }
     }
 }
 
@@ -45,6 +52,25 @@ impl Query {
         Self { terms: set, text: whole, ..Self::default() }
     }
 
+    /// The same query, and what `after` asks: its terms are shared, not copied.
+    ///
+    /// `after` is one that [`Query::to_share`] made.
+    #[must_use]
+    pub(crate) fn then(mut self, after: &Self) -> Self {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(&after.text);
+        self.shared = Arc::clone(&after.shared);
+        self
+    }
+
+    /// A query to be put behind many others.
+    pub(crate) fn to_share(text: &str) -> Self {
+        let Self { terms, text, scorer, .. } = Self::new([text]);
+        Self { terms: HashSet::new(), shared: Arc::new(terms), text, scorer }
+    }
+
     /// The same query, ranked by another scorer.
     #[must_use]
     pub fn scored_by(mut self, scorer: Arc<dyn Scorer>) -> Self {
@@ -67,18 +93,19 @@ impl Query {
     /// Whether the query holds no term.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.terms.is_empty()
+        self.terms.is_empty() && self.shared.is_empty()
     }
 
     /// Whether `term` (lower case) is in the query.
     #[must_use]
     pub fn contains(&self, term: &str) -> bool {
-        self.terms.contains(term)
+        self.terms.contains(term) || self.shared.contains(term)
     }
 
     /// The terms, in no particular order: never let it decide bytes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.terms.iter().map(String::as_str)
+        let others = self.shared.iter().filter(|term| !self.terms.contains(*term));
+        self.terms.iter().chain(others).map(String::as_str)
     }
 }
 
@@ -146,6 +173,20 @@ mod tests {
             terms(&format!("{text} é"), &mut |term| slow.push(term.to_owned()));
             slow.pop();
             prop_assert_eq!(fast, slow);
+        }
+    }
+
+    #[test]
+    fn a_shared_end_asks_the_same() {
+        for texts in [["read a.rs", "why does a.rs fail"], ["", "why"], ["why", ""]] {
+            let [one, other] = [Query::new(texts), Query::new([texts[0]]).then(&Query::to_share(texts[1]))];
+            let sorted = |query: &Query| {
+                let mut terms: Vec<String> = query.iter().map(str::to_owned).collect();
+                terms.sort();
+                terms
+            };
+            assert_eq!((one.text(), sorted(&one)), (other.text(), sorted(&other)));
+            assert_eq!((one.is_empty(), one.contains("why")), (other.is_empty(), other.contains("why")));
         }
     }
 

@@ -185,7 +185,7 @@ fn numbers_fit(
                 && first + newlines(through) == last
         }
         Unit::Bytes => before + 1 == first && before + range.len() == last,
-        Unit::Items => true,
+        Unit::Items | Unit::Images => true,
     }
 }
 

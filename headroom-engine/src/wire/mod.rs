@@ -3,6 +3,8 @@
 mod anthropic;
 mod batch;
 mod gemini;
+#[cfg(feature = "image")]
+pub(crate) mod image;
 pub(crate) mod media;
 mod openai_chat;
 mod openai_responses;

@@ -39,6 +39,12 @@ impl<'a> Scanner<'a> {
         Self { body, at: 0 }
     }
 
+    /// A scanner of the value at `at` of `body`.
+    #[cfg(feature = "image")]
+    pub(crate) fn at(body: &'a str, at: usize) -> Self {
+        Self { body, at }
+    }
+
     pub(crate) fn body(&self) -> &'a str {
         self.body
     }

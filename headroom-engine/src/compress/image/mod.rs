@@ -5,6 +5,9 @@
 //! like a screenshot or a scan keeps nine tenths of the size at which the provider looks at it. The
 //! format stays (PNG stays PNG, alpha and all), the orientation that a camera noted is applied, and
 //! what claims to be too large is not decoded at all. The caller keeps the original.
+//!
+//! The same bytes come out on every run. Decoders of JPEG use the processor's vector instructions,
+//! which are meant to agree to the bit; a test holds bytes that every platform must write.
 
 mod tokens;
 
@@ -37,6 +40,8 @@ pub struct Shrunk {
     pub bytes: Vec<u8>,
     /// Its width and height, in pixels.
     pub size: (u32, u32),
+    /// The source's, as it is seen.
+    pub size_in: (u32, u32),
     /// What the source costs, in tokens.
     pub tokens_in: u64,
     /// What this costs.
@@ -52,6 +57,28 @@ pub struct Shrunk {
 /// ```
 #[must_use]
 pub fn shrink(bytes: &[u8], media_type: &str, provider: Provider) -> Option<Shrunk> {
+    let (format, mut decoder) = open(bytes, media_type)?;
+    let (width, height) = decoder.dimensions();
+    let tokens_in = provider.tokens(width, height);
+    // Nothing to gain even for a picture: not worth decoding.
+    smaller((width, height), tokens_in, provider, false)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).ok()?;
+    image.apply_orientation(orientation);
+    let size_in = image.dimensions();
+    let size = smaller(size_in, tokens_in, provider, is_text_like(&image))?;
+    let image = image.resize_exact(size.0, size.1, FilterType::CatmullRom);
+    let bytes = encode(&image, format)?;
+    Some(Shrunk { bytes, size, size_in, tokens_in, tokens_out: provider.tokens(size.0, size.1) })
+}
+
+/// The width and height that `bytes` claim, if they begin like an image of that `media_type`.
+pub(crate) fn size(bytes: &[u8], media_type: &str) -> Option<(u32, u32)> {
+    open(bytes, media_type).map(|(_, decoder)| decoder.dimensions())
+}
+
+/// A decoder of what is neither too large nor more than one picture, and its format.
+fn open<'a>(bytes: &'a [u8], media_type: &str) -> Option<(ImageFormat, impl ImageDecoder + 'a)> {
     let format = match media_type {
         "image/png" => ImageFormat::Png,
         "image/jpeg" | "image/jpg" => ImageFormat::Jpeg,
@@ -65,21 +92,9 @@ pub fn shrink(bytes: &[u8], media_type: &str, provider: Provider) -> Option<Shru
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().ok()?;
+    let decoder = reader.into_decoder().ok()?;
     let (width, height) = decoder.dimensions();
-    let tokens_in = provider.tokens(width, height);
-    if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return None;
-    }
-    // Nothing to gain even for a picture: not worth decoding.
-    smaller((width, height), tokens_in, provider, false)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).ok()?;
-    image.apply_orientation(orientation);
-    let size = smaller(image.dimensions(), tokens_in, provider, is_text_like(&image))?;
-    let image = image.resize_exact(size.0, size.1, FilterType::CatmullRom);
-    let bytes = encode(&image, format)?;
-    Some(Shrunk { bytes, size, tokens_in, tokens_out: provider.tokens(size.0, size.1) })
+    (u64::from(width) * u64::from(height) <= MOST_PIXELS).then_some((format, decoder))
 }
 
 /// A PNG with a chunk for animation before its data.

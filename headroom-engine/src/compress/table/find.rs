@@ -51,6 +51,11 @@ fn lines(source: &str) -> Vec<TextLine> {
 
 /// The tables in `source`, in order.
 pub(super) fn sheets(source: &str) -> Vec<Sheet<'_>> {
+    sheets_of(source, 0)
+}
+
+/// The tables in `source`, in order, unless they are less than `least` bytes: then some of them.
+pub(super) fn sheets_of(source: &str, least: usize) -> Vec<Sheet<'_>> {
     let lines = lines(source);
     let mut sheets = tuples::sheets(source);
     if !sheets.is_empty() {
@@ -58,9 +63,11 @@ pub(super) fn sheets(source: &str) -> Vec<Sheet<'_>> {
     }
     let mut at = 0;
     let mut tried = [0; DELIMITERS.len() + 2];
-    while at < lines.len() {
+    let mut found = 0;
+    while at < lines.len() && found + source.len() - lines[at].range.start >= least {
         match at_line(source, &lines, at, &mut tried) {
             Some((sheet, next)) => {
+                found += sheet.range.len();
                 sheets.push(sheet);
                 at = next.max(at + 1);
             }

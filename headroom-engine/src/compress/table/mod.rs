@@ -50,7 +50,13 @@ mod tuples;
 
 use std::{ops::Range, sync::Arc};
 
-use self::{codec::TableCodec, encode::encode, find::sheets, sheet::Sheet, style::Word};
+use self::{
+    codec::TableCodec,
+    encode::encode,
+    find::{sheets, sheets_of},
+    sheet::Sheet,
+    style::Word,
+};
 use super::LogCompressor;
 use crate::reduce::{Context, Hints, Reducer, Reduction, Segment};
 
@@ -76,7 +82,7 @@ impl Reducer for TableCompressor {
 
     /// Whether at least half of the text is tables.
     fn recognises(&self, source: &str, hints: Hints<'_>) -> bool {
-        let sheets = sheets(source);
+        let sheets = sheets_of(source, source.len().div_ceil(2));
         let tables: usize = sheets.iter().map(|sheet| sheet.range.len()).sum();
         // Logs have columns too.
         let named = |sheet: &Sheet<'_>| !sheet.names.is_empty() || sheet.style.word == Word::Tuples;
