@@ -1,6 +1,7 @@
 //! `headroom`: the layer as a proxy, as an MCP server and as a command.
 
 mod compress;
+mod config;
 mod mcp;
 mod proxy;
 
