@@ -57,7 +57,7 @@ impl App {
             Mode::Off => Policy::off(),
         };
         let limits = Limits::default().request_bytes(config.max_body_bytes);
-        let mut builder = kept.give(HeadroomLayer::builder().policy(policy).limits(limits));
+        let mut builder = kept.give(HeadroomLayer::builder().lazy().policy(policy).limits(limits));
         builder = match config.single_tenant {
             true => builder.single_tenant(),
             false => builder.tenant_by_credential(),
