@@ -163,14 +163,19 @@ fn report(
     rss: f64,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut table = Table::new(&["", "KB", "direct p50", "p99", "pass p50", "p99", "proxy p50", "p99", "added p50"]);
+    let mut table =
+        Table::new(&["", "KB", "direct p50", "p99", "pass p50", "p99", "proxy p50", "p99", "added p50"]);
     let mut json_rows = Vec::new();
     for Row { kb, turn, times } in rows {
         let ways = [&times.direct, &times.pass, &times.proxy];
         let [direct, pass, proxy] = ways.map(|times| (percentile(times, 0.5), percentile(times, 0.99)));
         let added = proxy.0 - pass.0;
         let mut cells = vec![(*turn).to_owned(), kb.to_string()];
-        cells.extend([direct, pass, proxy].into_iter().flat_map(|(p50, p99)| [format!("{p50:.2}"), format!("{p99:.2}")]));
+        cells.extend(
+            [direct, pass, proxy]
+                .into_iter()
+                .flat_map(|(p50, p99)| [format!("{p50:.2}"), format!("{p99:.2}")]),
+        );
         cells.push(format!("{added:.2}"));
         table.row(cells);
         let both = |(p50, p99)| json!({"p50_ms": rounded(p50, 3), "p99_ms": rounded(p99, 3)});
@@ -180,7 +185,10 @@ fn report(
         }));
     }
     table.print(out)?;
-    writeln!(out, "\nfirst answer {start:.0} ms after the start; resident {idle:.1} MB then, {rss:.1} MB at the end")?;
+    writeln!(
+        out,
+        "\nfirst answer {start:.0} ms after the start; resident {idle:.1} MB then, {rss:.1} MB at the end"
+    )?;
     if arguments.json {
         let json = json!({
             "start_ms": rounded(start, 1),

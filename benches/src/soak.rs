@@ -115,13 +115,16 @@ async fn soak(arguments: &Arguments, proxy: &Process, counts: &Arc<Counts>) -> i
     let last = proxy.rss().unwrap_or_default();
     counts.over.store(true, Relaxed);
     while streams.join_next().await.is_some() {}
-    start.map(|start| (start, peak.max(last))).ok_or_else(|| io::Error::other("too short: no warm state was reached"))
+    start
+        .map(|start| (start, peak.max(last)))
+        .ok_or_else(|| io::Error::other("too short: no warm state was reached"))
 }
 
 /// One client: the same conversation, its own, until it is over.
 async fn stream(number: usize, client: &HttpClient, url: &str, counts: &Counts) {
     let result = generate::output(&mut Dice::new(number as u64), BODY);
-    let body = generate::extended(&generate::conversation(1 << 10), 1000 + number, &result).unwrap_or_default();
+    let body =
+        generate::extended(&generate::conversation(1 << 10), 1000 + number, &result).unwrap_or_default();
     let body = Bytes::from(body.replacen('{', "{\"stream\":true,", 1));
     // Not all at the same moment.
     tokio::time::sleep(Duration::from_millis(number as u64 % 1000 * 4)).await;

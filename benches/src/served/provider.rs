@@ -81,7 +81,10 @@ impl Stream {
         let event = |name: &str, data: &str| Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
         let mut events = VecDeque::with_capacity(pace.deltas + 5);
         events.push_back(event("message_start", r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}}"#));
-        events.push_back(event("content_block_start", r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#));
+        events.push_back(event(
+            "content_block_start",
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        ));
         for _ in 0..pace.deltas {
             events.push_back(event("content_block_delta", r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a token of the answer"}}"#));
         }
@@ -96,7 +99,10 @@ impl Body for Stream {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         ready!(self.wait.as_mut().poll(cx));
         let event = self.events.pop_front();
         let next = tokio::time::Instant::now() + self.pause;

@@ -86,8 +86,10 @@ async fn with_tenants_only_the_same_key_redeems() {
     proxy.ask(Dialect::OpenAi, long("red-jobs.openai")).await.unwrap();
     let handle = handles(&String::from_utf8_lossy(provider.last().body())).remove(0);
     for (key, wanted) in [(KEY, 200), ("another", 404)] {
-        let mut request =
-            headroom_tests::client::post(&format!("{}/v1/retrieve", proxy.url), json!({"handle": handle}).to_string());
+        let mut request = headroom_tests::client::post(
+            &format!("{}/v1/retrieve", proxy.url),
+            json!({"handle": handle}).to_string(),
+        );
         request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
         assert_eq!(proxy.json(request).await.0, wanted);
     }
@@ -97,7 +99,9 @@ async fn with_tenants_only_the_same_key_redeems() {
 async fn pages_of_other_sites_are_not_answered() {
     let provider = silent().await;
     let proxy = Proxy::start(&provider.url(), &[]);
-    for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example"), ("sec-fetch-site", "cross-site")] {
+    for (name, value) in
+        [("origin", "https://evil.example"), ("host", "evil.example"), ("sec-fetch-site", "cross-site")]
+    {
         for path in ["/stats", "/metrics", "/v1/retrieve", "/v1/compress"] {
             let request = Request::post(format!("{}{path}", proxy.url)).header(name, value);
             let response = send(request.body(Full::default()).unwrap()).await;
@@ -127,7 +131,12 @@ async fn bodies_and_messages_are_compressed_and_redeemed() {
         assert!(saved > exact["report"]["tokens_saved"].as_u64().unwrap(), "{report}");
         let listed = done["body"]["tools"].as_array().unwrap().len();
         assert_eq!(listed, whole["tools"].as_array().unwrap().len() + 1);
-        let handle = report["blocks"].as_array().unwrap().iter().find_map(|block| block["handles"][0].as_str()).unwrap();
+        let handle = report["blocks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find_map(|block| block["handles"][0].as_str())
+            .unwrap();
         assert_eq!(proxy.post("/v1/retrieve", &json!({"handle": handle})).await.0, 200);
 
         let messages = json!({"messages": whole["messages"], "model": "gpt-6", "retrievable": true});
@@ -136,7 +145,9 @@ async fn bodies_and_messages_are_compressed_and_redeemed() {
         assert!(done["tool"].is_object() && done["report"]["tokens_saved"].as_u64().unwrap() > 0);
         assert!(done["messages"].to_string().len() < whole["messages"].to_string().len());
     }
-    for wrong in [json!({}), json!({"messages": 1}), json!({"body": {"x": 1}}), json!({"messages": [], "body": {}})] {
+    for wrong in
+        [json!({}), json!({"messages": 1}), json!({"body": {"x": 1}}), json!({"messages": [], "body": {}})]
+    {
         assert_eq!(proxy.post("/v1/compress", &wrong).await.0, 400, "{wrong}");
     }
     assert_eq!(provider.received().len(), 0, "nobody was asked");

@@ -55,6 +55,10 @@ fn what_cannot_work_is_said_at_start_without_secrets() {
 
 #[test]
 fn help_shows_no_secret_of_the_environment() {
-    let (_, help, _) = run(command(&["--help"]).env("HEADROOM_TOKEN", TOKEN).env("HEADROOM_STORE", "postgres://hush"));
-    assert!(help.contains("HEADROOM_TOKEN") && !help.contains(TOKEN) && !help.contains("postgres://hush"), "{help}");
+    let (_, help, _) =
+        run(command(&["--help"]).env("HEADROOM_TOKEN", TOKEN).env("HEADROOM_STORE", "postgres://hush"));
+    assert!(
+        help.contains("HEADROOM_TOKEN") && !help.contains(TOKEN) && !help.contains("postgres://hush"),
+        "{help}"
+    );
 }

@@ -74,7 +74,10 @@ async fn conversations_shrink_retrievals_are_answered_and_the_numbers_are_true()
     assert_eq!(stats["retrievals"]["asked"], asked);
     let saved = stats["blocks"]["saved"].as_u64().unwrap();
     assert!(saved > 1000, "{stats:#}");
-    assert_eq!(saved, stats["blocks"]["before"].as_u64().unwrap() - stats["blocks"]["after"].as_u64().unwrap());
+    assert_eq!(
+        saved,
+        stats["blocks"]["before"].as_u64().unwrap() - stats["blocks"]["after"].as_u64().unwrap()
+    );
     let kinds = stats["kinds"].as_object().unwrap().values();
     assert_eq!(kinds.map(|kind| kind["saved"].as_u64().unwrap()).sum::<u64>(), saved);
     let cost = |name: &str| stats["cost"][name].as_f64().unwrap();
@@ -83,7 +86,10 @@ async fn conversations_shrink_retrievals_are_answered_and_the_numbers_are_true()
     let paid: f64 = turns.iter().map(|turn| turn["paid"].as_f64().unwrap()).sum();
     assert!((paid - cost("paid")).abs() < 1e-6);
     assert!(turns.len() > 2 && turns[0]["requests"].as_u64().unwrap() >= 4, "{stats:#}");
-    assert_eq!(stats["recent"].as_array().unwrap().len() as u64, stats["requests"]["total"].as_u64().unwrap().min(100));
+    assert_eq!(
+        stats["recent"].as_array().unwrap().len() as u64,
+        stats["requests"]["total"].as_u64().unwrap().min(100)
+    );
     for latency in ["added", "first_byte", "total"] {
         assert_eq!(stats["latency_ms"][latency]["count"], stats["requests"]["total"]);
     }
@@ -154,7 +160,8 @@ async fn http2_without_tls_and_paths_that_are_not_ours() {
     let provider = Provider::start(|_: &Received| Turn::text("Hello.").into()).await;
     let proxy = Proxy::start(&provider.url(), &[]);
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
-    let request = proxy.says(Dialect::OpenAi, r#"{"model":"gpt-6","messages":[{"role":"user","content":"x"}]}"#);
+    let request =
+        proxy.says(Dialect::OpenAi, r#"{"model":"gpt-6","messages":[{"role":"user","content":"x"}]}"#);
     let response = within(client.request(request)).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_2);
     let answer = headroom_tests::client::read(Dialect::OpenAi, response).await.unwrap();
@@ -169,7 +176,10 @@ async fn all_four_dialects_and_a_client_that_wants_nothing_done() {
     let provider = Provider::start(|_: &Received| Turn::text("Hello.").into()).await;
     let proxy = Proxy::start(&provider.url(), &[]);
     for (dialect, body) in [
-        (Dialect::Anthropic, r#"{"model":"claude-haiku-4-5","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#),
+        (
+            Dialect::Anthropic,
+            r#"{"model":"claude-haiku-4-5","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#,
+        ),
         (Dialect::OpenAi, r#"{"model":"gpt-6","messages":[{"role":"user","content":"x"}]}"#),
         (Dialect::Responses, r#"{"model":"gpt-6","input":"x"}"#),
         (Dialect::Gemini, r#"{"contents":[{"role":"user","parts":[{"text":"x"}]}]}"#),
@@ -200,7 +210,9 @@ async fn all_four_dialects_and_a_client_that_wants_nothing_done() {
 #[tokio::test]
 async fn gateways_get_their_own_names_of_models() {
     let provider = Provider::start(|_: &Received| Turn::text("Hello.").into()).await;
-    for (backend, model) in [("litellm-groq", "groq/gpt-6"), ("anyllm-mistral", "mistral:gpt-6"), ("anyllm", "gpt-6")] {
+    for (backend, model) in
+        [("litellm-groq", "groq/gpt-6"), ("anyllm-mistral", "mistral:gpt-6"), ("anyllm", "gpt-6")]
+    {
         let url = provider.url();
         let proxy = Proxy::with(crate::bed::command(&["--backend", backend, "--backend-url", &url]));
         let body = r#"{"model":"gpt-6","messages":[{"role":"user","content":"x"}]}"#;

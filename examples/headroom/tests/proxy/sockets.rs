@@ -50,7 +50,9 @@ async fn only_the_configured_upstream_is_talked_to() {
     let pid = proxy.pid();
     let watch = thread::spawn(move || {
         let mut seen = sockets(pid);
-        while stopped.recv_timeout(Duration::from_millis(5)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        while stopped.recv_timeout(Duration::from_millis(5))
+            == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+        {
             seen.extend(sockets(pid));
         }
         seen

@@ -35,6 +35,7 @@ async fn a_new_process_redeems_what_the_old_one_hid() {
     assert_eq!((status, after), (200, before));
 
     // Sealed: without the key there is nothing to read.
-    let other = Proxy::start(&provider.url(), &["--store", &database, "--store-key", "other", "--tenant", "single"]);
+    let other =
+        Proxy::start(&provider.url(), &["--store", &database, "--store-key", "other", "--tenant", "single"]);
     assert_ne!(other.post("/v1/retrieve", &json!({"handle": handle, "whole": true})).await.0, 200);
 }

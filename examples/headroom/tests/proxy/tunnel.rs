@@ -29,7 +29,12 @@ async fn an_upgrade_joins_both_sides() {
 
     let (mut upstream, _) = within(listener.accept()).await.unwrap();
     let asked = head(&mut upstream).await;
-    for line in ["get /v1/responses?x=1 http/1.1", "connection: upgrade", "upgrade: websocket", "sec-websocket-key: abc"] {
+    for line in [
+        "get /v1/responses?x=1 http/1.1",
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-key: abc",
+    ] {
         assert!(asked.lines().any(|it| it == line), "no {line:?} in {asked}");
     }
     assert!(asked.contains("authorization") && !asked.contains("localhost\r\n"));
