@@ -33,7 +33,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct HeadroomLayer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What all services of one layer share.
@@ -162,6 +162,7 @@ pub struct HeadroomBuilder {
     models: Vec<Model>,
     routes: Vec<(String, Dialect)>,
     limits: Limits,
+    lazy: bool,
 }
 
 impl HeadroomBuilder {
@@ -256,6 +257,13 @@ impl HeadroomBuilder {
         self
     }
 
+    /// Leaves loading the counter's tables (some 40 MB) to the first request that needs them, which
+    /// then waits for them: for processes that are often idle, or must be there at once.
+    pub fn lazy(mut self) -> Self {
+        self.lazy = true;
+        self
+    }
+
     /// Builds the layer.
     ///
     /// # Errors
@@ -318,6 +326,9 @@ impl HeadroomBuilder {
         }
         if let Some(counter) = self.counter {
             engine = engine.counter(counter);
+        }
+        if self.lazy {
+            engine = engine.lazy();
         }
         for reducer in self.reducers {
             engine = engine.reducer(reducer);
