@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// What the program's end says. A usage error (2) is told by the argument parser.
+/// What the program's end says. What is wrong with the command line (2) is told by the argument parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -21,7 +21,7 @@ pub(crate) const TABLE: &str = "\
 Exit status:
   0  done; also where there was nothing to save
   1  a file, a socket, a store or a proxy failed
-  2  the command line is wrong
+  2  the command line or the configuration is wrong
   3  the input is not what it should be; it was passed on as it came
   4  nothing has this handle";
 

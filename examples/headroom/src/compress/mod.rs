@@ -76,6 +76,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> ExitCode {
     match all(args) {
         Ok(exit) => exit,
+        // Whoever read has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => failed(error),
     }
     .into()

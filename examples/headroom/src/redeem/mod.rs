@@ -1,6 +1,7 @@
 //! Handles, redeemed from wherever their originals are: this process, a shared store, a proxy.
 
 mod proxy;
+mod store;
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -12,7 +13,8 @@ use headroom_engine::{
     ccr::{self, Arguments, Handle, Unresolved, answer},
     tokens::O200k,
 };
-use headroom_tower::{MemoryStore, Original, OriginalStore, PostgresStore, Scope, StoreError};
+use headroom_tower::{MemoryStore, Original, OriginalStore, Scope, StoreError};
+use serde_json::{Value, json};
 
 pub(crate) use self::proxy::Proxy;
 
@@ -24,15 +26,24 @@ pub(crate) struct Places {
     proxy: Option<String>,
 
     /// What the proxy asks for, if it asks.
-    #[arg(long, value_name = "TOKEN", env = "HEADROOM_PROXY_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "HEADROOM_TOKEN", hide_env_values = true)]
     proxy_token: Option<String>,
+
+    /// A header line for the proxy, as in `x-api-key: …`: where it keeps the originals of different
+    /// credentials apart, it wants the client's.
+    #[arg(long, value_name = "LINE", requires = "proxy")]
+    proxy_header: Vec<String>,
 
     /// A store that others put originals into: `postgres://user@host/database`.
     #[arg(long, value_name = "URL", env = "HEADROOM_STORE", hide_env_values = true)]
     store: Option<String>,
 
+    /// What seals the content of that store, if it is sealed.
+    #[arg(long, value_name = "KEY", env = "HEADROOM_STORE_KEY", hide_env_values = true)]
+    store_key: Option<String>,
+
     /// Whose originals in that store.
-    #[arg(long, value_name = "NAME", env = "HEADROOM_TENANT", requires = "store")]
+    #[arg(long, value_name = "NAME", requires = "store")]
     tenant: Option<String>,
 
     /// The most tokens that one answer has.
@@ -106,21 +117,23 @@ const KNOWN: usize = 100_000;
 impl Redeemer {
     /// Connects to what `places` names.
     pub(crate) async fn open(places: &Places) -> Result<Self, String> {
-        let shared = match &places.store {
-            None => None,
+        // The proxy's own memory is asked through the proxy.
+        let shared = match places.store.as_deref() {
+            None | Some("memory") => None,
             Some(url) => {
-                let store = connect(url).await.map_err(|error| format!("--store: {error}"))?;
-                let scope =
-                    places.tenant.as_ref().map_or_else(Scope::shared, |name| Scope::of(name.as_bytes()));
+                let key = places.store_key.as_deref();
+                let store = store::connect(url, key).await.map_err(|error| format!("--store: {error}"))?;
+                let tenant = places.tenant.as_ref();
+                let scope = tenant.map_or_else(Scope::shared, |name| Scope::of(name.as_bytes()));
                 Some(Shared { store, scope })
             }
         };
         let proxy = match &places.proxy {
             None => None,
-            Some(url) => Some(
-                Proxy::new(url, places.proxy_token.as_deref())
-                    .map_err(|error| format!("--proxy: {error}"))?,
-            ),
+            Some(url) => {
+                let proxy = Proxy::new(url, places.proxy_token.as_deref(), &places.proxy_header);
+                Some(proxy.map_err(|error| format!("--proxy: {error}"))?)
+            }
         };
         Ok(Self(Arc::new(Inner {
             memory: MemoryStore::default(),
@@ -196,7 +209,14 @@ impl Redeemer {
             Err(error) => failures.push(format!("the store failed: {error}")),
         }
         if let Some(proxy) = &self.0.proxy {
-            match proxy.retrieve(json).await {
+            let mut asked: Value = serde_json::from_str(json).unwrap_or_default();
+            if let Value::Object(asked) = &mut asked {
+                asked.retain(|name, value| {
+                    ["handle", "query", "range"].contains(&name.as_str()) && !value.is_null()
+                });
+                asked.insert("budget".to_owned(), tokens.into());
+            }
+            match proxy.retrieve(&asked).await {
                 Ok(Some(text)) => return Ok((text, Place::Proxy)),
                 Ok(None) => {}
                 Err(error) => failures.push(error.to_string()),
@@ -217,17 +237,23 @@ impl Redeemer {
         Ok(store.get(*scope, handle).await?.map(|original| (original, Place::Store)))
     }
 
-    /// All of the original that `handle` names, from here or the shared store.
+    /// All of the original that `handle` names, from wherever it is.
     pub(crate) async fn whole(&self, handle: &str) -> Result<Bytes, Refusal> {
-        let json = serde_json::json!({ "handle": handle }).to_string();
+        let json = json!({ "handle": handle }).to_string();
         let arguments =
             Arguments::parse(&json).map_err(|error| Refusal::Arguments(answer::bad_arguments(&error)))?;
         let handle = self.handle(&arguments)?;
+        let failed = |error: String| Refusal::Failed(format!("Error: {error}."));
         match self.original(handle).await {
-            Ok(Some((original, _))) => Ok(original),
-            Ok(None) => Err(Refusal::Unknown(answer::missing(handle))),
-            Err(error) => Err(Refusal::Failed(format!("Error: the store failed: {error}."))),
+            Ok(Some((original, _))) => return Ok(original),
+            Ok(None) => {}
+            Err(error) => return Err(failed(format!("the store failed: {error}"))),
         }
+        let unknown = || Refusal::Unknown(answer::missing(handle));
+        let proxy = self.0.proxy.as_ref().ok_or_else(unknown)?;
+        let asked = json!({ "handle": handle.to_string(), "whole": true });
+        let text = proxy.retrieve(&asked).await.map_err(|error| failed(error.to_string()))?;
+        text.map(Bytes::from).ok_or_else(unknown)
     }
 
     /// The handle that is meant: one of ours, or a whole one that others may know.
@@ -244,11 +270,4 @@ impl Redeemer {
         }
         Err(Refusal::Arguments(format!("Error: {error}.")))
     }
-}
-
-async fn connect(url: &str) -> Result<Arc<dyn OriginalStore>, String> {
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err("a shared store is postgres://…".to_owned());
-    }
-    PostgresStore::connect(url).await.map(|store| Arc::new(store) as _).map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -11,6 +11,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,7 +22,7 @@ const LONGEST: usize = 64 << 20;
 #[derive(Clone)]
 pub(crate) struct Proxy {
     base: String,
-    token: Option<HeaderValue>,
+    headers: HeaderMap,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -42,29 +43,38 @@ impl fmt::Display for ProxyError {
 }
 
 impl Proxy {
-    /// The proxy at `base`; an error if that is no URL.
-    pub(crate) fn new(base: &str, token: Option<&str>) -> Result<Self, String> {
+    /// The proxy at `base`, asked with its token and these header lines, as in `x-api-key: …`.
+    pub(crate) fn new(base: &str, token: Option<&str>, lines: &[String]) -> Result<Self, String> {
         let base = base.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|error| format!("{base}: {error}"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(format!("{base}: not http://host:port"));
         }
-        let token = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))).transpose();
-        let mut token = token.map_err(|_| "its token is no header value".to_owned())?;
-        if let Some(token) = &mut token {
-            token.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let token = token.map(|token| ("x-headroom-token", token));
+        let lines = lines.iter().map(|line| line.split_once(':').unwrap_or((line, "")));
+        for (name, value) in token.into_iter().chain(lines) {
+            // The value may be a secret, and is not repeated.
+            let wrong = || format!("{} is no header", name.trim());
+            let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+            let mut value = HeaderValue::try_from(value.trim()).map_err(|_| wrong())?;
+            value.set_sensitive(true);
+            headers.append(name, value);
         }
         let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        Ok(Self { base, token, client: Client::builder(TokioExecutor::new()).build(https) })
+        Ok(Self { base, headers, client: Client::builder(TokioExecutor::new()).build(https) })
     }
 
     /// What the proxy answers to a retrieval; `None` if it does not know the handle.
-    pub(crate) async fn retrieve(&self, arguments: &str) -> Result<Option<String>, ProxyError> {
+    ///
+    /// `asked` is `{"handle", "query"?, "range"?, "budget"?, "whole"?}`.
+    pub(crate) async fn retrieve(&self, asked: &Value) -> Result<Option<String>, ProxyError> {
         #[derive(Deserialize)]
         struct Answer {
             text: String,
         }
-        let body = Bytes::copy_from_slice(arguments.as_bytes());
+        let body = Bytes::from(asked.to_string());
         match self.ask(Method::POST, "/v1/retrieve", body).await? {
             (StatusCode::OK, body) => match serde_json::from_slice(&body) {
                 Ok(Answer { text }) => Ok(Some(text)),
@@ -76,7 +86,7 @@ impl Proxy {
     }
 
     /// The proxy's own counts.
-    pub(crate) async fn stats(&self) -> Result<serde_json::Value, ProxyError> {
+    pub(crate) async fn stats(&self) -> Result<Value, ProxyError> {
         match self.ask(Method::GET, "/stats", Bytes::new()).await? {
             (StatusCode::OK, body) => serde_json::from_slice(&body)
                 .map_err(|error| ProxyError(format!("answered something else: {error}"))),
@@ -85,14 +95,9 @@ impl Proxy {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), ProxyError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base))
-            .header(header::CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, token);
-        }
-        let request = request.body(Full::new(body)).map_err(|error| ProxyError(error.to_string()))?;
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let mut request = request.body(Full::new(body)).map_err(|error| ProxyError(error.to_string()))?;
+        *request.headers_mut() = self.headers.clone();
         let asked = async {
             let response = self.client.request(request).await.map_err(|_| "cannot be reached".to_owned())?;
             let status = response.status();

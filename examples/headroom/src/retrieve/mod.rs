@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     range: Option<String>,
 
-    /// Print the original and nothing else, byte for byte, from a file or a store.
+    /// Print the original and nothing else, byte for byte.
     #[arg(long, conflicts_with_all = ["query", "range"])]
     raw: bool,
 

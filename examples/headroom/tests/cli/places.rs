@@ -4,7 +4,11 @@
 #[allow(dead_code, reason = "the tests of fleets use all of it")]
 mod cluster;
 
-use axum::{Json, Router, http::StatusCode, routing};
+use axum::{
+    Json, Router,
+    http::{HeaderMap, StatusCode},
+    routing,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,19 +20,19 @@ use crate::{
 async fn a_store_outlives_the_server() {
     let database = cluster::database().await;
     let log = log(1000);
-    let one = client(&["--store", &database, "--tenant", "a"]).await;
+    let one = client(&["--store", &database, "--store-key", "hush", "--tenant", "a"]).await;
     let smaller = call(&one, "headroom_compress", json!({ "text": log })).await.unwrap();
     one.cancel().await.unwrap();
     let arguments = json!({ "handle": handle(text(&smaller, 1)), "max_tokens": 1_000_000 });
 
-    let two = client(&["--store", &database, "--tenant", "a"]).await;
+    let two = client(&["--store", &database, "--store-key", "hush", "--tenant", "a"]).await;
     let whole = call(&two, "headroom_retrieve", arguments.clone()).await.unwrap();
     assert_eq!(text(&whole, 0).split_once('\n').unwrap().1, log);
     let stats = call(&two, "headroom_stats", json!({})).await.unwrap();
     assert_eq!(stats.structured_content.unwrap()["retrieved"]["from_store"], 1);
     two.cancel().await.unwrap();
 
-    let other = client(&["--store", &database, "--tenant", "b"]).await;
+    let other = client(&["--store", &database, "--store-key", "hush", "--tenant", "b"]).await;
     let refused = call(&other, "headroom_retrieve", arguments).await.unwrap();
     assert_eq!(refused.is_error, Some(true));
     other.cancel().await.unwrap();
@@ -45,7 +49,10 @@ fn a_store_that_is_not_there_is_told_at_the_start() {
 
 /// A stand-in for the proxy's two paths.
 async fn proxy() -> String {
-    async fn retrieve(Json(asked): Json<Value>) -> Result<Json<Value>, StatusCode> {
+    async fn retrieve(headers: HeaderMap, Json(asked): Json<Value>) -> Result<Json<Value>, StatusCode> {
+        if (&headers["x-headroom-token"], &headers["x-api-key"]) != (&"hush", &"k") {
+            return Err(StatusCode::UNAUTHORIZED);
+        }
         match asked["handle"].as_str() {
             Some("123456789012345678901234567890") => {
                 Ok(Json(json!({ "text": format!("of {} for {}", asked["range"], asked["query"]) })))
@@ -66,7 +73,7 @@ async fn proxy() -> String {
 #[tokio::test]
 async fn a_proxy_is_asked_for_what_is_not_here() {
     let url = proxy().await;
-    let client = client(&["--proxy", &url]).await;
+    let client = client(&["--proxy", &url, "--proxy-token", "hush", "--proxy-header", "x-api-key: k"]).await;
     let ask = |arguments: Value| call(&client, "headroom_retrieve", arguments);
     let found =
         ask(json!({ "handle": "123456789012345678901234567890", "range": "2-3", "query": "why" })).await;

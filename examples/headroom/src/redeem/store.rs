@@ -1,0 +1,31 @@
+//! A store that others put originals into.
+
+use std::{error::Error, sync::Arc};
+
+use headroom_tower::{Keyring, OriginalStore, PostgresStore, Sealed};
+
+/// Opens the store at `url`, whose content `key` seals.
+pub(super) async fn connect(url: &str, key: Option<&str>) -> Result<Arc<dyn OriginalStore>, String> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err("a shared store is postgres://…".to_owned());
+    }
+    let store = PostgresStore::connect(url).await.map_err(|error| cause(&error))?;
+    Ok(match key {
+        Some(key) => Arc::new(Sealed::new(store, keyring(key))),
+        None => Arc::new(store),
+    })
+}
+
+/// One key, made of whatever text was given; the proxy seals with the same.
+fn keyring(secret: &str) -> Keyring {
+    Keyring::new(1, blake3::derive_key("headroom 2026-11 proxy store key", secret.as_bytes()))
+}
+
+/// What is at the bottom of an error: the rest says only that the store failed.
+fn cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
