@@ -1,6 +1,8 @@
 //! `headroom`: the layer as a proxy, as an MCP server and as a command.
 
 mod compress;
+mod config;
+mod dashboard;
 mod exit;
 mod manual;
 mod mcp;

@@ -15,7 +15,7 @@ use rmcp::transport::streamable_http_server::{
 use tokio::net::TcpListener;
 
 use super::server::Server;
-use crate::exit::tell;
+use crate::{config::Secret, exit::tell, proxy::shutdown};
 
 /// The longest request: a text to compress.
 const LONGEST: usize = 64 << 20;
@@ -27,7 +27,7 @@ const LONGEST: usize = 64 << 20;
 pub(super) async fn serve(
     server: Server,
     address: SocketAddr,
-    token: Option<&str>,
+    token: Option<Secret>,
     hosts: Vec<String>,
 ) -> Result<(), String> {
     if !address.ip().is_loopback() && token.is_none() {
@@ -46,55 +46,27 @@ pub(super) async fn serve(
     let sessions = Arc::new(LocalSessionManager::default());
     let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
 
-    let token = Token(token.map(Arc::from));
-    let router =
-        Router::new().nest_service("/mcp", service).layer(middleware::from_fn_with_state(token, admit));
+    let guarded = middleware::from_fn_with_state(token, admit);
+    let router = Router::new().nest_service("/mcp", service).layer(guarded);
     tell(format_args!("listening at http://{address}/mcp"));
+    let signal = shutdown::signal().map_err(|error| error.to_string())?;
     let stopped = async move {
-        stopped().await;
+        signal.await;
         stop.cancel();
     };
     axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
 }
 
-/// What clients must bear; `None` admits all.
-#[derive(Clone)]
-struct Token(Option<Arc<str>>);
-
-impl Token {
-    /// In a time that does not depend on where two differ.
-    fn admits(&self, request: &Request) -> bool {
-        let Some(token) = &self.0 else { return true };
-        let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
-        let Some((b"Bearer ", given)) = given.split_at_checked(7) else { return false };
-        given.len() == token.len()
-            && given.iter().zip(token.bytes()).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
-    }
-}
-
-async fn admit(State(token): State<Token>, request: Request, next: Next) -> Response {
-    if token.admits(&request) {
-        return next.run(request).await;
-    }
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
-}
-
-/// When the process is told to stop.
-async fn stopped() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => signal.recv().await,
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = interrupted => {}
-            _ = terminated => {}
+/// Asks for the token, if there is one.
+async fn admit(State(token): State<Option<Secret>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, given) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(given)
+    });
+    match token {
+        Some(token) if !given.is_some_and(|given| token.is(given)) => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response()
         }
+        _ => next.run(request).await,
     }
-    #[cfg(not(unix))]
-    let _ = interrupted.await;
 }

@@ -10,6 +10,7 @@ use rmcp::{ServiceExt as _, transport::stdio};
 
 use self::server::Server;
 use crate::{
+    config::Secret,
     exit::{Exit, failed},
     redeem::{Places, Redeemer},
 };
@@ -38,7 +39,7 @@ pub(crate) struct Args {
 
     /// What HTTP clients must send as `authorization: Bearer TOKEN`; needed beyond this machine.
     #[arg(long, env = "HEADROOM_MCP_TOKEN", hide_env_values = true, requires = "http")]
-    token: Option<String>,
+    token: Option<Secret>,
 
     /// A host name under which HTTP clients know this server, besides localhost.
     #[arg(long, value_name = "NAME", requires = "http")]
@@ -64,7 +65,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 async fn serve(args: Args) -> Result<(), String> {
     let server = Server::new(Redeemer::open(&args.places).await?);
     if let Some(address) = args.http {
-        return http::serve(server, address, args.token.as_deref(), args.allow_host).await;
+        return http::serve(server, address, args.token, args.allow_host).await;
     }
     let running = server.serve(stdio()).await.map_err(|error| error.to_string())?;
     running.waiting().await.map(drop).map_err(|error| error.to_string())

@@ -17,6 +17,7 @@ use headroom_tower::{MemoryStore, Original, OriginalStore, Scope, StoreError};
 use serde_json::{Value, json};
 
 pub(crate) use self::proxy::Proxy;
+use crate::config::Secret;
 
 /// Where handles are looked up, and the tokens that one answer may have.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,20 +28,20 @@ pub(crate) struct Places {
 
     /// What the proxy asks for, if it asks.
     #[arg(long, value_name = "TOKEN", env = "HEADROOM_TOKEN", hide_env_values = true)]
-    proxy_token: Option<String>,
+    proxy_token: Option<Secret>,
 
     /// A header line for the proxy, as in `x-api-key: …`: where it keeps the originals of different
     /// credentials apart, it wants the client's.
     #[arg(long, value_name = "LINE", requires = "proxy")]
-    proxy_header: Vec<String>,
+    proxy_header: Vec<Secret>,
 
     /// A store that others put originals into: `postgres://user@host/database`.
     #[arg(long, value_name = "URL", env = "HEADROOM_STORE", hide_env_values = true)]
-    store: Option<String>,
+    store: Option<Secret>,
 
     /// What seals the content of that store, if it is sealed.
     #[arg(long, value_name = "KEY", env = "HEADROOM_STORE_KEY", hide_env_values = true)]
-    store_key: Option<String>,
+    store_key: Option<Secret>,
 
     /// Whose originals in that store.
     #[arg(long, value_name = "NAME", requires = "store")]
@@ -118,10 +119,10 @@ impl Redeemer {
     /// Connects to what `places` names.
     pub(crate) async fn open(places: &Places) -> Result<Self, String> {
         // The proxy's own memory is asked through the proxy.
-        let shared = match places.store.as_deref() {
+        let shared = match places.store.as_ref().map(Secret::reveal) {
             None | Some("memory") => None,
             Some(url) => {
-                let key = places.store_key.as_deref();
+                let key = places.store_key.as_ref();
                 let store = store::connect(url, key).await.map_err(|error| format!("--store: {error}"))?;
                 let tenant = places.tenant.as_ref();
                 let scope = tenant.map_or_else(Scope::shared, |name| Scope::of(name.as_bytes()));
@@ -131,7 +132,7 @@ impl Redeemer {
         let proxy = match &places.proxy {
             None => None,
             Some(url) => {
-                let proxy = Proxy::new(url, places.proxy_token.as_deref(), &places.proxy_header);
+                let proxy = Proxy::new(url, places.proxy_token.as_ref(), &places.proxy_header);
                 Some(proxy.map_err(|error| format!("--proxy: {error}"))?)
             }
         };

@@ -13,6 +13,8 @@ use hyper_util::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::config::Secret;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer.
@@ -44,7 +46,7 @@ impl fmt::Display for ProxyError {
 
 impl Proxy {
     /// The proxy at `base`, asked with its token and these header lines, as in `x-api-key: …`.
-    pub(crate) fn new(base: &str, token: Option<&str>, lines: &[String]) -> Result<Self, String> {
+    pub(crate) fn new(base: &str, token: Option<&Secret>, lines: &[Secret]) -> Result<Self, String> {
         let base = base.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|error| format!("{base}: {error}"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
@@ -52,8 +54,8 @@ impl Proxy {
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let token = token.map(|token| ("x-headroom-token", token));
-        let lines = lines.iter().map(|line| line.split_once(':').unwrap_or((line, "")));
+        let token = token.map(|token| ("x-headroom-token", token.reveal()));
+        let lines = lines.iter().map(|line| line.reveal().split_once(':').unwrap_or((line.reveal(), "")));
         for (name, value) in token.into_iter().chain(lines) {
             // The value may be a secret, and is not repeated.
             let wrong = || format!("{} is no header", name.trim());

@@ -2,10 +2,12 @@
 
 use std::{error::Error, sync::Arc};
 
-use headroom_tower::{Keyring, OriginalStore, PostgresStore, Sealed};
+use headroom_tower::{OriginalStore, PostgresStore, Sealed};
+
+use crate::{config::Secret, proxy::keyring};
 
 /// Opens the store at `url`, whose content `key` seals.
-pub(super) async fn connect(url: &str, key: Option<&str>) -> Result<Arc<dyn OriginalStore>, String> {
+pub(super) async fn connect(url: &str, key: Option<&Secret>) -> Result<Arc<dyn OriginalStore>, String> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err("a shared store is postgres://…".to_owned());
     }
@@ -14,11 +16,6 @@ pub(super) async fn connect(url: &str, key: Option<&str>) -> Result<Arc<dyn Orig
         Some(key) => Arc::new(Sealed::new(store, keyring(key))),
         None => Arc::new(store),
     })
-}
-
-/// One key, made of whatever text was given; the proxy seals with the same.
-fn keyring(secret: &str) -> Keyring {
-    Keyring::new(1, blake3::derive_key("headroom 2026-11 proxy store key", secret.as_bytes()))
 }
 
 /// What is at the bottom of an error: the rest says only that the store failed.

@@ -2,8 +2,10 @@
 
 mod bed;
 mod compress;
+mod dashboard;
 mod manual;
 mod mcp;
 mod mcp_http;
 mod places;
+mod proxy;
 mod retrieve;
