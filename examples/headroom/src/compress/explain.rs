@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use headroom_engine::{BlockReport, Reason};
 
-use super::work::Outcome;
+use super::{input::Input, work::Outcome};
 use crate::why;
 
 const BOLD: Style = Style::new().bold();
@@ -66,39 +66,47 @@ pub(crate) fn explain(
     if let Some(context) = report.context {
         note(&format!("{} messages of {} tokens left: it would not fit", context.messages, context.tokens))?;
     }
-    if !report.blocks.is_empty() {
+    // A text stands in a conversation of ours: where, says nothing.
+    let placed = outcome.input != Input::Text;
+    if placed && !report.blocks.is_empty() {
         let (message, tool, kind, outcome) = ("message", "tool", "kind", "outcome");
         writeln!(out, "  {DIM}{message:>7}  {tool:<20} {kind:<8} {outcome:<8} {:>20}{DIM:#}", "tokens")?;
     }
-    report.blocks.iter().try_for_each(|one| block(out, one))
+    report.blocks.iter().try_for_each(|one| block(out, one, placed))
 }
 
-fn block(out: &mut impl Write, block: &BlockReport) -> io::Result<()> {
+fn block(out: &mut impl Write, block: &BlockReport, placed: bool) -> io::Result<()> {
     let (style, outcome) = look(block.reason);
-    let tool: String = block.tool.chars().filter(|c| !c.is_control()).take(20).collect();
+    if placed {
+        let tool: String = block.tool.chars().filter(|c| !c.is_control()).take(20).collect();
+        write!(out, "  {:>7}  {tool:<20}", block.message)?;
+    } else {
+        write!(out, " ")?;
+    }
     let kind = block.kind.unwrap_or("-");
     let tokens = match (block.reason.replaced(), block.tokens_in) {
         (true, before) => format!("{} → {}", thousands(before), thousands(block.tokens_out)),
         (false, 0) => "-".to_owned(),
         (false, before) => thousands(before),
     };
-    let message = block.message;
-    write!(out, "  {message:>7}  {tool:<20} {kind:<8} {style}{outcome:<8}{style:#} {tokens:>20}")?;
+    write!(out, " {kind:<8} {style}{outcome:<8}{style:#} {tokens:>20}")?;
     if block.reason.replaced() {
         write!(out, "  {style}{}{style:#}", percent(block.tokens_in, block.tokens_out))?;
     }
     writeln!(out, "  {DIM}{}{DIM:#}", why::block(block.reason))?;
+    let indent = if placed { 41 } else { 11 };
     if block.reason == Reason::Elided && block.tokens_exact > 0 {
-        writeln!(out, "{:19}{DIM}exactly it would be {} tokens{DIM:#}", "", thousands(block.tokens_exact))?;
+        let exact = thousands(block.tokens_exact);
+        writeln!(out, "{:indent$}{DIM}exactly it would be {exact} tokens{DIM:#}", "")?;
     }
     for hidden in block.hidden.iter().take(LISTED) {
         let handle: String = hidden.handle.to_string().chars().take(SHOWN).collect();
         let (from, to) = (hidden.range.start, hidden.range.end);
-        writeln!(out, "{:19}{YELLOW}hides bytes {from} to {to}{YELLOW:#} {DIM}#{handle}…{DIM:#}", "")?;
+        writeln!(out, "{:indent$}{YELLOW}hides bytes {from} to {to}{YELLOW:#} {DIM}#{handle}…{DIM:#}", "")?;
     }
     match block.hidden.len().saturating_sub(LISTED) {
         0 => Ok(()),
-        more => writeln!(out, "{:19}{DIM}and {more} more places{DIM:#}", ""),
+        more => writeln!(out, "{:indent$}{DIM}and {more} more places{DIM:#}", ""),
     }
 }
 

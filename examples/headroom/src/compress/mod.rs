@@ -125,7 +125,7 @@ fn all(args: Args) -> io::Result<Exit> {
     bar.finish_and_clear();
     if hidden > 0 && keep.is_none() && !args.quiet && !args.json {
         tell(format_args!(
-            "{hidden} originals are left out; --originals FILE keeps them, --exact leaves nothing out"
+            "originals left out: {hidden}; --originals FILE keeps them, --exact leaves nothing out"
         ));
     }
     Ok(exit)

@@ -13,7 +13,7 @@ fn a_log_from_stdin_is_one_tool_result() {
     assert!(text.len() < log.len() / 2, "{} of {}", text.len(), log.len());
     assert!(text.contains("ERROR") && text.contains("lost its lease"), "{text:.2000}");
     let report = stderr(&output);
-    assert!(report.contains("stdin text: ") && report.contains("originals are left out"), "{report}");
+    assert!(report.contains("stdin text: ") && report.contains("originals left out"), "{report}");
     assert!(!report.contains('\u{1b}'), "colours where there is no terminal");
 }
 

@@ -109,7 +109,7 @@ async fn figures_stand_where_they_should() {
     for id in ["money", "turns", "kinds", "latency", "live"] {
         assert!(!is_hidden(&full, id), "{id} is hidden though {stats}");
     }
-    assert!(part(&full, "state").contains("live"));
+    assert!(part(&full, "state-text").contains("live"));
     let net = stats["cost"]["dollars_net"].as_f64().unwrap();
     let digits = if net.abs() < 1.0 { 4 } else { 2 };
     let sign = if net < 0.0 { "−" } else { "" };
@@ -118,7 +118,7 @@ async fn figures_stand_where_they_should() {
     let total = stats["requests"]["total"].as_u64().unwrap();
     assert!(part(&full, "tiles").contains(&format!("<dd>{total}</dd>")));
     for (kind, sums) in stats["kinds"].as_object().unwrap() {
-        let shows = part(&full, "kind-table").contains(&format!("<th scope=\"row\">{kind}</th>"));
+        let shows = part(&full, "kinds").contains(&format!("<th scope=\"row\">{kind}</th>"));
         assert_eq!(shows, sums["replaced"].as_u64() > Some(0), "{kind}");
     }
     let turns = stats["turns"].as_array().unwrap().len();
@@ -142,5 +142,5 @@ async fn a_token_opens_the_figures_but_not_the_page() {
     // The browser itself complains of the answer 401.
     let output = load(&browser, &[], &format!("{}/dashboard", proxy.url()));
     let dom = String::from_utf8(output.stdout).unwrap();
-    assert!(!is_hidden(&dom, "locked") && is_hidden(&dom, "money") && part(&dom, "state").contains("locked"));
+    assert!(!is_hidden(&dom, "locked") && is_hidden(&dom, "money") && part(&dom, "state-text").contains("locked"));
 }

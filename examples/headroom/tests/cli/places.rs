@@ -9,11 +9,20 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing,
 };
+use bytes::Bytes;
+use headroom_tests::{
+    client::post,
+    fixtures,
+    provider::{Provider, Replay},
+};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 
 use crate::{
-    bed::log,
+    bed::{log, run, stderr},
     mcp::{call, client, handle, text},
+    proxy::Proxy,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +59,7 @@ fn a_store_that_is_not_there_is_told_at_the_start() {
 /// A stand-in for the proxy's two paths.
 async fn proxy() -> String {
     async fn retrieve(headers: HeaderMap, Json(asked): Json<Value>) -> Result<Json<Value>, StatusCode> {
-        if (&headers["x-headroom-token"], &headers["x-api-key"]) != (&"hush", &"k") {
+        if headers["x-headroom-token"] != "hush" || headers["x-api-key"] != "k" {
             return Err(StatusCode::UNAUTHORIZED);
         }
         match asked["handle"].as_str() {
@@ -87,5 +96,35 @@ async fn a_proxy_is_asked_for_what_is_not_here() {
     assert!(failed.is_error == Some(true) && text(&failed, 0).contains("500"), "{failed:?}");
     let stats = call(&client, "headroom_stats", json!({})).await.unwrap().structured_content.unwrap();
     assert_eq!((&stats["proxy"]["requests"], &stats["retrieved"]["from_proxy"]), (&json!(3), &json!(1)));
+    client.cancel().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_hid_is_redeemed_there() {
+    let conversation = fixtures::named("red-jobs.openai");
+    let provider = Provider::start(Replay::new(vec![conversation])).await;
+    let proxy = Proxy::start(&["--anthropic-target-api-url", &provider.url()]);
+    let log = log(3000);
+    let sent = post(&format!("{}/v1/messages", proxy.url()), Bytes::from(crate::bed::request(&log)));
+    let http: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    // What it answers does not matter here.
+    http.request(sent).await.unwrap().into_body().collect().await.unwrap();
+
+    let received = provider.received();
+    let received = String::from_utf8(received[0].body().to_vec()).unwrap();
+    let marker = received.split("[~").find(|part| part.contains(" #")).unwrap();
+    let handle = marker.split_once(" #").unwrap().1.split(']').next().unwrap();
+
+    let raw = run(&["retrieve", handle, "--raw", "--proxy", &proxy.url()], b"");
+    assert_eq!(stderr(&raw), "");
+    assert_eq!(String::from_utf8(raw.stdout).unwrap(), log);
+
+    let client = client(&["--proxy", &proxy.url()]).await;
+    let arguments = json!({ "handle": handle, "range": "2-3" });
+    let page = call(&client, "headroom_retrieve", arguments).await.unwrap();
+    let lines: Vec<&str> = log.lines().skip(1).take(2).collect();
+    assert_eq!(text(&page, 0).split_once('\n').unwrap().1, lines.join("\n"));
+    let stats = call(&client, "headroom_stats", json!({})).await.unwrap().structured_content.unwrap();
+    assert_eq!(stats["proxy"]["requests"]["total"], 1);
     client.cancel().await.unwrap();
 }
