@@ -83,15 +83,14 @@ pub(crate) async fn serves(client: &Client) {
         assert_eq!(refused.is_error, Some(true), "{bad}");
         assert!(text(&refused, 0).starts_with("Error: "), "{}", text(&refused, 0));
     }
-    for (tool, bad) in [
-        ("headroom_retrieve", json!({})),
-        ("headroom_compress", json!({ "text": 1 })),
-        ("nothing", json!({})),
-    ] {
-        match call(client, tool, bad).await {
-            Err(ServiceError::McpError(error)) => assert_eq!(error.code, ErrorCode::INVALID_PARAMS),
-            other => panic!("{tool}: {other:?}"),
-        }
+    // The model can mend its arguments, so it is told; what is no tool is the client's fault.
+    for (tool, bad) in [("headroom_retrieve", json!({})), ("headroom_compress", json!({ "text": 1 }))] {
+        let refused = call(client, tool, bad).await.unwrap();
+        assert!(refused.is_error == Some(true) && text(&refused, 0).contains("parameters"), "{refused:?}");
+    }
+    match call(client, "nothing", json!({})).await {
+        Err(ServiceError::McpError(error)) => assert_eq!(error.code, ErrorCode::INVALID_PARAMS),
+        other => panic!("{other:?}"),
     }
 
     let short = call(client, "headroom_compress", json!({ "text": "short" })).await.unwrap();
@@ -119,6 +118,6 @@ async fn nothing_is_left_out_where_it_is_not_wanted() {
     let client = client(&[]).await;
     let exact =
         call(&client, "headroom_compress", json!({ "text": log(2000), "exact": true })).await.unwrap();
-    assert!(!text(&exact, 0).contains("[~"));
+    assert!(!text(&exact, 0).contains("[~lines"));
     client.cancel().await.unwrap();
 }
