@@ -10,6 +10,8 @@
 //! cargo run --release -q -p headroom-bench -- route --corpus DIR
 //! cargo run --release -q -p headroom-bench -- train --corpus DIR --out headroom-engine/src/route/weights.bin
 //! cargo run --release -q -p headroom-bench -- stores --database URL
+//! cargo run --release -q -p headroom-bench -- proxy [--samples N]
+//! cargo run --release -q -p headroom-bench -- soak [--streams N] [--minutes M]
 //! cargo run --release -q -p headroom-bench -- peer --corpus DIR --wire DIR --python PATH
 //! ```
 //!
@@ -28,11 +30,14 @@ mod laws;
 mod oracle;
 mod overhead;
 mod peer;
+mod proxy;
 mod python;
 mod quality;
 mod route;
 mod samples;
+mod served;
 mod sessions;
+mod soak;
 mod specialists;
 mod stores;
 mod table;
@@ -69,6 +74,13 @@ enum Command {
     Train(train::Arguments),
     /// What keeping originals in Postgres costs a request, and what a database takes
     Stores(stores::Arguments),
+    /// What the proxy adds to a request, how soon it answers and what it takes
+    Proxy(proxy::Arguments),
+    /// A proxy that does nothing: the yardstick
+    #[command(hide = true)]
+    Pass(served::pass::Arguments),
+    /// Many streams at once through the proxy, for long
+    Soak(soak::Arguments),
     /// The same requests through the Python package headroom-ai, side by side
     Peer(peer::Arguments),
 }
@@ -83,6 +95,9 @@ fn main() -> ExitCode {
         Command::Hard(arguments) => hard::run(&arguments, &mut out),
         Command::Route(arguments) => route::run(&arguments, &mut out),
         Command::Train(arguments) => train::run(&arguments, &mut out),
+        Command::Proxy(arguments) => proxy::run(&arguments, &mut out),
+        Command::Pass(arguments) => served::pass::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments, &mut out),
         Command::Peer(arguments) => peer::run(&arguments, &mut out),
         Command::Stores(arguments) => stores::run(&arguments, &mut out),
         Command::Sessions(arguments) => sessions::run(&arguments, &mut out),

@@ -30,6 +30,7 @@ pub struct EngineBuilder {
     catalogue: Catalogue,
     memo_bytes: u64,
     witness: Option<Arc<dyn Witness>>,
+    lazy: bool,
 }
 
 impl Default for EngineBuilder {
@@ -52,6 +53,7 @@ impl Default for EngineBuilder {
             catalogue: Catalogue::default(),
             memo_bytes: 64 << 20,
             witness: None,
+            lazy: false,
         }
     }
 }
@@ -103,10 +105,20 @@ impl EngineBuilder {
         self
     }
 
-    /// The engine. Loads the counter's tables, so that the first request need not.
+    /// Leaves loading the counter's tables (some 40 MB) to the first request that needs them, which
+    /// then waits for them. What is written is the same.
+    pub fn lazy(mut self) -> Self {
+        self.lazy = true;
+        self
+    }
+
+    /// The engine. Loads the counter's tables, so that the first request need not, unless it was told
+    /// to be [`lazy`](Self::lazy).
     #[must_use]
     pub fn build(self) -> Engine {
-        self.counter.count("ready");
+        if !self.lazy {
+            self.counter.count("ready");
+        }
         let router = ContentRouter::new(self.reducers);
         let kinds = router.reducers().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {

@@ -134,6 +134,7 @@ pub struct HeadroomBuilder {
     models: Vec<Model>,
     routes: Vec<(String, Dialect)>,
     limits: Limits,
+    lazy: bool,
 }
 
 impl HeadroomBuilder {
@@ -228,6 +229,13 @@ impl HeadroomBuilder {
         self
     }
 
+    /// Leaves loading the counter's tables (some 40 MB) to the first request that needs them, which
+    /// then waits for them: for processes that are often idle, or must be there at once.
+    pub fn lazy(mut self) -> Self {
+        self.lazy = true;
+        self
+    }
+
     /// Builds the layer.
     ///
     /// # Errors
@@ -290,6 +298,9 @@ impl HeadroomBuilder {
         }
         if let Some(counter) = self.counter {
             engine = engine.counter(counter);
+        }
+        if self.lazy {
+            engine = engine.lazy();
         }
         for reducer in self.reducers {
             engine = engine.reducer(reducer);

@@ -1,5 +1,6 @@
 //! Handles redeemed from a shared store and from a proxy.
 
+#[cfg(feature = "fleet")]
 #[path = "../../../../tests/fleet/cluster.rs"]
 #[allow(dead_code, reason = "the tests of fleets use all of it")]
 mod cluster;
@@ -21,10 +22,11 @@ use serde_json::{Value, json};
 
 use crate::{
     bed::{log, run, stderr},
-    mcp::{call, client, handle, text},
+    mcp::{call, client, text},
     proxy::Proxy,
 };
 
+#[cfg(feature = "fleet")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_outlives_the_server() {
     let database = cluster::database().await;
@@ -32,7 +34,7 @@ async fn a_store_outlives_the_server() {
     let one = client(&["--store", &database, "--store-key", "hush", "--tenant", "a"]).await;
     let smaller = call(&one, "headroom_compress", json!({ "text": log })).await.unwrap();
     one.cancel().await.unwrap();
-    let arguments = json!({ "handle": handle(text(&smaller, 1)), "max_tokens": 1_000_000 });
+    let arguments = json!({ "handle": crate::mcp::handle(text(&smaller, 1)), "max_tokens": 1_000_000 });
 
     let two = client(&["--store", &database, "--store-key", "hush", "--tenant", "a"]).await;
     let whole = call(&two, "headroom_retrieve", arguments.clone()).await.unwrap();
