@@ -26,7 +26,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Stands between clients and LLM providers.
-    Proxy(proxy::Args),
+    Proxy(Box<proxy::Args>),
     /// Offers compression and retrieval to MCP clients.
     Mcp(mcp::Args),
     /// Compresses a request, messages or a text.
@@ -43,10 +43,10 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Proxy(args) => proxy::run(args),
+        Command::Proxy(args) => proxy::run(*args),
         Command::Mcp(args) => mcp::run(args),
         Command::Compress(args) => compress::run(args),
-        Command::Retrieve(args) => retrieve::run(args),
+        Command::Retrieve(args) => retrieve::run(&args),
         Command::Demo(args) => exit::of(quickstart::run(args)),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::man(),

@@ -98,7 +98,7 @@ fn all(args: Args) -> io::Result<Exit> {
             Some(_) => fs::read(file),
             None => stdin(),
         };
-        let text = text.map(Bytes::from).map_err(|error| named(file, error))?;
+        let text = text.map(Bytes::from).map_err(|error| named(file, &error))?;
         let input = args.dialect.map(Input::from).unwrap_or_else(|| guess(&text));
         let body = match work.run(input, &text, source) {
             Ok(outcome) => {
@@ -141,7 +141,7 @@ fn stdin() -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn named(file: &Path, error: io::Error) -> io::Error {
+fn named(file: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", file.display()))
 }
 
@@ -179,7 +179,7 @@ fn write(into: Option<&Path>, file: &Path, body: &[u8]) -> io::Result<()> {
             format!("{} would overwrite itself", file.display()),
         ));
     }
-    fs::write(&to, body).map_err(|error| named(&to, error))
+    fs::write(&to, body).map_err(|error| named(&to, &error))
 }
 
 /// A bar where there is something to wait for and somebody who does.

@@ -48,12 +48,12 @@ pub(crate) struct Args {
 }
 
 /// Prints what a model would read.
-pub(crate) fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: &Args) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(error).into(),
     };
-    runtime.block_on(print(&args)).into()
+    runtime.block_on(print(args)).into()
 }
 
 async fn print(args: &Args) -> Exit {

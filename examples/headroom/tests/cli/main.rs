@@ -1,4 +1,5 @@
 //! The real binary, as users run it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests and their helpers")]
 
 mod bed;
 mod compress;
