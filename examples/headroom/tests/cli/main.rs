@@ -1,0 +1,12 @@
+//! The real binary, as users run it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests and their helpers")]
+
+mod bed;
+mod compress;
+mod dashboard;
+mod manual;
+mod mcp;
+mod mcp_http;
+mod places;
+mod proxy;
+mod retrieve;
