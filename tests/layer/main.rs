@@ -14,6 +14,7 @@ mod bad_input;
 mod bed;
 mod contract;
 mod costs;
+mod durable;
 mod headers;
 mod live;
 mod restarts;

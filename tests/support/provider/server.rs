@@ -1,6 +1,7 @@
 //! Connections, and the life of one request.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     io,
     sync::{Arc, OnceLock},
@@ -52,15 +53,16 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path();
-    let counting = path == "/v1/messages/count_tokens";
+    let counting = path == "/v1/messages/count_tokens" || path == "/v1/responses/input_tokens";
     let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
     let streamed =
         path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
-    let dialect = all.into_iter().find(|dialect| {
-        head.method == http::Method::POST
-            && (streamed.as_deref().unwrap_or(path) == dialect.path()
-                || (counting && *dialect == Dialect::Anthropic))
-    });
+    let asked = match path.rsplit_once('/') {
+        Some((answering, _)) if counting => answering,
+        _ => streamed.as_deref().unwrap_or(path),
+    };
+    let dialect =
+        all.into_iter().find(|dialect| head.method == http::Method::POST && asked == dialect.path());
     let (received, number) = receive(&state, head, body, dialect, counting);
     let id = format!("{number:024}");
     let Some(dialect) = dialect else { return Ok(elsewhere(&received, &id)) };
@@ -116,8 +118,10 @@ fn receive(
                 if counting && json.get("max_tokens").is_none() {
                     json["max_tokens"] = 1.into();
                 }
-                received.prefix = Prefix::of(dialect, &json, &mut log.counts);
-                received.rejection = check::check(dialect, &json)
+                let joined = joined(&json, &log.stored);
+                let read = joined.as_ref().unwrap_or(&json);
+                received.prefix = Prefix::of(dialect, read, &mut log.counts);
+                received.rejection = check::check(dialect, read)
                     .and_then(|()| match dialect {
                         Dialect::Anthropic => {
                             binding::check(&json, &received.prefix).map_err(Rejection::invalid)
@@ -159,6 +163,13 @@ async fn say(
     };
     let _ = received.output.set(output);
     let meta = Meta { request: received, id: format!("{prefix}{id}"), output };
+    if dialect == Dialect::Responses && received.json["store"] != false {
+        let mut log = state.log();
+        let joined = joined(&received.json, &log.stored);
+        let mut items = items(joined.as_ref().unwrap_or(&received.json));
+        items.extend(wire::json(&meta, turn)["output"].as_array().cloned().unwrap_or_default());
+        log.stored.insert(meta.id.clone(), items);
+    }
     if received.stream() {
         let body = stream::body(Arc::clone(state), dialect, turn, &wire::events(&meta, turn));
         let response = Response::builder()
@@ -185,6 +196,22 @@ async fn say(
             *response.body_mut() = stream::broken(half);
             Ok(response)
         }
+    }
+}
+
+/// A request that goes on where a stored answer ended, with all that came before; `None` of others.
+fn joined(json: &Value, stored: &HashMap<String, Vec<Value>>) -> Option<Value> {
+    let before = stored.get(json["previous_response_id"].as_str()?)?;
+    let mut joined = json.clone();
+    joined["input"] = before.iter().cloned().chain(items(json)).collect();
+    Some(joined)
+}
+
+/// The input items of a request to Responses.
+fn items(json: &Value) -> Vec<Value> {
+    match &json["input"] {
+        Value::String(text) => vec![json!({"role": "user", "content": text})],
+        items => items.as_array().cloned().unwrap_or_default(),
     }
 }
 

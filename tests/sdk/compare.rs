@@ -1,0 +1,87 @@
+//! What must be the same with the layer and without, and what a client must never hear.
+
+use std::sync::LazyLock;
+
+use headroom_engine::ccr::{ToolShape, definition};
+use headroom_tests::provider::{Provider, RETRIEVAL_TOOL};
+use serde_json::Value;
+
+use crate::{
+    bed::OURS,
+    driver::{Outcome, Turn},
+};
+
+/// Fails if the SDK handed out anything else than it would have without the layer.
+pub(crate) fn same(what: &str, layered: &Outcome, direct: &Outcome) {
+    assert_eq!(layered.error, direct.error, "{what}: how it failed");
+    assert_eq!(layered.turns.len(), direct.turns.len(), "{what}: turns");
+    for (at, (layered, direct)) in layered.turns.iter().zip(&direct.turns).enumerate() {
+        assert_eq!(layered.heard, direct.heard, "{what}: the text of turn {at}");
+        assert_eq!(message(layered), message(direct), "{what}: the message of turn {at}");
+    }
+}
+
+/// Fails if anything that the client heard is ours.
+pub(crate) fn nothing_of_ours(what: &str, outcome: &Outcome) {
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
+        let tool: Value =
+            serde_json::from_str(&definition(ToolShape::Anthropic, RETRIEVAL_TOOL)).unwrap();
+        tool["description"].as_str().unwrap().to_owned()
+    });
+    let heard = format!("{outcome:?}");
+    for secret in [RETRIEVAL_TOOL, OURS, &DESCRIPTION, "headroom"] {
+        assert!(!heard.contains(secret), "{what}: {secret:?} reached the client: {heard}");
+    }
+}
+
+/// Fails if the provider refused anything.
+pub(crate) fn none_refused(what: &str, provider: &Provider) {
+    for (at, request) in provider.received().iter().enumerate() {
+        let body = String::from_utf8_lossy(request.body());
+        assert_eq!(request.rejection(), None, "{what}: request {at}: {body}");
+    }
+}
+
+/// A turn's message without what the provider numbers, signs and counts: of ids and signatures that
+/// they are there, of usage its fields.
+fn message(turn: &Turn) -> Option<Value> {
+    let mut message = turn.message.clone();
+    if let Some(message) = &mut message {
+        settle(message);
+    }
+    message
+}
+
+fn settle(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "usage" | "usage_metadata" => count(value),
+                    "signature" if value.as_str().is_some_and(|value| !value.is_empty()) => {
+                        *value = "signed".into();
+                    }
+                    _ => settle(value),
+                }
+            }
+        }
+        Value::String(text) if numbered(text) => text.retain(|c| !c.is_ascii_digit()),
+        _ => {}
+    }
+}
+
+/// Whether this is an id that the double has counted up to.
+fn numbered(text: &str) -> bool {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_lowercase() || c == '_' || c == '-');
+    digits.len() >= 24 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn count(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(count),
+        Value::Array(items) => items.iter_mut().for_each(count),
+        Value::Number(_) => *value = "counted".into(),
+        _ => {}
+    }
+}
