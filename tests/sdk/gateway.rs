@@ -39,10 +39,7 @@ impl Drop for Gateway {
     }
 }
 
-async fn forward(
-    State((client, upstream)): State<Upstream>,
-    mut request: Request<Body>,
-) -> Response<Body> {
+async fn forward(State((client, upstream)): State<Upstream>, mut request: Request<Body>) -> Response<Body> {
     let path = request.uri().path_and_query().unwrap();
     *request.uri_mut() = format!("{upstream}{path}").parse().unwrap();
     request.headers_mut().remove(header::HOST);

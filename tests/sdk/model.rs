@@ -25,8 +25,8 @@ pub(crate) enum End {
     Well,
     /// For this reason, in the dialect's own word.
     Stops(&'static str),
-    /// An error event behind what was said.
-    Breaks,
+    /// An error event of this kind behind what was said.
+    Breaks(&'static str),
     /// The stream ends before its end.
     Ceases,
     /// An error of this status in place of an answer.
@@ -67,7 +67,7 @@ pub(crate) fn straight(dialect: Dialect, model: &[Answer], n: usize, request: &R
     }
     let end = match rounds.last().unwrap().1 {
         // An answer that has begun cannot take its status back.
-        End::Fails(..) if rounds.len() > 1 && request.stream() => End::Breaks,
+        End::Fails(_, kind) if rounds.len() > 1 && request.stream() => End::Breaks(kind),
         end => end,
     };
     reply(dialect, blocks, end)
@@ -88,8 +88,8 @@ fn reply(dialect: Dialect, blocks: Vec<Block>, end: End) -> Reply {
     match end {
         End::Well => turn.into(),
         End::Stops(reason) => turn.stop(reason).into(),
-        End::Breaks => {
-            let fault = Fault::Error { kind: "overloaded_error", message: "Overloaded.".to_owned() };
+        End::Breaks(kind) => {
+            let fault = Fault::Error { kind, message: "Overloaded.".to_owned() };
             turn.delta(1000).fault(said, fault).into()
         }
         End::Ceases => turn.delta(1000).fault(said, Fault::Reset).into(),

@@ -29,7 +29,7 @@ pub(crate) struct Scenario {
     pub(crate) model: Vec<Answer>,
     /// How often the SDK tries again.
     pub(crate) retries: u32,
-    /// Each request goes on where the stored answer before it ended.
+    /// Each request goes on where the stored answer, or the thread, before it ended.
     pub(crate) chained: bool,
     /// What the client's tool returns, where the SDK itself calls it.
     pub(crate) outputs: Vec<String>,
@@ -56,7 +56,7 @@ impl Scenario {
     }
 
     fn fails(&self) -> bool {
-        self.model.iter().flatten().any(|round| !matches!(round.1, End::Well | End::Stops(_)))
+        self.model.iter().flatten().any(|round| !matches!(round.1, End::Well))
     }
 
     /// Plays it in all its manners.
@@ -73,6 +73,7 @@ impl Scenario {
         let model = self.model.clone();
         let upstream = Provider::start(script(move |n, it| straight(dialect, &model, n, it))).await;
         let direct = driver.play(&upstream.url(), &job).await;
+        // What an SDK makes of an answer that was cut short is its own affair.
         assert!(self.fails() || direct.error.is_none(), "{what}, without the layer: {:?}", direct.error);
 
         let model = self.model.clone();
@@ -97,11 +98,31 @@ impl Scenario {
                 *at += rounds.len();
                 Some(*at - rounds.len())
             });
-            let mut pairs = starts.zip(&sent).map(|(at, sent)| (passed[at].usage().total, sent.usage().total));
+            let mut pairs =
+                starts.zip(&sent).map(|(at, sent)| (passed[at].usage().total, sent.usage().total));
             assert!(pairs.any(|(passed, sent)| 2 * passed < sent), "{what}: nothing was saved");
         }
         for pair in passed.windows(2) {
             assert!(pair[1].prefix().starts_with(pair[0].prefix()), "{what}: every byte comes again");
         }
+    }
+
+    /// Counts, and sends what was counted.
+    pub(crate) async fn counted(&self, driver: &mut Driver, sent: &Self) {
+        let (dialect, model) = (self.dialect, sent.model.clone());
+        let provider = Provider::start(script(move |n, it| behind(dialect, &model, n, it))).await;
+        let gateway = Gateway::start(&eager().build().unwrap(), provider.url()).await;
+        let count = async |driver: &mut Driver, base: &str| {
+            let outcome = driver.play(base, &self.job(false)).await;
+            nothing_of_ours(self.api, &outcome);
+            assert_eq!(outcome.error, None, "{}", self.api);
+            outcome.turns[0].message.as_ref().unwrap()["tokens"].as_u64().unwrap() as usize
+        };
+        let direct = count(driver, &provider.url()).await;
+        let layered = count(driver, gateway.url()).await;
+        driver.play(gateway.url(), &sent.job(false)).await;
+        assert_eq!(layered, provider.last().usage().total, "{}", self.api);
+        assert!(layered < direct, "{}: {layered} of {direct}", self.api);
+        none_refused(self.api, &provider);
     }
 }

@@ -1,7 +1,10 @@
 //! The conversations, a list for each part of the SDKs.
 
+use std::sync::Arc;
+
 use headroom_tests::Dialect;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::{
     driver::Driver,
@@ -116,10 +119,7 @@ fn common(api: &'static str, dialect: Dialect) -> Vec<Scenario> {
             )
         },
         Scenario {
-            then: vec![
-                results(dialect, &[("call_2", date), ("call_3", &log(3))]),
-                user(dialect, "Thanks."),
-            ],
+            then: vec![results(dialect, &[("call_2", date), ("call_3", &log(3))]), user(dialect, "Thanks.")],
             ..about(
                 "a look beside tools",
                 &[
@@ -141,13 +141,16 @@ fn common(api: &'static str, dialect: Dialect) -> Vec<Scenario> {
         },
         Scenario {
             streams: &[true],
-            ..about("an error in the stream", &[vec![ends(&[Says("The lease")], Breaks)]])
+            ..about("an error in the stream", &[vec![ends(&[Says("The lease")], Breaks("overloaded_error"))]])
         },
         Scenario {
             streams: &[true],
             ..about(
                 "an error behind a look",
-                &[vec![well(&[Says("I look."), Looks]), ends(&[Says("The lease")], Breaks)]],
+                &[vec![
+                    well(&[Says("I look."), Looks]),
+                    ends(&[Says("The lease")], Breaks("overloaded_error")),
+                ]],
             )
         },
         Scenario {
@@ -232,6 +235,18 @@ fn thinking(api: &'static str, bound: bool) -> Scenario {
     scenario
 }
 
+/// The SDK's own loop over a thread, which the provider keeps: nothing is hidden in what is sent once,
+/// so nothing is looked for.
+fn threaded() -> Scenario {
+    let model = [
+        vec![well(&[Says("I run it."), Runs("call_1")])],
+        vec![well(&[Runs("call_2")])],
+        vec![well(&[Says("It was token 104.")])],
+    ];
+    let whole = runner("runner", Dialect::Anthropic);
+    Scenario { name: "a thread", chained: true, model: model.to_vec(), ..whole }
+}
+
 /// The SDK's own loop over the client's tools.
 fn runner(api: &'static str, dialect: Dialect) -> Scenario {
     let mut scenario = Scenario {
@@ -260,7 +275,7 @@ fn anthropic(language: Language) -> Vec<Scenario> {
         all.extend(common(api, dialect));
         all.extend([structured(api, dialect), thinking(api, false), thinking(api, true)]);
     }
-    all.extend([tried_again("messages", dialect), runner("runner", dialect)]);
+    all.extend([tried_again("messages", dialect), runner("runner", dialect), threaded()]);
     all
 }
 
@@ -285,8 +300,7 @@ fn responses(_: Language) -> Vec<Scenario> {
     let then = vec![results(dialect, &[("call_2", &log(2))])];
     all.push(Scenario { then: then.clone(), ..about("reasoning", api, dialect, &reasoning) });
     // A stored answer can be gone on with anywhere: nothing is hidden, so nothing is looked for.
-    let model =
-        [vec![well(&[Says("I run it."), Runs("call_2")])], vec![well(&[Says("It was token 104.")])]];
+    let model = [vec![well(&[Says("I run it."), Runs("call_2")])], vec![well(&[Says("It was token 104.")])]];
     let mut stored = Scenario { chained: true, then, ..about("stored answers", api, dialect, &model) };
     stored.request["store"] = true.into();
     all.push(stored);
@@ -294,10 +308,16 @@ fn responses(_: Language) -> Vec<Scenario> {
 }
 
 async fn all(language: Language, scenarios: Vec<Scenario>) {
-    let Some(mut driver) = Driver::start(language) else { return };
+    let Some(driver) = Driver::start(language) else { return };
+    let driver = Arc::new(Mutex::new(driver));
+    let mut failed = Vec::new();
     for scenario in scenarios {
-        scenario.play(&mut driver).await;
+        let (name, driver) = (scenario.name, Arc::clone(&driver));
+        // A task of its own, so that one that fails does not hide the others.
+        let played = tokio::spawn(async move { scenario.play(&mut *driver.lock().await).await });
+        failed.extend(played.await.err().map(|_| name));
     }
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[tokio::test]
@@ -333,4 +353,25 @@ async fn node_chat_completions() {
 #[tokio::test]
 async fn node_responses() {
     all(Language::Node, responses(Language::Node)).await;
+}
+
+/// What is counted is what the real request will be, and less than without the layer.
+#[tokio::test]
+async fn tokens_are_counted_as_they_will_be_sent() {
+    for language in [Language::Python, Language::Node] {
+        let Some(mut driver) = Driver::start(language) else { continue };
+        for (api, then, dialect) in
+            [("count", "messages", Dialect::Anthropic), ("count-responses", "responses", Dialect::Responses)]
+        {
+            let model = [vec![well(&[Says("It was lost.")])]];
+            let mut counting = about("counted", api, dialect, &model);
+            counting.request.as_object_mut().unwrap().remove("max_tokens");
+            // A count cannot say that nothing is stored, so it is of a request that is.
+            let mut sent = about("sent", then, dialect, &model);
+            for scenario in [&mut counting, &mut sent] {
+                scenario.request.as_object_mut().unwrap().remove("store");
+            }
+            counting.counted(&mut driver, &sent).await;
+        }
+    }
 }

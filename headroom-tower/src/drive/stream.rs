@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use headroom_engine::{ccr::Handle, cost::Meter, intercept::Step};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep, timeout};
 use tower_service::Service;
@@ -18,7 +18,7 @@ use crate::{
     body::{BoxError, RequestBody, ResponseBody},
     limits::Limits,
     report::Report,
-    request::repair_stream_response,
+    request::{Collected, collect, is_encoded, repair_stream_response},
     store::scoped::Scoped,
 };
 
@@ -102,7 +102,9 @@ enum Outcome<R> {
     Redeemed(Vec<(Handle, String)>),
     Remembered(bool),
     Answered(Response<R>),
-    Refused,
+    /// With this answer.
+    Refused(Bytes),
+    Failed,
 }
 
 /// What stands at the very end: trailers, or an error.
@@ -220,7 +222,7 @@ where
                     if let Some(rest) = rest {
                         drain(rest, wait).await;
                     }
-                    call.await.map_or(Outcome::Refused, Outcome::Answered)
+                    call.await.map_or(Outcome::Failed, Outcome::Answered)
                 };
                 self.phase = Phase::Waiting(Box::pin(work), None);
             }
@@ -240,7 +242,14 @@ where
             Outcome::Answered(response) if self.upstream.kind(&response) == Answer::Stream => {
                 self.phase = Phase::Reading(Box::pin(response.into_body()));
             }
-            Outcome::Answered(_) | Outcome::Refused => self.rounds.failed(&mut self.out),
+            Outcome::Answered(response) if is_providers_own(&response) => {
+                let wait = self.limits.drain;
+                let work =
+                    async move { refusal(response, wait).await.map_or(Outcome::Failed, Outcome::Refused) };
+                self.phase = Phase::Waiting(Box::pin(work), None);
+            }
+            Outcome::Refused(answer) => self.rounds.refused(&answer, &mut self.out),
+            Outcome::Answered(_) | Outcome::Failed => self.rounds.failed(&mut self.out),
         }
     }
 
@@ -326,6 +335,25 @@ impl<X: StreamRounds, S, B, R> Drop for Spliced<X, S, B, R> {
         self.report.round(self.meter.usage());
         self.report.finish(self.rounds.report());
         self.report.settle();
+    }
+}
+
+/// Whether a refusal tells how the provider fares, and not what it thinks of a request of ours.
+fn is_providers_own<R>(response: &Response<R>) -> bool {
+    let status = response.status();
+    (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()) && !is_encoded(response.headers())
+}
+
+/// What a refusal says; no longer waited for than `wait`, no more than an error has to say.
+async fn refusal<R>(response: Response<R>, wait: Duration) -> Option<Bytes>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    const BYTES: usize = 64 << 10;
+    match timeout(wait, collect(response.into_body(), BYTES)).await {
+        Ok(Collected::Whole(data, _)) => Some(data),
+        _ => None,
     }
 }
 

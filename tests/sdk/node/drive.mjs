@@ -49,7 +49,8 @@ function runner(api) {
       inputSchema: { type: 'object', properties: { command: { type: 'string' } } },
       run: () => outputs.shift(),
     });
-    const loop = api.toolRunner({ ...job.request, tools: [tool], stream: job.stream });
+    const thread = job.chained ? {} : { thread: false };
+    const loop = api.toolRunner({ ...job.request, ...thread, tools: [tool], stream: job.stream });
     for await (const step of loop) {
       if (job.stream) await hear(turn, step, anthropicText);
       else turn.events.push(JSON.stringify(step));

@@ -54,6 +54,8 @@ def runner(api, job, turn):
         return next(outputs)
 
     request = {**job["request"], "tools": [run_command]}
+    if not job["chained"]:
+        request["thread"] = False
     loop = api.tool_runner(**request, stream=job["stream"])
     for step in loop:
         if job["stream"]:
@@ -108,11 +110,11 @@ def gemini(api, job, turn):
         },
     }
     if not job["stream"]:
-        turn.message = api.generate_content(**arguments)
+        turn.message = api.models.generate_content(**arguments)
         request["contents"].append(turn.message.candidates[0].content)
         return
     parts, finish = [], None
-    for chunk in api.generate_content_stream(**arguments):
+    for chunk in api.models.generate_content_stream(**arguments):
         turn.hears(chunk)
         candidate = chunk.candidates[0]
         finish = candidate.finish_reason or finish
@@ -138,18 +140,24 @@ def count(job):
     return openai_client(job).responses.input_tokens.count(**request).input_tokens
 
 
+# Certificates are read once, not for every client.
+HTTP = {"anthropic": anthropic.DefaultHttpxClient(), "openai": openai.DefaultHttpxClient()}
+
+
 def anthropic_client(job):
-    return anthropic.Anthropic(api_key="test", base_url=job["base"], max_retries=job["retries"])
+    common = {"api_key": "test", "max_retries": job["retries"], "http_client": HTTP["anthropic"]}
+    return anthropic.Anthropic(base_url=job["base"], **common)
 
 
 def openai_client(job):
-    return openai.OpenAI(api_key="test", base_url=job["base"] + "/v1", max_retries=job["retries"])
+    common = {"api_key": "test", "max_retries": job["retries"], "http_client": HTTP["openai"]}
+    return openai.OpenAI(base_url=job["base"] + "/v1", **common)
 
 
 def gemini_client(job):
     from google import genai
 
-    return genai.Client(api_key="test", http_options={"base_url": job["base"]})
+    return genai.Client(api_key="test", http_options={"base_url": job["base"], "api_version": "v1beta"})
 
 
 APIS = {
@@ -158,7 +166,7 @@ APIS = {
     "runner": lambda job: (runner, anthropic_client(job).beta.messages),
     "chat": lambda job: (chat, openai_client(job).chat.completions),
     "responses": lambda job: (responses, openai_client(job).responses),
-    "gemini": lambda job: (gemini, gemini_client(job).models),
+    "gemini": lambda job: (gemini, gemini_client(job)),
 }
 
 

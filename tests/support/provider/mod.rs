@@ -62,8 +62,8 @@ struct Log {
     received: Vec<Arc<Received>>,
     cache: cache::Cache,
     counts: prefix::Counts,
-    /// By the id of a stored answer to Responses: all items up to its end.
-    stored: HashMap<String, Vec<Value>>,
+    /// By the id of an answer that can be gone on with: the request it answered, and it.
+    stored: HashMap<String, Value>,
 }
 
 /// Counts that tests wait for.

@@ -118,13 +118,13 @@ fn receive(
                 if counting && json.get("max_tokens").is_none() {
                     json["max_tokens"] = 1.into();
                 }
-                let joined = joined(&json, &log.stored);
+                let joined = joined(dialect, &json, &log.stored);
                 let read = joined.as_ref().unwrap_or(&json);
                 received.prefix = Prefix::of(dialect, read, &mut log.counts);
                 received.rejection = check::check(dialect, read)
                     .and_then(|()| match dialect {
                         Dialect::Anthropic => {
-                            binding::check(&json, &received.prefix).map_err(Rejection::invalid)
+                            binding::check(read, &received.prefix).map_err(Rejection::invalid)
                         }
                         Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => Ok(()),
                     })
@@ -163,12 +163,17 @@ async fn say(
     };
     let _ = received.output.set(output);
     let meta = Meta { request: received, id: format!("{prefix}{id}"), output };
-    if dialect == Dialect::Responses && received.json["store"] != false {
+    if keeps(dialect, &received.json) {
         let mut log = state.log();
-        let joined = joined(&received.json, &log.stored);
-        let mut items = items(joined.as_ref().unwrap_or(&received.json));
-        items.extend(wire::json(&meta, turn)["output"].as_array().cloned().unwrap_or_default());
-        log.stored.insert(meta.id.clone(), items);
+        let joined = joined(dialect, &received.json, &log.stored);
+        let mut whole = joined.unwrap_or_else(|| received.json.clone());
+        let answer = wire::json(&meta, turn);
+        let said = match dialect {
+            Dialect::Anthropic => vec![json!({"role": "assistant", "content": answer["content"]})],
+            _ => answer["output"].as_array().cloned().unwrap_or_default(),
+        };
+        whole[dialect.list()] = items(dialect, &whole).into_iter().chain(said).collect();
+        log.stored.insert(meta.id.clone(), whole);
     }
     if received.stream() {
         let body = stream::body(Arc::clone(state), dialect, turn, &wire::events(&meta, turn));
@@ -199,17 +204,37 @@ async fn say(
     }
 }
 
-/// A request that goes on where a stored answer ended, with all that came before; `None` of others.
-fn joined(json: &Value, stored: &HashMap<String, Vec<Value>>) -> Option<Value> {
-    let before = stored.get(json["previous_response_id"].as_str()?)?;
+/// Whether later requests may go on where the answer ended.
+fn keeps(dialect: Dialect, json: &Value) -> bool {
+    match dialect {
+        Dialect::Anthropic => !json["thread"].is_null(),
+        Dialect::Responses => json["store"] != false,
+        Dialect::OpenAi | Dialect::Gemini => false,
+    }
+}
+
+/// A request that goes on where a kept answer ended, with all that came before; `None` of others.
+fn joined(dialect: Dialect, json: &Value, stored: &HashMap<String, Value>) -> Option<Value> {
+    let answer = match dialect {
+        Dialect::Anthropic => &json["thread"]["previous_message_id"],
+        _ => &json["previous_response_id"],
+    };
+    let before = stored.get(answer.as_str()?)?;
     let mut joined = json.clone();
-    joined["input"] = before.iter().cloned().chain(items(json)).collect();
+    let list = dialect.list();
+    joined[list] = items(dialect, before).into_iter().chain(items(dialect, json)).collect();
+    if dialect == Dialect::Anthropic {
+        // A thread is given these once.
+        for field in ["system", "tools"] {
+            joined[field] = before[field].clone();
+        }
+    }
     Some(joined)
 }
 
-/// The input items of a request to Responses.
-fn items(json: &Value) -> Vec<Value> {
-    match &json["input"] {
+/// The messages or items of a request.
+fn items(dialect: Dialect, json: &Value) -> Vec<Value> {
+    match &json[dialect.list()] {
         Value::String(text) => vec![json!({"role": "user", "content": text})],
         items => items.as_array().cloned().unwrap_or_default(),
     }
