@@ -17,7 +17,10 @@ pub(crate) fn same(what: &str, layered: &Outcome, direct: &Outcome) {
     assert_eq!(layered.turns.len(), direct.turns.len(), "{what}: turns");
     for (at, (layered, direct)) in layered.turns.iter().zip(&direct.turns).enumerate() {
         assert_eq!(layered.heard, direct.heard, "{what}: the text of turn {at}");
-        assert_eq!(message(layered), message(direct), "{what}: the message of turn {at}");
+        let (layered, direct) = (message(layered), message(direct));
+        let differs = layered.iter().zip(&direct).find_map(|(layered, direct)| difference(layered, direct));
+        assert_eq!(differs, None, "{what}: the message of turn {at}");
+        assert_eq!(layered, direct, "{what}: the message of turn {at}");
     }
 }
 
@@ -61,9 +64,11 @@ fn settle(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(settle),
         Value::Object(fields) => {
+            // Of the transport: lengths and dates.
+            fields.remove("sdkHttpResponse");
             for (name, value) in fields {
                 match name.as_str() {
-                    "usage" | "usage_metadata" => count(value),
+                    "usage" | "usageMetadata" => count(value),
                     "signature" if value.as_str().is_some_and(|value| !value.is_empty()) => {
                         *value = "signed".into();
                     }
@@ -82,6 +87,23 @@ fn settle(value: &mut Value) {
 fn numbered(text: &str) -> bool {
     let digits = text.trim_start_matches(|c: char| c.is_ascii_lowercase() || c == '_' || c == '-');
     digits.len() >= 24 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The first place where two values differ, and what stands there.
+fn difference(one: &Value, other: &Value) -> Option<String> {
+    let within = |name: &str, one: &Value, other: &Value| {
+        difference(one, other).map(|differs| format!(".{name}{differs}"))
+    };
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) if one.keys().eq(other.keys()) => {
+            one.iter().find_map(|(name, one)| within(name, one, &other[name]))
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            let mut pairs = one.iter().zip(other).enumerate();
+            pairs.find_map(|(at, (one, other))| within(&at.to_string(), one, other))
+        }
+        _ => (one != other).then(|| format!(": {one} is not {other}")),
+    }
 }
 
 fn count(value: &mut Value) {

@@ -99,7 +99,7 @@ impl Scenario {
                 Some(*at - rounds.len())
             });
             let mut pairs =
-                starts.zip(&sent).map(|(at, sent)| (passed[at].usage().total, sent.usage().total));
+                starts.zip(&sent).map(|(at, sent)| (passed[at].body().len(), sent.body().len()));
             assert!(pairs.any(|(passed, sent)| 2 * passed < sent), "{what}: nothing was saved");
         }
         for pair in passed.windows(2) {
