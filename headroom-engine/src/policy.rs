@@ -283,7 +283,9 @@ impl Policy {
         self.least_hidden
     }
 
-    pub(crate) fn answer_limit(&self) -> usize {
+    /// The most tokens of one answer to a retrieval: what [`answer_tokens`](Self::answer_tokens) set.
+    #[must_use]
+    pub fn answer_limit(&self) -> usize {
         self.answer_tokens
     }
 

@@ -22,7 +22,7 @@ use crate::{
 /// See the [crate page](crate) for its place among other layers. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct HeadroomLayer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What all services of one layer share.

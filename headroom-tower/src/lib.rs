@@ -89,6 +89,7 @@ mod drive;
 mod future;
 mod layer;
 mod limits;
+mod originals;
 mod pool;
 mod report;
 mod request;

@@ -186,6 +186,21 @@ impl Arguments {
         Ok(Self { digits, query, range, unit })
     }
 
+    /// The handle, if all of its digits are given: what can be looked up where no request says which
+    /// handles there are.
+    ///
+    /// ```
+    /// use headroom_engine::ccr::Arguments;
+    /// let whole = Arguments::parse(r##"{"handle": "[~lines 57-98 #730185021946520397154428690315]"}"##)?;
+    /// assert_eq!(whole.handle().map(|handle| handle.to_string()).as_deref(), Some("730185021946520397154428690315"));
+    /// assert_eq!(Arguments::parse(r#"{"handle": "7301850219"}"#)?.handle(), None);
+    /// # Ok::<(), headroom_engine::ccr::BadArguments>(())
+    /// ```
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        self.digits.parse().ok()
+    }
+
     /// What to search for in the original.
     #[must_use]
     pub fn query(&self) -> Option<&str> {

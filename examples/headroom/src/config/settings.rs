@@ -1,0 +1,170 @@
+//! The one table of settings.
+
+use serde::Deserialize;
+
+use super::{Backend, Base, Secret};
+
+/// Declares the table: each row is a flag, a variable and a key of the file at once.
+macro_rules! table {
+    ($(#[$of:meta])* struct $Name:ident { $($(#[$meta:meta])* $field:ident: $Type:ty,)* }) => {
+        $(#[$of])*
+        pub(crate) struct $Name {
+            $($(#[$meta])* pub(crate) $field: Option<$Type>,)*
+        }
+
+        impl $Name {
+            /// What is not set here is taken from `other`.
+            pub(crate) fn or(self, other: Self) -> Self {
+                Self { $($field: self.$field.or(other.$field),)* }
+            }
+        }
+    };
+}
+
+table! {
+    /// What can be set. A flag comes before its variable, and that before the file's key, which is
+    /// the flag's name with underscores.
+    #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
+    #[serde(deny_unknown_fields, default)]
+    struct Settings {
+        /// The address to listen at. Any but a loopback address needs a token [default: 127.0.0.1]
+        #[arg(long, env = "HEADROOM_HOST", value_name = "ADDRESS")]
+        host: String,
+
+        /// The port to listen at; 0 for any that is free [default: 8787]
+        #[arg(long, short, env = "HEADROOM_PORT")]
+        port: u16,
+
+        /// What clients must send, as `x-headroom-token` or as `proxy-authorization: Bearer …`
+        #[arg(long, env = "HEADROOM_TOKEN", hide_env_values = true)]
+        token: Secret,
+
+        /// Who answers all requests: anthropic, openai, openrouter, bedrock, vertex, gemini, anyllm,
+        /// anyllm-<provider>, litellm-<provider>, or the URL of any server that speaks one of their
+        /// dialects. Without it the path of a request decides
+        #[arg(long, env = "HEADROOM_BACKEND", value_name = "NAME|URL")]
+        backend: Backend,
+
+        /// Where that backend's server is, if not at its usual place: LiteLLM's and any-llm's own
+        /// servers (http://127.0.0.1:4000, http://127.0.0.1:8000), a gateway before OpenRouter, Vertex
+        /// or Bedrock
+        #[arg(long, env = "HEADROOM_BACKEND_URL", value_name = "URL")]
+        backend_url: Base,
+
+        /// Where Anthropic's requests go [default: https://api.anthropic.com]
+        #[arg(long, env = "ANTHROPIC_TARGET_API_URL", value_name = "URL")]
+        anthropic_target_api_url: Base,
+
+        /// Where OpenAI's requests go [default: https://api.openai.com]
+        #[arg(long, env = "OPENAI_TARGET_API_URL", value_name = "URL")]
+        openai_target_api_url: Base,
+
+        /// Where Gemini's requests go [default: https://generativelanguage.googleapis.com]
+        #[arg(long, env = "GEMINI_TARGET_API_URL", value_name = "URL")]
+        gemini_target_api_url: Base,
+
+        /// The region of `--backend vertex` or `bedrock`; `global` is one of Vertex'
+        #[arg(long, env = "HEADROOM_REGION")]
+        region: String,
+
+        /// Where originals outlive their request: `memory`, or `postgres://…` for replicas and
+        /// restarts [default: memory]
+        #[arg(long, env = "HEADROOM_STORE", value_name = "memory|URL", hide_env_values = true)]
+        store: Secret,
+
+        /// Seals what is written to the database: any text that nobody can guess
+        #[arg(long, env = "HEADROOM_STORE_KEY", hide_env_values = true, value_name = "SECRET")]
+        store_key: Secret,
+
+        /// Keys the handles in markers, so that outsiders cannot compute them; the same on every
+        /// replica
+        #[arg(long, env = "HEADROOM_HANDLE_KEY", hide_env_values = true, value_name = "SECRET")]
+        handle_key: Secret,
+
+        /// Who may redeem what is hidden: `single` (everybody who may use this proxy) or `credential`
+        /// (who sends the same API key) [default: single on a loopback address, else credential]
+        #[arg(long, env = "HEADROOM_TENANT")]
+        tenant: String,
+
+        /// What may be done to requests: `on`, `exact` (nothing is left out) or `off`. A client can
+        /// ask for less with the header `x-headroom-mode` [default: on]
+        #[arg(long, env = "HEADROOM_MODE")]
+        mode: String,
+
+        /// The largest request body that is taken, in bytes [default: 67108864]
+        #[arg(long, env = "HEADROOM_MAX_BODY_BYTES", value_name = "BYTES")]
+        max_body_bytes: usize,
+
+        /// How long connecting to an upstream may take, in seconds [default: 10]
+        #[arg(long, env = "HEADROOM_CONNECT_TIMEOUT", value_name = "SECONDS")]
+        connect_timeout: u32,
+
+        /// How long answers that are under way are waited for when the proxy is told to stop, in
+        /// seconds [default: 30]
+        #[arg(long, env = "HEADROOM_SHUTDOWN_TIMEOUT", value_name = "SECONDS")]
+        shutdown_timeout: u32,
+
+        /// How many requests `/stats` remembers, without their content [default: 100]
+        #[arg(long, env = "HEADROOM_RECENT", value_name = "COUNT")]
+        recent: usize,
+
+        /// Worker threads [default: one a core]
+        #[arg(long, env = "HEADROOM_THREADS", value_name = "COUNT")]
+        threads: usize,
+
+        /// Log lines as JSON [default: false]
+        #[arg(long, env = "HEADROOM_JSON", num_args = 0..=1, default_missing_value = "true")]
+        json: bool,
+
+        /// What is logged: error, warn, info, debug or trace [default: info]
+        #[arg(long, env = "HEADROOM_LOG", value_name = "LEVEL")]
+        log: String,
+    }
+}
+
+/// Reads a file's text. The error shows no line of it: there may be secrets.
+pub(super) fn parse(text: &str) -> Result<Settings, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+        let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        format!("{at}{}", error.message())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line_and_without_its_value() {
+        let why = parse("port = 1\ntokne = \"hush\"\n").unwrap_err();
+        assert!(why.starts_with("line 2") && why.contains("tokne") && !why.contains("hush"), "{why}");
+        let why = parse("token = 5").unwrap_err();
+        assert!(why.contains("line 1"), "{why}");
+    }
+
+    #[test]
+    fn every_key_is_a_flag_and_a_variable_and_is_explained() {
+        let command = Settings::augment_args(clap::Command::new("x"));
+        for argument in command.get_arguments() {
+            let name = argument.get_id();
+            assert!(argument.get_long().is_some() && argument.get_env().is_some(), "{name}");
+            assert!(argument.get_help().is_some_and(|help| help.to_string().len() > 10), "{name}");
+            assert_eq!(argument.get_long().unwrap().replace('-', "_"), name.as_str());
+            let why = parse(&format!("{name} = []")).unwrap_err();
+            assert!(!why.contains("unknown field"), "{name}: {why}");
+        }
+        assert!(command.get_arguments().count() > 15);
+    }
+
+    #[test]
+    fn help_shows_no_secret_of_the_environment() {
+        let command = Settings::augment_args(clap::Command::new("x"));
+        for secret in ["token", "store", "store_key", "handle_key"] {
+            let argument = command.get_arguments().find(|argument| argument.get_id() == secret).unwrap();
+            assert!(argument.is_hide_env_values_set(), "{secret}");
+        }
+    }
+}
