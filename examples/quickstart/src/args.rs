@@ -10,7 +10,7 @@ use headroom_tests::{
 /// Sends recorded conversations through Headroom and shows what that saves.
 #[derive(Debug, Parser)]
 #[command(version)]
-pub(crate) struct Args {
+pub struct Args {
     /// A real provider instead of the double, e.g. `https://api.anthropic.com`. It costs money.
     #[arg(long)]
     pub(crate) upstream: Option<String>,
@@ -34,6 +34,10 @@ pub(crate) struct Args {
     /// Print every answer, not just those of the first conversation.
     #[arg(long)]
     pub(crate) all: bool,
+
+    /// Print the figures as JSON and nothing else.
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) json: bool,
 }
 
 /// Where requests go, and how.

@@ -22,6 +22,8 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 pub(crate) struct Screen {
     /// Every answer is printed, not just the first conversation's.
     all: bool,
+    /// Nothing is printed at all.
+    dark: bool,
     /// Answers are printed now.
     loud: bool,
     terminal: bool,
@@ -32,15 +34,25 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new(all: bool) -> Self {
-        Self { all, loud: false, terminal: io::stdout().is_terminal(), headings: 0, thinking: None }
+        Self {
+            all,
+            dark: false,
+            loud: false,
+            terminal: io::stdout().is_terminal(),
+            headings: 0,
+            thinking: None,
+        }
     }
 
     /// One that prints nothing.
-    pub(crate) fn silent(&self) -> Self {
-        Self { all: false, loud: false, terminal: false, headings: 0, thinking: None }
+    pub(crate) fn dark() -> Self {
+        Self { all: false, dark: true, loud: false, terminal: false, headings: 0, thinking: None }
     }
 
     pub(crate) fn heading(&mut self, conversation: &Conversation) {
+        if self.dark {
+            return;
+        }
         self.loud = self.all || self.headings == 0;
         self.headings += 1;
         if self.loud {

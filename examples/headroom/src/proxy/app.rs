@@ -91,6 +91,7 @@ impl App {
             .route("/readyz", get(admin::health::ready))
             .route("/metrics", get(admin::metrics))
             .route("/stats", get(admin::stats))
+            .route("/dashboard", get(crate::dashboard::page))
             .route("/v1/compress", post(admin::compress::compress))
             .route("/v1/retrieve", post(admin::retrieve::retrieve))
             .fallback(proxy)

@@ -10,7 +10,7 @@ mod logs;
 mod model;
 mod observe;
 mod server;
-mod shutdown;
+pub(crate) mod shutdown;
 mod store;
 mod tunnel;
 mod upstream;
@@ -23,6 +23,7 @@ use std::{
     process::ExitCode,
 };
 
+pub(crate) use self::store::keyring;
 use self::{app::App, upstream::Upstreams};
 use crate::config::{self, Config, Settings};
 

@@ -60,7 +60,7 @@ pub(crate) async fn open(config: &Config) -> Result<Kept, Box<dyn Error>> {
 }
 
 /// One key, made of whatever text was given.
-fn keyring(secret: &Secret) -> Keyring {
+pub(crate) fn keyring(secret: &Secret) -> Keyring {
     Keyring::new(1, blake3::derive_key("headroom 2026-11 proxy store key", secret.reveal().as_bytes()))
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn root() -> Response<Body> {
     json(&json!({
         "name": "headroom",
         "version": env!("CARGO_PKG_VERSION"),
-        "paths": ["/healthz", "/readyz", "/metrics", "/stats", "/v1/compress", "/v1/retrieve"],
+        "paths": ["/dashboard", "/healthz", "/readyz", "/metrics", "/stats", "/v1/compress", "/v1/retrieve"],
         "use": "set ANTHROPIC_BASE_URL or OPENAI_BASE_URL of a client to this address",
     }))
 }

@@ -3,6 +3,7 @@
 
 mod body;
 mod histogram;
+mod live;
 mod metrics;
 mod prometheus;
 mod recent;
@@ -12,7 +13,6 @@ mod turns;
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -21,7 +21,7 @@ use axum::body::Body;
 use headroom_tower::{HeadroomLayer, Report};
 use http::{Request, Response};
 
-use self::{body::Watched, metrics::Recorder, prometheus::Prometheus, stats::Stats};
+use self::{body::Watched, live::Live, metrics::Recorder, prometheus::Prometheus, stats::Stats};
 use super::wire::{Why, Wire};
 
 /// When a request leaves the layer for its upstream; of several calls, the first.
@@ -107,7 +107,7 @@ pub(crate) struct Finished {
 #[derive(Debug)]
 pub(crate) struct Observer {
     started: Instant,
-    open: AtomicU64,
+    live: Live,
     stats: Stats,
     metrics: Prometheus,
 }
@@ -117,7 +117,7 @@ impl Observer {
     pub(crate) fn new(recent: usize) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
-            open: AtomicU64::new(0),
+            live: Live::default(),
             stats: Stats::new(recent),
             metrics: Prometheus::default(),
         })
@@ -125,11 +125,12 @@ impl Observer {
 
     /// A request begins; it is told when the result is dropped.
     pub(crate) fn begin(self: &Arc<Self>, request: &mut Request<Body>) -> Exchange {
-        self.open.fetch_add(1, Relaxed);
         let stamp = Stamp { came: Instant::now(), left: Arc::default() };
         request.extensions_mut().insert(stamp.clone());
+        let wire = Wire::of(request.uri().path(), request.headers());
         Exchange {
-            wire: Wire::of(request.uri().path(), request.headers()),
+            id: self.live.begin(wire, stamp.came),
+            wire,
             observer: Arc::clone(self),
             stamp,
             outcome: Outcome::Abandoned,
@@ -148,18 +149,17 @@ impl Observer {
 
     /// Everything that a dashboard shows.
     pub(crate) fn stats(&self, layer: &HeadroomLayer) -> serde_json::Value {
-        self.stats.snapshot(self.started.elapsed(), self.open.load(Relaxed), &layer.costs())
+        self.stats.snapshot(self.started.elapsed(), &self.live, &layer.costs())
     }
 
     /// The Prometheus text.
     pub(crate) fn metrics(&self) -> String {
-        self.metrics.gauge("headroom_open_requests", &[], self.open.load(Relaxed) as f64);
+        self.metrics.gauge("headroom_open_requests", &[], self.live.count() as f64);
         self.metrics.gauge("headroom_uptime_seconds", &[], self.started.elapsed().as_secs_f64());
         self.metrics.text()
     }
 
     fn finish(&self, finished: &Finished) {
-        self.open.fetch_sub(1, Relaxed);
         tracing::info!(
             target: "headroom::request",
             dialect = finished.wire.name(),
@@ -178,6 +178,7 @@ impl Observer {
 /// A request under way.
 #[derive(Debug)]
 pub(crate) struct Exchange {
+    id: u64,
     observer: Arc<Observer>,
     wire: Wire,
     stamp: Stamp,
@@ -195,6 +196,7 @@ impl Exchange {
         self.outcome = Outcome::of(&response);
         self.status = Some(response.status().as_u16());
         self.report = response.extensions().get().cloned();
+        self.observer.live.answers(self.id, self.report.as_ref());
         response.map(|body| Body::new(Watched::new(body, self)))
     }
 
@@ -226,6 +228,7 @@ impl Drop for Exchange {
             bytes: self.bytes,
             report: self.report.take(),
         };
+        self.observer.live.end(self.id);
         self.observer.finish(&finished);
     }
 }

@@ -11,7 +11,7 @@ use headroom_tower::{Costs, Report};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Finished, histogram::Histogram, metrics::skipped, recent::Recent, turns::Turns};
+use super::{Finished, histogram::Histogram, live::Live, metrics::skipped, recent::Recent, turns::Turns};
 
 /// Sums since the start.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Stats {
         sums.record(finished);
     }
 
-    pub(crate) fn snapshot(&self, uptime: Duration, open: u64, costs: &Costs) -> Value {
+    pub(crate) fn snapshot(&self, uptime: Duration, live: &Live, costs: &Costs) -> Value {
         let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut retrievals = sums.retrievals;
         retrievals.rate = retrievals.asked as f64 / retrievals.offered.max(1) as f64;
@@ -146,7 +146,7 @@ impl Stats {
             "uptime_seconds": uptime.as_secs_f64(),
             "requests": {
                 "total": sums.requests,
-                "open": open,
+                "open": live.count(),
                 "rewritten": sums.rewritten,
                 "by_outcome": sums.outcomes,
                 "by_dialect": sums.dialects,
@@ -168,6 +168,7 @@ impl Stats {
                 "first_byte": sums.first.percentiles(),
                 "total": sums.total.percentiles(),
             },
+            "live": live.all(),
             "recent": sums.recent.all(),
         })
     }
