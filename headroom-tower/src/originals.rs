@@ -80,7 +80,8 @@ mod tests {
 
     /// What hiding the lines of a log leaves behind.
     fn hidden(layer: &HeadroomLayer) -> Originals {
-        let log: String = (0..2000).map(|at| format!("2026-11-22 10:00:{:02} INFO step {at}\\n", at % 60)).collect();
+        let log: String =
+            (0..2000).map(|at| format!("2026-11-22 10:00:{:02} INFO step {at}\\n", at % 60)).collect();
         let body = format!(
             r#"{{"model":"gpt-6","messages":[{{"role":"user","content":"run"}},{{"role":"assistant","tool_calls":[{{"id":"c","type":"function","function":{{"name":"run_tests","arguments":"{{}}"}}}}]}},{{"role":"tool","tool_call_id":"c","content":"{log}"}}],"tools":[{{"type":"function","function":{{"name":"run_tests","parameters":{{}}}}}}]}}"#
         );

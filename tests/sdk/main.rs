@@ -4,7 +4,7 @@
 //! hands out must be the same, and nothing of ours may be in it.
 //!
 //! Python and Node must be there, and their registries when the packages are not yet under `target`;
-//! what is missing is skipped aloud, or fails where `HEADROOM_SDKS=required`.
+//! what is missing is skipped aloud, or fails where `HEADROOM_PACKAGES=required`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

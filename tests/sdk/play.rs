@@ -98,8 +98,7 @@ impl Scenario {
                 *at += rounds.len();
                 Some(*at - rounds.len())
             });
-            let mut pairs =
-                starts.zip(&sent).map(|(at, sent)| (passed[at].body().len(), sent.body().len()));
+            let mut pairs = starts.zip(&sent).map(|(at, sent)| (passed[at].body().len(), sent.body().len()));
             assert!(pairs.any(|(passed, sent)| 2 * passed < sent), "{what}: nothing was saved");
         }
         for pair in passed.windows(2) {

@@ -7,7 +7,7 @@
 //!
 //! [`json`] and [`places`] read bodies independently of the engine, [`generate`] makes conversations
 //! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them;
-//! [`notes`] undoes what was done for the provider's cache.
+//! [`notes`] undoes what was done for the provider's cache, and [`packages`] are clients that others wrote.
 //!
 //! Everything here is for tests: a mistake of the caller panics.
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod fixtures;
 pub mod generate;
 pub mod json;
 pub mod notes;
+pub mod packages;
 pub mod places;
 pub mod provider;
 

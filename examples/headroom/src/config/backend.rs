@@ -84,8 +84,16 @@ mod tests {
     #[test]
     fn every_name_is_read_and_written() {
         for name in [
-            "anthropic", "openai", "gemini", "openrouter", "bedrock", "vertex", "anyllm",
-            "anyllm-mistral", "litellm-vertex_ai", "https://a.example/v1",
+            "anthropic",
+            "openai",
+            "gemini",
+            "openrouter",
+            "bedrock",
+            "vertex",
+            "anyllm",
+            "anyllm-mistral",
+            "litellm-vertex_ai",
+            "https://a.example/v1",
         ] {
             assert_eq!(name.parse::<Backend>().unwrap().to_string(), name);
         }

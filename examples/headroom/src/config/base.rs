@@ -117,7 +117,11 @@ mod tests {
             ("https://a.example/", "/v1/messages", "https://a.example/v1/messages"),
             ("https://a.example/v1", "/v1/responses", "https://a.example/v1/responses"),
             ("https://a.example/v1", "/responses", "https://a.example/v1/responses"),
-            ("https://a.example/api/v4/", "/v1/chat/completions", "https://a.example/api/v4/chat/completions"),
+            (
+                "https://a.example/api/v4/",
+                "/v1/chat/completions",
+                "https://a.example/api/v4/chat/completions",
+            ),
             ("http://a.example:1/api", "/v1/x", "http://a.example:1/api/v1/x"),
             ("https://a.example/v1", "/v1", "https://a.example/v1/v1"),
         ] {
@@ -127,7 +131,9 @@ mod tests {
 
     #[test]
     fn what_is_no_base_is_refused() {
-        for bad in ["", "a.example", "ftp://a.example", "https://u:p@a.example", "https://a.example/?k=1", "/x"] {
+        for bad in
+            ["", "a.example", "ftp://a.example", "https://u:p@a.example", "https://a.example/?k=1", "/x"]
+        {
             assert!(bad.parse::<Base>().is_err(), "{bad}");
         }
     }

@@ -112,7 +112,8 @@ impl Config {
             }),
         };
         if matches!(store, Store::Memory) && from.store_key.is_some() {
-            problems.push("store_key seals what is written to a database: set --store postgres://…".to_owned());
+            problems
+                .push("store_key seals what is written to a database: set --store postgres://…".to_owned());
         }
         if from.max_body_bytes == Some(0) {
             problems.push("max_body_bytes is zero".to_owned());
@@ -201,7 +202,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once_and_no_secret() {
-        let text = "host = \"0.0.0.0\"\nstore = \"mysql://u:hush@h\"\nmode = \"fast\"\ntenant = \"x\"\nlog = \"y\"";
+        let text =
+            "host = \"0.0.0.0\"\nstore = \"mysql://u:hush@h\"\nmode = \"fast\"\ntenant = \"x\"\nlog = \"y\"";
         let why = file(text).unwrap_err().to_string();
         for word in ["--token", "postgres://", "mode is", "tenant is", "log is"] {
             assert!(why.contains(word), "{word}: {why}");

@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn nothing_is_loaded_from_elsewhere() {
-        let urls: Vec<&str> = PAGE.match_indices("://").map(|(at, _)| &PAGE[at - 5..(at + 30).min(PAGE.len())]).collect();
+        let urls: Vec<&str> =
+            PAGE.match_indices("://").map(|(at, _)| &PAGE[at - 5..(at + 30).min(PAGE.len())]).collect();
         assert!(urls.iter().all(|url| url.contains("www.w3.org/2000/svg")), "{urls:?}");
         for bad in ["innerHTML", "eval(", "document.write", " style=\"", "onclick"] {
             assert!(!PAGE.contains(bad), "{bad}");

@@ -9,12 +9,12 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use headroom_tower::{Headroom, HeadroomLayer, HandleKey, LedgerStore, Limits, Policy, RequestPolicy};
+use headroom_tower::{HandleKey, Headroom, HeadroomLayer, LedgerStore, Limits, Policy, RequestPolicy};
 use http::{HeaderName, Request, Response, header};
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::{
-    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
-    trace::TraceLayer,
+    catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer,
+    sensitive_headers::SetSensitiveRequestHeadersLayer, trace::TraceLayer,
 };
 
 use super::{
@@ -79,7 +79,8 @@ impl App {
 
     /// Every path that the proxy answers itself; all others go to an upstream.
     pub(crate) fn router(self: &Arc<Self>, config: &Config) -> Router {
-        let secret = ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "x-headroom-token"];
+        let secret =
+            ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "x-headroom-token"];
         let secret = secret.into_iter().map(HeaderName::from_static).chain([header::PROXY_AUTHORIZATION]);
         let span = |request: &Request<Body>| {
             // No query: some providers take keys there.

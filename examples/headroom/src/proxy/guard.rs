@@ -2,11 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{
-    body::Body,
-    extract::State,
-    middleware::Next,
-};
+use axum::{body::Body, extract::State, middleware::Next};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 
 use super::{
@@ -21,11 +17,7 @@ use crate::config::{Secret, is_local};
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Asks for the token, and gives the proxy's own refusals the provider's form.
-pub(crate) async fn guard(
-    State(app): State<Arc<App>>,
-    request: Request<Body>,
-    next: Next,
-) -> Response<Body> {
+pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request<Body>, next: Next) -> Response<Body> {
     let path = request.uri().path();
     let wire = Wire::of(path, request.headers());
     if let Some(why) = refusal(&app, &request) {
@@ -34,7 +26,9 @@ pub(crate) async fn guard(
             Why::Unauthorized => {
                 "headroom: send the proxy's token, as x-headroom-token or as proxy-authorization: Bearer …"
             }
-            _ => "headroom: this is for programs on this machine: pages of other sites and other host names are refused.",
+            _ => {
+                "headroom: this is for programs on this machine: pages of other sites and other host names are refused."
+            }
         };
         return wire.error(why, message);
     }
@@ -89,14 +83,16 @@ fn carries(token: &Secret, headers: &HeaderMap) -> bool {
 /// that sent it.
 fn is_from_here(request: &Request<Body>) -> bool {
     let headers = request.headers();
-    let near = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+    let near =
+        request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let named = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
     let origin = match headers.get(header::ORIGIN).map(|origin| origin.to_str()) {
         None => true,
         Some(Ok(origin)) => {
-            let host = origin.split_once("://").and_then(|(_, host)| host.parse::<http::uri::Authority>().ok());
+            let host =
+                origin.split_once("://").and_then(|(_, host)| host.parse::<http::uri::Authority>().ok());
             host.is_some() && host == named
         }
         Some(Err(_)) => false,
@@ -143,7 +139,9 @@ mod tests {
             carries(&token, &headers)
         };
         assert!(carries("x-headroom-token", "hush"));
-        assert!(carries("proxy-authorization", "Bearer hush") && carries("proxy-authorization", "bearer hush"));
+        assert!(
+            carries("proxy-authorization", "Bearer hush") && carries("proxy-authorization", "bearer hush")
+        );
         assert!(!carries("proxy-authorization", "hush") && !carries("x-headroom-token", "hus"));
         assert!(!carries("authorization", "Bearer hush"), "that one is the provider's");
     }

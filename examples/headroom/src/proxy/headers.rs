@@ -45,7 +45,9 @@ pub(crate) fn end_to_end(headers: &mut HeaderMap) {
     }
     // Of transfer codings only trailers are passed on.
     let trailers = headers.get_all(header::TE).iter().any(|value| {
-        value.to_str().is_ok_and(|value| value.split(',').any(|it| it.trim().eq_ignore_ascii_case("trailers")))
+        value
+            .to_str()
+            .is_ok_and(|value| value.split(',').any(|it| it.trim().eq_ignore_ascii_case("trailers")))
     });
     headers.remove(header::TE);
     if trailers {

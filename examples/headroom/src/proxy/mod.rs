@@ -63,10 +63,8 @@ fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let config = Config::new(settings)?;
     let upstreams = Upstreams::new(&config).map_err(config::ConfigError::from)?;
     logs::init(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.threads)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads).enable_all().build()?;
     runtime.block_on(async {
         let stop = shutdown::signal()?;
         let kept = store::open(&config).await?;

@@ -70,8 +70,9 @@ fn connect(
         request.extensions_mut().insert(Peer(peer));
         request
     });
-    let connection =
-        http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+    let connection = http
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+        .into_owned();
     let watched = connections.watch(connection);
     tokio::spawn(async move {
         // A connection that breaks is the client's affair.

@@ -3,7 +3,8 @@
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use headroom_tower::{
-    HeadroomBuilder, Keyring, LedgerStore, OriginalStore, PostgresOptions, PostgresStore, Sealed, Sweeper, TieredStore,
+    HeadroomBuilder, Keyring, LedgerStore, OriginalStore, PostgresOptions, PostgresStore, Sealed, Sweeper,
+    TieredStore,
 };
 
 use crate::config::{Config, Secret, Store};

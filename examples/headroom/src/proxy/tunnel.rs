@@ -30,7 +30,8 @@ where
     tokio::spawn(async move {
         if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
             // Either side may leave when it likes.
-            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+            let _ =
+                tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
         }
     });
     let agreed = response.headers().get(header::UPGRADE).cloned();

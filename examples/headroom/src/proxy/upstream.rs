@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_path_decides_unless_one_answers_all() {
-        let all = upstreams(|it| it.openai_target_api_url = Some("http://o.example/v1".parse().unwrap())).unwrap();
+        let all =
+            upstreams(|it| it.openai_target_api_url = Some("http://o.example/v1".parse().unwrap())).unwrap();
         assert_eq!(goes(&all, "/v1/messages?beta=true"), "https://api.anthropic.com/v1/messages?beta=true");
         assert_eq!(goes(&all, "/v1/chat/completions"), "http://o.example/v1/chat/completions");
         assert_eq!(
@@ -179,14 +180,20 @@ mod tests {
     fn gateways_are_their_own_servers_and_name_models() {
         let lite = upstreams(|it| it.backend = Some("litellm-groq".parse().unwrap())).unwrap();
         let server = lite.of("/v1/messages", &HeaderMap::new());
-        assert_eq!((server.name().as_str(), server.prefix.as_deref()), ("http://127.0.0.1:4000", Some("groq/")));
+        assert_eq!(
+            (server.name().as_str(), server.prefix.as_deref()),
+            ("http://127.0.0.1:4000", Some("groq/"))
+        );
         let any = upstreams(|it| {
             it.backend = Some("anyllm-mistral".parse().unwrap());
             it.backend_url = Some("https://g.example".parse().unwrap());
         });
         let any = any.unwrap();
         let server = any.of("/v1/chat/completions", &HeaderMap::new());
-        assert_eq!((server.name().as_str(), server.prefix.as_deref()), ("https://g.example", Some("mistral:")));
+        assert_eq!(
+            (server.name().as_str(), server.prefix.as_deref()),
+            ("https://g.example", Some("mistral:"))
+        );
         let any = upstreams(|it| it.backend = Some("anyllm".parse().unwrap())).unwrap();
         assert_eq!(any.of("/", &HeaderMap::new()).prefix, None);
     }
@@ -196,7 +203,8 @@ mod tests {
         let why = upstreams(|it| it.backend = Some(Backend::Vertex)).unwrap_err();
         assert!(why.contains("--region"), "{why}");
         for region in ["", "evil.example/", "a@b"] {
-            let wrong = upstreams(|it| (it.backend, it.region) = (Some(Backend::Vertex), Some(region.into())));
+            let wrong =
+                upstreams(|it| (it.backend, it.region) = (Some(Backend::Vertex), Some(region.into())));
             assert!(wrong.is_err(), "{region}");
         }
         let twice = upstreams(|it| {
@@ -204,7 +212,8 @@ mod tests {
             it.backend_url = Some("http://h".parse().unwrap());
         });
         assert!(twice.unwrap_err().contains("--backend-url"));
-        let vertex = upstreams(|it| (it.backend, it.region) = (Some(Backend::Vertex), Some("us-east5".into())));
+        let vertex =
+            upstreams(|it| (it.backend, it.region) = (Some(Backend::Vertex), Some("us-east5".into())));
         assert_eq!(vertex.unwrap().all()[0].name(), "https://us-east5-aiplatform.googleapis.com");
     }
 }

@@ -16,7 +16,10 @@ impl Wire {
     /// By the path; by the headers where several providers have the same path.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         let gemini = ["/v1beta/", "/v1alpha/", "/upload/v1beta/"];
-        if path.starts_with("/v1/messages") || path == "/v1/complete" || path.contains("/publishers/anthropic/") {
+        if path.starts_with("/v1/messages")
+            || path == "/v1/complete"
+            || path.contains("/publishers/anthropic/")
+        {
             Self::Anthropic
         } else if gemini.iter().any(|prefix| path.starts_with(prefix))
             || path.contains(":generateContent")
@@ -49,7 +52,9 @@ impl Wire {
     pub(crate) fn error(self, why: Why, message: &str) -> Response<Body> {
         let status = why.status();
         let json = match self {
-            Self::Anthropic => json!({"type": "error", "error": {"type": why.anthropic(), "message": message}}),
+            Self::Anthropic => {
+                json!({"type": "error", "error": {"type": why.anthropic(), "message": message}})
+            }
             Self::OpenAi => json!({"error": {
                 "message": message, "type": why.openai(), "param": null, "code": why.name(),
             }}),

@@ -88,7 +88,8 @@ async fn figures_stand_where_they_should() {
     };
     let provider = Provider::start(Replay::new(fixtures::all())).await;
     let upstream = provider.url();
-    let proxy = Proxy::start(&["--anthropic-target-api-url", &upstream, "--openai-target-api-url", &upstream]);
+    let proxy =
+        Proxy::start(&["--anthropic-target-api-url", &upstream, "--openai-target-api-url", &upstream]);
     let page = format!("{}/dashboard", proxy.url());
 
     // Before anything has passed the page says so, and shows no zeros.
@@ -123,7 +124,10 @@ async fn figures_stand_where_they_should() {
     }
     let turns = stats["turns"].as_array().unwrap().len();
     assert_eq!(part(&full, "turn-table").matches("<tr>").count(), turns + 1);
-    assert!(part(&full, "chart").contains("<path") && part(&full, "chart").contains("aria-label=\"What a request costs"));
+    assert!(
+        part(&full, "chart").contains("<path")
+            && part(&full, "chart").contains("aria-label=\"What a request costs")
+    );
 
     // Every table and picture says what it is, and nothing but the three figures' own data is there.
     assert_eq!(full.matches("<table").count(), full.matches("<table aria-label=").count());

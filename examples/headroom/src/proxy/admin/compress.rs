@@ -75,7 +75,9 @@ async fn kept(app: &App, head: &Parts, (answer, originals): Done) -> Response<Bo
             Ok(text) => typed("application/json", text),
             Err(_) => error(Why::Internal, "a bug: the answer could not be written"),
         },
-        Err(_) => error(Why::Unavailable, "the store does not answer: try once more, or without \"retrievable\""),
+        Err(_) => {
+            error(Why::Unavailable, "the store does not answer: try once more, or without \"retrievable\"")
+        }
     }
 }
 
@@ -140,13 +142,17 @@ fn seen(body: &str) -> Result<Dialect, String> {
     let fields: Fields<'_> = serde_json::from_str(body).map_err(|why| why.to_string())?;
     let calls = |messages: &RawValue| {
         let text = messages.get();
-        text.contains("\"tool_calls\"") || text.contains("\"tool_call_id\"") || text.contains("\"role\":\"system\"")
+        text.contains("\"tool_calls\"")
+            || text.contains("\"tool_call_id\"")
+            || text.contains("\"role\":\"system\"")
     };
     match (fields.contents, fields.input, fields.messages) {
         (Some(_), ..) => Ok(Dialect::Gemini),
         (_, Some(_), _) => Ok(Dialect::OpenAiResponses),
         (_, _, Some(messages)) if calls(messages) => Ok(Dialect::OpenAiChat),
-        (_, _, Some(_)) if fields.system.is_some() || fields.max_tokens.is_some() => Ok(Dialect::AnthropicMessages),
+        (_, _, Some(_)) if fields.system.is_some() || fields.max_tokens.is_some() => {
+            Ok(Dialect::AnthropicMessages)
+        }
         (_, _, Some(_)) => Ok(Dialect::OpenAiChat),
         _ => Err("\"body\" is no request of a dialect that is known: name its \"dialect\"".to_owned()),
     }

@@ -11,10 +11,7 @@ use axum::{body::Body, extract::State};
 use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
-use super::{
-    app::App,
-    wire::Why,
-};
+use super::{app::App, wire::Why};
 
 /// `GET /`: what this is.
 pub(crate) async fn root() -> Response<Body> {

@@ -101,7 +101,10 @@ mod tests {
         let one = live.begin(Wire::OpenAi, Instant::now());
         let two = live.begin(Wire::OpenAi, Instant::now());
         live.answers(two, None);
-        assert_eq!(live.all().iter().map(|it| (it.id, it.state)).collect::<Vec<_>>(), [(one, "asking"), (two, "answering")]);
+        assert_eq!(
+            live.all().iter().map(|it| (it.id, it.state)).collect::<Vec<_>>(),
+            [(one, "asking"), (two, "answering")]
+        );
         live.end(one);
         live.end(one);
         live.answers(one, None);

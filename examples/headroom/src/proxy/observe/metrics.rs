@@ -32,7 +32,11 @@ pub(crate) const ALL: &[(&str, &str, &str)] = &[
     ("headroom_retrievals_total", "counter", "Calls for originals, by what they got"),
     ("headroom_retrieved_tokens_total", "counter", "Tokens that retrievals returned"),
     ("headroom_cache_total", "counter", "What became of the prefix in the provider's cache"),
-    ("headroom_cost_tokens_total", "counter", "Cost in fresh input tokens: paid, gross savings, what they cost"),
+    (
+        "headroom_cost_tokens_total",
+        "counter",
+        "Cost in fresh input tokens: paid, gross savings, what they cost",
+    ),
     ("headroom_cost_dollars_total", "counter", "Cost in US dollars, where prices are known"),
     ("headroom_losses_dollars_total", "counter", "Dollars of requests that cost more than they saved"),
     ("headroom_declared_breaks_total", "counter", "Places where what was sent before is not repeated"),

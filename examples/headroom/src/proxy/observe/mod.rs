@@ -11,9 +11,7 @@ mod stats;
 mod turns;
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 

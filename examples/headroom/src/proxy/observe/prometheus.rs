@@ -31,7 +31,8 @@ impl Prometheus {
     pub(crate) fn text(&self) -> String {
         let (mut out, series) = (String::new(), self.series());
         for (name, kind, help) in ALL {
-            let mut rows = series.range((*name, String::new())..).take_while(|((of, _), _)| of == name).peekable();
+            let mut rows =
+                series.range((*name, String::new())..).take_while(|((of, _), _)| of == name).peekable();
             if rows.peek().is_none() {
                 continue;
             }
@@ -92,7 +93,8 @@ impl Recorder for Prometheus {
 
     fn time(&self, name: &'static str, labels: &[(&'static str, &str)], time: Duration) {
         let mut all = self.series();
-        let series = all.entry((name, written(labels))).or_insert_with(|| Series::Times(Histogram::default()));
+        let series =
+            all.entry((name, written(labels))).or_insert_with(|| Series::Times(Histogram::default()));
         if let Series::Times(times) = series {
             times.add(time);
         }
