@@ -26,9 +26,10 @@ pub(crate) fn python() -> Option<PathBuf> {
     packages::or_skip("clients from PyPI", installed).map(|place| place.join("bin"))
 }
 
-/// The architecture as npm names it.
-pub(crate) fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" }
+/// System and architecture as npm names them.
+pub(crate) fn platform() -> String {
+    let system = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
+    format!("{system}-{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" })
 }
 
 /// A program that serves, killed when it is dropped.

@@ -4,13 +4,13 @@ use headroom_tests::provider::Provider;
 use serde_json::Value;
 
 use crate::{
-    bed::{alone, architecture, node_modules, printed, proxy, room},
+    bed::{alone, node_modules, platform, printed, proxy, room},
     model::{ANSWER, answer, saved},
 };
 
 /// Runs the task against `base`; what it printed, and its last line.
 async fn task(base: &str) -> Option<(String, Value)> {
-    let platform = format!("@anthropic-ai/claude-code-{}-{}", std::env::consts::OS, architecture());
+    let platform = format!("@anthropic-ai/claude-code-{}", platform());
     let program = node_modules()?.join(platform).join("claude");
     let room = room("claude");
     let mut command = alone(&program, &room);
