@@ -11,7 +11,7 @@ use crate::{
     durable::Durable,
     gateway::Gateway,
     model::{Answer, End, Piece, behind, straight},
-    talk::{eager, script},
+    talk::{eager, handles, script},
 };
 
 /// A conversation, and what the model says in it.
@@ -100,6 +100,9 @@ impl Scenario {
             });
             let mut pairs = starts.zip(&sent).map(|(at, sent)| (passed[at].body().len(), sent.body().len()));
             assert!(pairs.any(|(passed, sent)| 2 * passed < sent), "{what}: nothing was saved");
+        }
+        for request in passed.iter().filter(|_| self.chained) {
+            assert_eq!(handles(request), [], "{what}: what is kept elsewhere could not be asked for");
         }
         for pair in passed.windows(2) {
             assert!(pair[1].prefix().starts_with(pair[0].prefix()), "{what}: every byte comes again");

@@ -10,8 +10,8 @@ use crate::{
     driver::Driver,
     model::{
         Answer,
-        End::{Breaks, Ceases, Fails, Stops, Well},
-        Piece::{Looks, Runs, Says, Thinks},
+        End::{self, Breaks, Ceases, Fails, Stops, Well},
+        Piece::{self, Looks, Runs, Says, Thinks},
         Round,
     },
     packages::Language,
@@ -21,11 +21,11 @@ use crate::{
 
 const BOTH: &[bool] = &[false, true];
 
-fn ends(pieces: &[crate::model::Piece], end: crate::model::End) -> Round {
+fn ends(pieces: &[Piece], end: End) -> Round {
     Round(pieces.to_vec(), end)
 }
 
-fn well(pieces: &[crate::model::Piece]) -> Round {
+fn well(pieces: &[Piece]) -> Round {
     ends(pieces, Well)
 }
 
@@ -267,9 +267,8 @@ fn runner(api: &'static str, dialect: Dialect) -> Scenario {
     scenario
 }
 
-fn anthropic(language: Language) -> Vec<Scenario> {
+fn anthropic() -> Vec<Scenario> {
     let dialect = Dialect::Anthropic;
-    let _ = language;
     let mut all = Vec::new();
     for api in ["messages", "beta-messages"] {
         all.extend(common(api, dialect));
@@ -289,7 +288,7 @@ fn chat(language: Language) -> Vec<Scenario> {
     all
 }
 
-fn responses(_: Language) -> Vec<Scenario> {
+fn responses() -> Vec<Scenario> {
     let (api, dialect) = ("responses", Dialect::Responses);
     let mut all = common(api, dialect);
     all.extend([structured(api, dialect), tried_again(api, dialect)]);
@@ -322,7 +321,7 @@ async fn all(language: Language, scenarios: Vec<Scenario>) {
 
 #[tokio::test]
 async fn python_anthropic() {
-    all(Language::Python, anthropic(Language::Python)).await;
+    all(Language::Python, anthropic()).await;
 }
 
 #[tokio::test]
@@ -332,7 +331,7 @@ async fn python_chat_completions() {
 
 #[tokio::test]
 async fn python_responses() {
-    all(Language::Python, responses(Language::Python)).await;
+    all(Language::Python, responses()).await;
 }
 
 #[tokio::test]
@@ -342,7 +341,7 @@ async fn python_gemini() {
 
 #[tokio::test]
 async fn node_anthropic() {
-    all(Language::Node, anthropic(Language::Node)).await;
+    all(Language::Node, anthropic()).await;
 }
 
 #[tokio::test]
@@ -352,7 +351,7 @@ async fn node_chat_completions() {
 
 #[tokio::test]
 async fn node_responses() {
-    all(Language::Node, responses(Language::Node)).await;
+    all(Language::Node, responses()).await;
 }
 
 /// What is counted is what the real request will be, and less than without the layer.
