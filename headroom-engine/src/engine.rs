@@ -414,6 +414,7 @@ impl Scanned {
             && matches!(self.context.dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat)
             && !self.dynamic.is_empty()
             && self.recall != Recall::Forget
+            && !self.conversation.stateful
             && self.context.route != Route::ExactOnly
             && self.model.matching != Matching::None
             && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)

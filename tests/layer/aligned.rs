@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     bed::{Bed, within},
+    durable::Durable,
     talk::{Talk, eager, log, run, script},
-    thinking::Durable,
 };
 
 /// Where values are moved, whole and streamed.

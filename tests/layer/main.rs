@@ -15,6 +15,7 @@ mod bed;
 mod contract;
 mod costs;
 mod encoded;
+mod durable;
 mod headers;
 mod images;
 mod live;

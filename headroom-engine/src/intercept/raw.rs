@@ -133,6 +133,11 @@ impl<'a> Object<'a> {
         Some(Self { raw: whole.child(span), members })
     }
 
+    /// The object without line breaks, which in JSON stand only between values.
+    pub(super) fn in_one_line(&self) -> String {
+        self.raw.text.replace(['\n', '\r'], " ")
+    }
+
     /// The member's value; of several, the last.
     pub(super) fn get(&self, key: &str) -> Option<Raw<'a>> {
         self.members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)

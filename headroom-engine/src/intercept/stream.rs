@@ -10,6 +10,7 @@ use super::{
     exchange::{Ending, Exchange, Next, Texts},
     format,
     frame::{EVENT_CAP, Event, Frame},
+    raw::Object,
     round::Round,
 };
 use crate::ccr::Handle;
@@ -44,6 +45,11 @@ pub(super) trait Splicer: Send {
     fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>);
     /// The event that ends a stream which cannot go on.
     fn error(&mut self, message: &str) -> Bytes;
+    /// The same, made of the provider's answer to a request that it refused.
+    fn refusal(&mut self, answer: &Object<'_>) -> Bytes {
+        let message = answer.object("error").and_then(|error| error.string("message"));
+        self.error(&message.unwrap_or_default())
+    }
 }
 
 /// Answers the retrievals of a request whose answer is a stream of events.
@@ -136,6 +142,16 @@ impl StreamExchange {
     pub fn failed(&mut self, out: &mut VecDeque<Bytes>) {
         self.ending = None;
         out.push_back(self.splicer.error("a follow-up request failed"));
+    }
+
+    /// A follow-up was refused with this answer after bytes were sent: what it says ends the stream,
+    /// as it would have if there had been one request.
+    pub fn refused(&mut self, answer: &[u8], out: &mut VecDeque<Bytes>) {
+        let text = std::str::from_utf8(answer).ok().filter(|_| is_foreign(answer, self.exchange.tool()));
+        let answer = text.and_then(Object::parse).filter(|answer| answer.object("error").is_some());
+        let Some(answer) = answer else { return self.failed(out) };
+        self.ending = None;
+        out.push_back(self.splicer.refusal(&answer));
     }
 
     /// The round's last event has been seen: the end need not be awaited.

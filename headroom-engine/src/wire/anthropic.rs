@@ -31,6 +31,12 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
             let kind = kind_of(scanner)?;
             once(&mut top.thinking, scanner, kind.is_some_and(|kind| kind != "disabled"))
         }
+        // A thread: the provider keeps the conversation, and later requests hold only what is new.
+        "thread" => {
+            let span = scanner.skip()?;
+            top.stateful |= &body[span] != "null";
+            Ok(())
+        }
         "messages" => {
             let found = read_messages(scanner)?;
             top.messages(scanner, found)
@@ -276,6 +282,18 @@ mod tests {
     fn ambiguous_bodies_are_refused() {
         for body in [r#"{"messages":[],"messages":[]}"#, r#"{"messages":{}}"#, r#"{"model":"x"}"#, r#"[]"#] {
             assert!(read(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_provider_may_keep_is_known() {
+        for (thread, stateful) in [
+            (r#"{"type":"create"}"#, true),
+            (r#"{"type":"continue","previous_message_id":"msg_1"}"#, true),
+            ("null", false),
+        ] {
+            let body = format!(r#"{{"messages":[],"thread":{thread}}}"#);
+            assert_eq!(read(&body).unwrap().stateful, stateful, "{thread}");
         }
     }
 }

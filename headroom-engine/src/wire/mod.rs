@@ -23,6 +23,9 @@ use text::Str;
 #[non_exhaustive]
 pub enum Dialect {
     /// `POST /v1/messages`.
+    ///
+    /// Nothing is left out of a request with a `thread`: the provider keeps that conversation, and
+    /// later requests hold only what is new.
     AnthropicMessages,
     /// `POST /v1/chat/completions`, of OpenAI and every compatible server.
     OpenAiChat,

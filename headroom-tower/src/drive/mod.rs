@@ -183,6 +183,9 @@ trait StreamRounds: Send + 'static {
     fn ranked(&mut self, ranked: Option<Ranked>, out: &mut VecDeque<Bytes>) -> Step;
     fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step;
     fn failed(&mut self, out: &mut VecDeque<Bytes>);
+    fn refused(&mut self, _answer: &[u8], out: &mut VecDeque<Bytes>) {
+        self.failed(out);
+    }
     fn round_complete(&self) -> bool;
     fn keep_alive(&self) -> Bytes;
     fn report(&self) -> &RetrievalReport;
@@ -206,6 +209,9 @@ impl StreamRounds for StreamExchange {
     }
     fn failed(&mut self, out: &mut VecDeque<Bytes>) {
         self.failed(out);
+    }
+    fn refused(&mut self, answer: &[u8], out: &mut VecDeque<Bytes>) {
+        self.refused(answer, out);
     }
     fn round_complete(&self) -> bool {
         self.round_complete()

@@ -12,7 +12,7 @@ use headroom_engine::{
     cost::Meter,
     intercept::{Ranked, Step},
 };
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep, timeout};
 use tower_service::Service;
@@ -21,7 +21,7 @@ use super::{Answer, Means, StreamRounds, Upstream};
 use crate::{
     body::{BoxError, RequestBody, ResponseBody},
     decode::{Coding, Live},
-    request::repair_stream_response,
+    request::{Collected, collect, is_encoded, repair_stream_response},
 };
 
 /// The response whose body is `response`'s, with the rounds behind it spliced in.
@@ -100,7 +100,9 @@ enum Outcome {
     Remembered(bool),
     /// The next round's stream.
     Answered(Live),
-    Refused,
+    /// With this answer.
+    Refused(Bytes),
+    Failed,
 }
 
 /// What stands at the very end: trailers, or an error.
@@ -224,13 +226,9 @@ where
                     if let Some(rest) = rest {
                         drain(rest, wait).await;
                     }
-                    let answer = call.await.ok();
-                    match answer.filter(|response| Answer::of(response, elements) == Answer::Stream) {
-                        Some(response) => {
-                            let coding = Coding::of(response.headers());
-                            Outcome::Answered(Coding::live(coding, response.into_body()).await)
-                        }
-                        None => Outcome::Refused,
+                    match call.await {
+                        Ok(response) => answered(response, elements, wait).await,
+                        Err(_) => Outcome::Failed,
                     }
                 };
                 self.phase = Phase::Waiting(Box::pin(work), None);
@@ -253,7 +251,8 @@ where
                 self.take(step, rest);
             }
             Outcome::Answered(live) => self.phase = Phase::Reading(live),
-            Outcome::Refused => self.rounds.failed(&mut self.out),
+            Outcome::Refused(answer) => self.rounds.refused(&answer, &mut self.out),
+            Outcome::Failed => self.rounds.failed(&mut self.out),
         }
     }
 
@@ -339,6 +338,41 @@ impl<X: StreamRounds, S, B> Drop for Spliced<X, S, B> {
         self.means.report.round(self.meter.usage());
         self.means.report.finish(self.rounds.report());
         self.means.report.settle();
+    }
+}
+
+/// What a follow-up was answered with.
+async fn answered<R>(response: Response<R>, elements: bool, wait: Duration) -> Outcome
+where
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    if Answer::of(&response, elements) == Answer::Stream {
+        let coding = Coding::of(response.headers());
+        return Outcome::Answered(Coding::live(coding, response.into_body()).await);
+    }
+    if !is_providers_own(&response) {
+        return Outcome::Failed;
+    }
+    refusal(response, wait).await.map_or(Outcome::Failed, Outcome::Refused)
+}
+
+/// Whether a refusal tells how the provider fares, and not what it thinks of a request of ours.
+fn is_providers_own<R>(response: &Response<R>) -> bool {
+    let status = response.status();
+    (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()) && !is_encoded(response.headers())
+}
+
+/// What a refusal says; no longer waited for than `wait`, no more than an error has to say.
+async fn refusal<R>(response: Response<R>, wait: Duration) -> Option<Bytes>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    const BYTES: usize = 64 << 10;
+    match timeout(wait, collect(response.into_body(), BYTES)).await {
+        Ok(Collected::Whole(data, _)) => Some(data),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections, and the life of one request.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     io,
     sync::{Arc, OnceLock},
@@ -52,15 +53,16 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path();
-    let counting = path == "/v1/messages/count_tokens";
+    let counting = path == "/v1/messages/count_tokens" || path == "/v1/responses/input_tokens";
     let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
     let streamed =
         path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
-    let dialect = all.into_iter().find(|dialect| {
-        head.method == http::Method::POST
-            && (streamed.as_deref().unwrap_or(path) == dialect.path()
-                || (counting && *dialect == Dialect::Anthropic))
-    });
+    let asked = match path.rsplit_once('/') {
+        Some((answering, _)) if counting => answering,
+        _ => streamed.as_deref().unwrap_or(path),
+    };
+    let dialect =
+        all.into_iter().find(|dialect| head.method == http::Method::POST && asked == dialect.path());
     let (received, number) = receive(&state, head, body, dialect, counting);
     let id = format!("{number:024}");
     let Some(dialect) = dialect else { return Ok(elsewhere(&received, &id)) };
@@ -116,11 +118,13 @@ fn receive(
                 if counting && json.get("max_tokens").is_none() {
                     json["max_tokens"] = 1.into();
                 }
-                received.prefix = Prefix::of(dialect, &json, &mut log.counts);
-                received.rejection = check::check(dialect, &json)
+                let joined = joined(dialect, &json, &log.stored);
+                let read = joined.as_ref().unwrap_or(&json);
+                received.prefix = Prefix::of(dialect, read, &mut log.counts);
+                received.rejection = check::check(dialect, read)
                     .and_then(|()| match dialect {
                         Dialect::Anthropic => {
-                            binding::check(&json, &received.prefix).map_err(Rejection::invalid)
+                            binding::check(read, &received.prefix).map_err(Rejection::invalid)
                         }
                         Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => Ok(()),
                     })
@@ -159,6 +163,18 @@ async fn say(
     };
     let _ = received.output.set(output);
     let meta = Meta { request: received, id: format!("{prefix}{id}"), output };
+    if keeps(dialect, &received.json) {
+        let mut log = state.log();
+        let joined = joined(dialect, &received.json, &log.stored);
+        let mut whole = joined.unwrap_or_else(|| received.json.clone());
+        let answer = wire::json(&meta, turn);
+        let said = match dialect {
+            Dialect::Anthropic => vec![json!({"role": "assistant", "content": answer["content"]})],
+            _ => answer["output"].as_array().cloned().unwrap_or_default(),
+        };
+        whole[dialect.list()] = items(dialect, &whole).into_iter().chain(said).collect();
+        log.stored.insert(meta.id.clone(), whole);
+    }
     if received.stream() {
         let body = stream::body(Arc::clone(state), dialect, turn, &wire::events(&meta, turn));
         let response = Response::builder()
@@ -185,6 +201,42 @@ async fn say(
             *response.body_mut() = stream::broken(half);
             Ok(response)
         }
+    }
+}
+
+/// Whether later requests may go on where the answer ended.
+fn keeps(dialect: Dialect, json: &Value) -> bool {
+    match dialect {
+        Dialect::Anthropic => !json["thread"].is_null(),
+        Dialect::Responses => json["store"] != false,
+        Dialect::OpenAi | Dialect::Gemini => false,
+    }
+}
+
+/// A request that goes on where a kept answer ended, with all that came before; `None` of others.
+fn joined(dialect: Dialect, json: &Value, stored: &HashMap<String, Value>) -> Option<Value> {
+    let answer = match dialect {
+        Dialect::Anthropic => &json["thread"]["previous_message_id"],
+        _ => &json["previous_response_id"],
+    };
+    let before = stored.get(answer.as_str()?)?;
+    let mut joined = json.clone();
+    let list = dialect.list();
+    joined[list] = items(dialect, before).into_iter().chain(items(dialect, json)).collect();
+    if dialect == Dialect::Anthropic {
+        // A thread is given these once.
+        for field in ["system", "tools"] {
+            joined[field] = before[field].clone();
+        }
+    }
+    Some(joined)
+}
+
+/// The messages or items of a request.
+fn items(dialect: Dialect, json: &Value) -> Vec<Value> {
+    match &json[dialect.list()] {
+        Value::String(text) => vec![json!({"role": "user", "content": text})],
+        items => items.as_array().cloned().unwrap_or_default(),
     }
 }
 

@@ -258,6 +258,10 @@ impl Splicer for Stream {
     fn error(&mut self, message: &str) -> Bytes {
         error_event(message)
     }
+
+    fn refusal(&mut self, answer: &Object<'_>) -> Bytes {
+        event("error", &answer.in_one_line())
+    }
 }
 
 fn renumbered(event: &Event, data: &Object<'_>, client: u64) -> Bytes {

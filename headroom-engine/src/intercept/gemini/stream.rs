@@ -298,7 +298,17 @@ impl Splicer for Stream {
 
     fn error(&mut self, message: &str) -> Bytes {
         let message = quoted(message);
-        let error = format!("{{\"error\":{{\"code\":500,\"message\":{message},\"status\":\"INTERNAL\"}}}}");
+        self.ends(&format!("{{\"error\":{{\"code\":500,\"message\":{message},\"status\":\"INTERNAL\"}}}}"))
+    }
+
+    fn refusal(&mut self, answer: &Object<'_>) -> Bytes {
+        self.ends(&answer.in_one_line())
+    }
+}
+
+impl Stream {
+    /// The last element or event: this error.
+    fn ends(&self, error: &str) -> Bytes {
         match (self.array, self.begun) {
             (true, true) => format!(",\n{error}]").into(),
             (true, false) => format!("[{error}]").into(),

@@ -396,6 +396,10 @@ impl Splicer for Stream {
     fn error(&mut self, message: &str) -> Bytes {
         error_event(message)
     }
+
+    fn refusal(&mut self, answer: &Object<'_>) -> Bytes {
+        format!("data: {}\n\n", answer.in_one_line()).into()
+    }
 }
 
 /// The one choice of a chunk.

@@ -327,6 +327,15 @@ impl Splicer for Stream {
         let fields = format!("\"code\":\"server_error\",\"message\":{},\"param\":null", quoted(message));
         event("error", &mut self.sequence, &fields)
     }
+
+    fn refusal(&mut self, answer: &Object<'_>) -> Bytes {
+        let error = answer.object("error");
+        let said = |key| error.as_ref().and_then(|error| error.string(key));
+        let (code, message) = (said("code").or_else(|| said("type")), said("message"));
+        let [code, message] = [code, message].map(|text| quoted(&text.unwrap_or_default()));
+        let fields = format!("\"code\":{code},\"message\":{message},\"param\":null");
+        event("error", &mut self.sequence, &fields)
+    }
 }
 
 fn event(kind: &str, sequence: &mut u64, fields: &str) -> Bytes {

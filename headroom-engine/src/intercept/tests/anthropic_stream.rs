@@ -182,6 +182,30 @@ fn edge_64_a_follow_up_that_fails_ends_in_the_dialects_error() {
 }
 
 #[test]
+fn edge_64_a_follow_up_that_is_refused_ends_in_the_providers_own_words() {
+    let refused = |script: Script, answer: &str| {
+        let (mut exchange, mut out) = (script.continuation(&Arc::default()).stream(), VecDeque::new());
+        exchange.refused(answer.as_bytes(), &mut out);
+        String::from_utf8(out.into_iter().flatten().collect()).unwrap()
+    };
+    let answer = "{\"type\":\"error\",\n \"error\":{\"type\":\"overloaded_error\",\"message\":\"Later.\"}}\n";
+    let line = answer.trim_end().replace('\n', " ");
+    assert_eq!(refused(Script::anthropic(), answer), format!("event: error\ndata: {line}\n\n"));
+    assert_eq!(refused(Script::openai(), answer), format!("data: {line}\n\n"));
+    assert_eq!(refused(Script::gemini(), answer), format!("data: {line}\n\n"));
+    let event = events(&refused(Script::responses(), answer)).remove(0);
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let said = json!({"type": "error", "sequence_number": 0, "code": "overloaded_error", "message": "Later.", "param": null});
+    assert_eq!(event, said);
+
+    // What is no error, and what names our tool, is not passed on.
+    for answer in ["<html>Bad gateway</html>".to_owned(), answer.replace("Later.", TOOL)] {
+        let told = refused(Script::anthropic(), &answer);
+        assert!(told.contains("a follow-up request failed") && told.contains("api_error"), "{told}");
+    }
+}
+
+#[test]
 fn edge_63_a_follow_up_that_ends_early_is_one_that_failed() {
     let asks = A("a", vec![B::Text("t"), ours("ours_1")], "tool_use").sse();
     let whole = A("b", vec![B::Text("u")], "end_turn").sse().unwrap();
