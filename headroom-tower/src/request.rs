@@ -43,7 +43,7 @@ pub(crate) fn is_sealed(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a content coding other than `identity` was applied.
-fn is_encoded(headers: &HeaderMap) -> bool {
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::CONTENT_ENCODING)
         .iter()

@@ -226,9 +226,10 @@ where
                     if let Some(rest) = rest {
                         drain(rest, wait).await;
                     }
-                    match call.await {
-                        Ok(response) => answered(response, elements, wait).await,
-                        Err(_) => Outcome::Failed,
+                    let answer = call.await.ok();
+                    match answer {
+                        Some(response) => answered(response, elements, wait).await,
+                        None => Outcome::Failed,
                     }
                 };
                 self.phase = Phase::Waiting(Box::pin(work), None);
