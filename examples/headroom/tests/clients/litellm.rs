@@ -2,6 +2,7 @@
 
 use std::{net::TcpListener, process::Stdio};
 
+use bytes::Bytes;
 use headroom_tests::provider::{Block, Provider, Received, Turn};
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
@@ -45,7 +46,7 @@ async fn ask(base: &str) -> Value {
     let request = Request::post(format!("{base}/v1/chat/completions"))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
-        .body(Full::new(body.to_string().into()))
+        .body(Full::new(Bytes::from(body.to_string())))
         .unwrap();
     let client = headroom_tests::client::http();
     let response = within(client.request(request)).await.unwrap();
