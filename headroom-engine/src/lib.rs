@@ -14,6 +14,8 @@ mod context;
 pub mod cost;
 mod eligible;
 mod engine;
+#[cfg(feature = "bedrock")]
+pub mod eventstream;
 mod history;
 pub mod intercept;
 mod ledger;
