@@ -30,9 +30,13 @@ pub(crate) fn recall(model: &Model, conversation: &Conversation, context: &Reque
 /// Whether what the model thinks is bound to the bytes before it.
 pub(crate) fn binds_thinking(model: &Model, conversation: &Conversation, context: &RequestContext) -> bool {
     // Some models think unless told not to.
-    context.dialect == Dialect::AnthropicMessages
-        && conversation.thinking != Some(false)
-        && model.checks_prefix
+    let signs = match context.dialect {
+        Dialect::AnthropicMessages => true,
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => true,
+        _ => false,
+    };
+    signs && conversation.thinking != Some(false) && model.checks_prefix
 }
 
 /// The edits that put back what `records` hold. `keys` are those behind each message.

@@ -26,9 +26,11 @@
 //! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic, Foundry),
 //! `/chat/completions` (OpenAI, Azure, OpenRouter and every compatible server), `/responses`
 //! (OpenAI), `:generateContent` or `:streamGenerateContent` (Gemini), to Vertex' `:rawPredict` and
-//! `:streamRawPredict` of Anthropic's models, or with a suffix given to [`HeadroomBuilder::route`];
+//! `:streamRawPredict` of Anthropic's models, with the feature `bedrock` to `/model/{id}/invoke`
+//! (Anthropic's bodies), `/converse` and their streaming forms, or with a suffix given to
+//! [`HeadroomBuilder::route`];
 //! and to the paths that count the tokens of such requests (the same bytes, so that counts are
-//! true). Signed requests, encoded bodies, and bodies above [`Limits::request_bytes`] pass
+//! true). Signed requests (unless the feature `bedrock` is told how to sign anew), encoded bodies, and bodies above [`Limits::request_bytes`] pass
 //! untouched; so do batches, stored answers and sockets. What happened is in
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
@@ -92,6 +94,8 @@ mod limits;
 mod pool;
 mod report;
 mod request;
+#[cfg_attr(not(feature = "bedrock"), allow(dead_code, reason = "nothing else is signed anew"))]
+mod resign;
 mod route;
 mod service;
 mod store;

@@ -93,8 +93,13 @@ where
 fn skip<B>(request: &Request<B>, shared: &Shared) -> Option<Skipped> {
     match request.extensions().get::<RequestPolicy>().map(RequestPolicy::choice) {
         Some(Choice::Off) => Some(Skipped::Off),
+        _ if signed(request.headers(), request.uri()) && shared.resigner.is_none() => Some(Skipped::Signed),
         _ => request::untouchable(request.headers(), shared.limits.request_bytes),
     }
+}
+
+fn signed(headers: &http::HeaderMap, uri: &http::Uri) -> bool {
+    request::is_aws_signed(headers, uri.query())
 }
 
 /// The way of one request, from its first byte to the last of its response.
@@ -120,6 +125,9 @@ where
         Collected::Whole(source, trailers) => (source, trailers),
         Collected::Cut(body, why) => return pass(inner, head, body, why).await,
     };
+    if route::foreign(head.uri.path(), &source) {
+        return pass(inner, head, Replay::buffered(source, trailers), Skipped::Unscannable).await;
+    }
     let scanned = {
         let (engine, source) = (shared.engine.clone(), source.clone());
         // Scanning and hashing read some 0.5 GB a second, twenty-five times what rewriting does.
@@ -153,15 +161,20 @@ where
     }
 
     // Pre-Send: the headers made true.
-    let body = if same(&rewrite.body, &source) {
-        Replay::buffered(source, trailers)
-    } else {
+    let changed = !same(&rewrite.body, &source);
+    if changed {
         request::repair_request(&mut head.headers, rewrite.body.len());
-        Replay::buffered(rewrite.body, None)
-    };
+    }
     if rewrite.continuation.is_some() {
         request::ask_plain(&mut head.headers);
     }
+    // What was signed holds for other bytes.
+    let resigner = shared.resigner.clone().filter(|_| signed(&head.headers, &head.uri));
+    if let Some(resigner) = resigner.as_ref().filter(|_| changed || rewrite.continuation.is_some()) {
+        resigner.sign(&mut head, &rewrite.body);
+    }
+    let trailers = trailers.filter(|_| !changed);
+    let body = Replay::buffered(rewrite.body, trailers);
     head.extensions.insert(Processed);
     let report = match target.purpose {
         Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
@@ -174,7 +187,7 @@ where
     let mut response = match intercept {
         None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
-            let upstream = Upstream::new(inner, head);
+            let upstream = Upstream::new(inner, head, resigner);
             let limits = shared.limits.clone();
             drive::answer(continuation, response, upstream, stores, limits, report.clone()).await?
         }

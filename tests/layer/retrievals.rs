@@ -233,7 +233,7 @@ async fn handles_are_read_as_models_write_them() {
 async fn a_turn_cut_inside_our_call_ends_as_it_was_cut() {
     for (dialect, stream) in MANNERS {
         let stop = match dialect {
-            Dialect::Anthropic => "max_tokens",
+            Dialect::Anthropic | Dialect::Converse => "max_tokens",
             Dialect::OpenAi => "length",
             Dialect::Responses => "incomplete",
             Dialect::Gemini => "MAX_TOKENS",

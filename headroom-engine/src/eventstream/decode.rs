@@ -54,10 +54,6 @@ impl Decoder {
         Self { buffer: BytesMut::new(), most: bytes, failed: None, known: false }
     }
 
-    pub(crate) fn limit(&self) -> usize {
-        self.most
-    }
-
     /// Takes the next bytes of the stream.
     pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);
@@ -76,6 +72,12 @@ impl Decoder {
             }
         }
         self.failed.map(Err)
+    }
+
+    /// Whether nothing more is read.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     /// The bytes that are in no frame yet, as they came.

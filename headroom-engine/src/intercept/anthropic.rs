@@ -42,6 +42,16 @@ impl Format for Messages {
     fn keep_alive(&self) -> &'static [u8] {
         b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
     }
+
+    #[cfg(feature = "bedrock")]
+    fn framed(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "bedrock")]
+    fn keep_alive_frame(&self) -> bytes::Bytes {
+        crate::eventstream::chunk("{\"type\":\"ping\"}")
+    }
 }
 
 fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
@@ -159,8 +169,13 @@ fn text_block(text: &str) -> String {
     format!("{{\"type\":\"text\",\"text\":{}}}", quoted(text))
 }
 
-fn error_event(message: &str) -> bytes::Bytes {
+fn error_event(message: &str, framed: bool) -> bytes::Bytes {
+    #[cfg(feature = "bedrock")]
+    if framed {
+        return crate::eventstream::exception("modelStreamErrorException", message);
+    }
     event(
+        framed,
         "error",
         &format!(
             "{{\"type\":\"error\",\"error\":{{\"type\":\"api_error\",\"message\":{}}}}}",
@@ -169,6 +184,12 @@ fn error_event(message: &str) -> bytes::Bytes {
     )
 }
 
-fn event(name: &str, data: &str) -> bytes::Bytes {
+/// An event of ours; one of a stream that comes in frames is one of those.
+#[cfg_attr(not(feature = "bedrock"), expect(unused_variables, reason = "there are none"))]
+fn event(framed: bool, name: &str, data: &str) -> bytes::Bytes {
+    #[cfg(feature = "bedrock")]
+    if framed {
+        return crate::eventstream::chunk(data);
+    }
     format!("event: {name}\ndata: {data}\n\n").into()
 }

@@ -1,6 +1,8 @@
 //! Where things stand in a request body. One file a dialect; no decision is made here.
 
 mod anthropic;
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod gemini;
 pub(crate) mod media;
 mod openai_chat;
@@ -31,6 +33,9 @@ pub enum Dialect {
     OpenAiResponses,
     /// `POST …/models/{model}:generateContent` and `:streamGenerateContent`, of Google and Vertex.
     Gemini,
+    /// `POST /model/{id}/converse` and `/converse-stream`, of Amazon Bedrock.
+    #[cfg(feature = "bedrock")]
+    BedrockConverse,
 }
 
 impl Dialect {
@@ -42,6 +47,8 @@ impl Dialect {
             Self::OpenAiChat => "openai-chat",
             Self::OpenAiResponses => "openai-responses",
             Self::Gemini => "gemini",
+            #[cfg(feature = "bedrock")]
+            Self::BedrockConverse => "bedrock-converse",
         }
     }
 }
@@ -174,6 +181,8 @@ pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanErr
         Dialect::OpenAiChat => openai_chat::read(body),
         Dialect::OpenAiResponses => openai_responses::read(body),
         Dialect::Gemini => gemini::read(body),
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => bedrock::read(body),
     }
 }
 

@@ -24,7 +24,9 @@ use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
     limits::Limits,
     report::{Report, Unintercepted},
-    request, route,
+    request,
+    resign::Resigner,
+    route,
     store::scoped::Scoped,
 };
 
@@ -90,14 +92,16 @@ pub(crate) struct Upstream<S, B> {
     head: Parts,
     /// What is JSON comes as a stream, element by element.
     elements: bool,
+    /// Signs every round.
+    resigner: Option<Resigner>,
     body: PhantomData<fn() -> B>,
 }
 
 impl<S, B> Upstream<S, B> {
     /// `head` is that of the first round's request.
-    pub(crate) fn new(service: S, head: Parts) -> Self {
+    pub(crate) fn new(service: S, head: Parts, resigner: Option<Resigner>) -> Self {
         let elements = route::streams_elements(head.uri.path());
-        Self { service, head, elements, body: PhantomData }
+        Self { service, head, elements, resigner, body: PhantomData }
     }
 
     /// What an answer to its request is.
@@ -120,7 +124,10 @@ impl<S, B> Upstream<S, B> {
         B: 'static,
     {
         let mut service = self.service.clone();
-        let head = request::follow_up(&self.head, &body);
+        let mut head = request::follow_up(&self.head, &body);
+        if let Some(resigner) = &self.resigner {
+            resigner.sign(&mut head, &body);
+        }
         async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;
             let body = RequestBody::new(Replay::buffered(body, None));
@@ -169,6 +176,10 @@ trait StreamRounds: Send + 'static {
     fn failed(&mut self, out: &mut VecDeque<Bytes>);
     fn round_complete(&self) -> bool;
     fn keep_alive(&self) -> Bytes;
+    /// Something can be sent behind whatever was sent.
+    fn is_framed(&self) -> bool {
+        false
+    }
     fn report(&self) -> &RetrievalReport;
 }
 
@@ -193,6 +204,9 @@ impl StreamRounds for StreamExchange {
     }
     fn keep_alive(&self) -> Bytes {
         self.keep_alive()
+    }
+    fn is_framed(&self) -> bool {
+        self.is_framed()
     }
     fn report(&self) -> &RetrievalReport {
         self.report()

@@ -246,7 +246,7 @@ where
 
     /// Ready when the client was sent something to keep its connection open.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.last.is_boundary() {
+        if !self.last.is_boundary() && !self.rounds.is_framed() {
             return Poll::Pending;
         }
         let wait = self.limits.keep_alive;

@@ -1,7 +1,8 @@
 //! The client's part: it reads answers and keeps a conversation going.
 
-mod answer;
 mod anthropic;
+mod answer;
+mod converse;
 mod dialogue;
 mod gemini;
 mod http;
