@@ -73,7 +73,10 @@ pub(crate) fn is_aws_signed(headers: &HeaderMap, query: Option<&str>) -> bool {
         .get(header::AUTHORIZATION)
         .is_some_and(|value| starts_with_ignore_case(value.as_bytes(), b"aws4-"));
     let presigned = |name: &str| name.eq_ignore_ascii_case("x-amz-signature");
-    header || query.is_some_and(|query| query.split('&').any(|pair| presigned(pair.split('=').next().unwrap_or(pair))))
+    header
+        || query.is_some_and(|query| {
+            query.split('&').any(|pair| presigned(pair.split('=').next().unwrap_or(pair)))
+        })
 }
 
 /// What reading a body came to.

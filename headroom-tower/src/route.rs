@@ -134,7 +134,8 @@ fn decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, behind @ ..] = rest {
-        let digits = behind.get(..2).filter(|digits| *byte == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let digits =
+            behind.get(..2).filter(|digits| *byte == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
         let coded = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         out.push(coded.unwrap_or(*byte));
         rest = if coded.is_some() { &behind[2..] } else { behind };
@@ -249,10 +250,13 @@ mod tests {
         assert!(!foreign("/model/a/converse", b"{}"));
         let request = |path: &str, kind: Option<&str>| {
             let request = Request::builder().method("POST").uri(path);
-            let request = kind.into_iter().fold(request, |request, kind| request.header("content-type", kind));
+            let request =
+                kind.into_iter().fold(request, |request, kind| request.header("content-type", kind));
             matches(&request.body(()).unwrap(), &[]).is_some()
         };
-        assert!(request("/model/a/invoke", None) && request("/model/a/invoke", Some("application/octet-stream")));
+        assert!(
+            request("/model/a/invoke", None) && request("/model/a/invoke", Some("application/octet-stream"))
+        );
         assert!(!request("/model/a/converse", None) && !request("/model/a/invoke", Some("text/plain")));
     }
 

@@ -54,8 +54,9 @@ fn answer(dialect: Dialect, says: &str, call: Option<&str>) -> Bytes {
         Dialect::BedrockConverse => {
             let mut content = vec![json!({"text": says})];
             content.extend(
-                arguments
-                    .map(|input| json!({"toolUse": {"toolUseId": "tooluse_9", "name": name, "input": input}})),
+                arguments.map(
+                    |input| json!({"toolUse": {"toolUseId": "tooluse_9", "name": name, "input": input}}),
+                ),
             );
             let stop = if call.is_some() { "tool_use" } else { "end_turn" };
             json!({"output": {"message": {"role": "assistant", "content": content}}, "stopReason": stop,

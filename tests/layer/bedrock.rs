@@ -62,7 +62,10 @@ async fn anthropics_bodies_are_answered_under_amazons_paths() {
             assert_eq!(heard.header("content-type"), Some(kind));
             let report = heard.report().clone();
             let first = within(heard.answer(Dialect::Anthropic)).await.unwrap();
-            assert_eq!((first.text(), first.calls()), ("I look. So. ".to_owned(), vec![("call_2", "run_command")]));
+            assert_eq!(
+                (first.text(), first.calls()),
+                ("I look. So. ".to_owned(), vec![("call_2", "run_command")])
+            );
             assert_eq!(report.retrieval().unwrap().calls, 2);
             assert!(report.usage().is_some(), "counted, in frames too");
             talk.answered(&first);
@@ -231,14 +234,16 @@ async fn a_moved_cache_point_changes_nothing_before_it() {
         last["content"].as_array_mut().unwrap().push(json!({"cachePoint": {"type": "default"}}));
         talk.body(true)
     };
-    let first = within(bed.ask(Dialect::Converse, pointed(&talk)).await.answer(Dialect::Converse)).await.unwrap();
+    let first =
+        within(bed.ask(Dialect::Converse, pointed(&talk)).await.answer(Dialect::Converse)).await.unwrap();
     talk.answered(&first);
     talk.user("And then?");
     let second = bed.ask(Dialect::Converse, pointed(&talk)).await;
     assert_eq!(second.report().rewrite().unwrap().restored, 1);
     within(second.answer(Dialect::Converse)).await.unwrap();
     let received = bed.provider.received();
-    let results = |request: &Received| request.results().iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+    let results =
+        |request: &Received| request.results().iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
     assert_eq!(results(&received[1]), results(&received[2]));
     assert!(received.iter().all(|request| request.rejection().is_none()));
 }

@@ -126,7 +126,8 @@ fn converse(body: &str) -> Vec<Place> {
     let mut found = Vec::new();
     for (message, raw) in messages(body).into_iter().enumerate() {
         let blocks = elements(only(raw, "content").unwrap_or("")).into_iter();
-        let blocks = blocks.filter(|block| members(block).iter().map(|(name, _)| name).ne(["cachePoint"].iter()));
+        let blocks =
+            blocks.filter(|block| members(block).iter().map(|(name, _)| name).ne(["cachePoint"].iter()));
         for (block, raw) in blocks.enumerate() {
             let Some(result) = only(raw, "toolResult") else { continue };
             let is_error = only(result, "status") == Some("\"error\"");

@@ -21,9 +21,7 @@ use aws_sdk_bedrockruntime::{
     },
 };
 use aws_smithy_types::Document;
-use headroom_tests::{
-    provider::{Block, Provider, RETRIEVAL_TOOL, Received, Reply, Turn},
-};
+use headroom_tests::provider::{Block, Provider, RETRIEVAL_TOOL, Received, Reply, Turn};
 use headroom_tower::HeadroomLayer;
 
 use connector::HeadroomClient;
@@ -46,7 +44,10 @@ struct Played {
 async fn main() -> Result<(), Box<dyn Error>> {
     let played = play().await?;
     println!("The tool returned {} bytes.", played.log);
-    println!("The provider received requests of {:?} bytes: the second answers what the model asked for.", played.sent);
+    println!(
+        "The provider received requests of {:?} bytes: the second answers what the model asked for.",
+        played.sent
+    );
     println!("The program read: {}", played.text);
     Ok(())
 }
@@ -68,7 +69,10 @@ async fn play() -> Result<Played, Box<dyn Error>> {
     let mut answer = Client::from_conf(config)
         .converse_stream()
         .model_id(MODEL)
-        .messages(message(ConversationRole::User, ContentBlock::Text("Why did the nightly job fail?".into()))?)
+        .messages(message(
+            ConversationRole::User,
+            ContentBlock::Text("Why did the nightly job fail?".into()),
+        )?)
         .messages(message(ConversationRole::Assistant, called()?)?)
         .messages(message(ConversationRole::User, returned(&log)?)?)
         .tool_config(ToolConfiguration::builder().tools(shell()?).build()?)
@@ -104,7 +108,9 @@ fn answer(request: &Received) -> Reply {
             ])
             .into()
         }
-        (2, _) => Turn::text(format!("I have read {} more bytes. The lease was lost.", results[1].1.len())).into(),
+        (2, _) => {
+            Turn::text(format!("I have read {} more bytes. The lease was lost.", results[1].1.len())).into()
+        }
         _ => Turn::text("Nothing was hidden.").into(),
     }
 }
@@ -112,7 +118,12 @@ fn answer(request: &Received) -> Reply {
 fn log() -> String {
     let line = |line: usize| match line {
         120 => "2026-11-02T10:02:00 ERROR store: lost lease 000120\n".to_owned(),
-        line => format!("2026-11-02T10:{:02}:{:02} INFO worker: batch {line} done, token {:06}\n", line / 60, line % 60, line * 104_729 % 999_983),
+        line => format!(
+            "2026-11-02T10:{:02}:{:02} INFO worker: batch {line} done, token {:06}\n",
+            line / 60,
+            line % 60,
+            line * 104_729 % 999_983
+        ),
     };
     (0..240).map(line).collect()
 }
@@ -152,7 +163,9 @@ mod tests {
         let played = play().await.expect("it works");
         assert_eq!(played.sent.len(), 2, "one follow-up");
         assert!(played.sent[0] < played.log / 2, "{played:?}");
-        assert!(played.text.starts_with("Some lines are hidden") && played.text.ends_with("The lease was lost."));
+        assert!(
+            played.text.starts_with("Some lines are hidden") && played.text.ends_with("The lease was lost.")
+        );
         assert_eq!(played.stop, Some(StopReason::EndTurn));
     }
 }

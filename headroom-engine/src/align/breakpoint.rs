@@ -172,7 +172,8 @@ mod tests {
             )
         };
         let sent = |body: &str| {
-            let context = RequestContext::new(Dialect::BedrockConverse).model("us.anthropic.claude-sonnet-4-5-v1:0");
+            let context =
+                RequestContext::new(Dialect::BedrockConverse).model("us.anthropic.claude-sonnet-4-5-v1:0");
             let scanned = Engine::new().scan(Bytes::from(body.to_owned()), &context).unwrap();
             let out = scanned.rewrite(&Policy::exact().breakpoints(true), &[]);
             (String::from_utf8(out.body.to_vec()).unwrap(), out.report.alignment.breakpoints)

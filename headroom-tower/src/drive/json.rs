@@ -4,7 +4,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{Answer, JsonRounds, Upstream};
+use super::{Answer, JsonRounds, Upstream, measured::Measured};
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
     limits::Limits,
@@ -33,8 +33,10 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
+    let mut measured = Measured::default();
     loop {
         let (mut head, body) = response.into_parts();
+        measured.add(&mut head.headers);
         // To its end, so that its connection can carry the next round.
         let (data, trailers) = match collect(body, limits.response_bytes).await {
             Collected::Whole(data, trailers) => (data, trailers),

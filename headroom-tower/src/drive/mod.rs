@@ -1,6 +1,7 @@
 //! Drives the engine's exchanges over live bodies: sockets, timers, follow-up calls.
 
 mod json;
+mod measured;
 mod stream;
 #[cfg(test)]
 mod tests;

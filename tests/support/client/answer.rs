@@ -3,7 +3,8 @@
 use headroom_engine::eventstream::{self, Decoder};
 use serde_json::Value;
 
-use super::{anthropic, converse, gemini, openai, responses,
+use super::{
+    anthropic, converse, gemini, openai, responses,
     sse::{Event, Framer},
 };
 use crate::Dialect;
@@ -221,7 +222,8 @@ impl Reader {
     /// # Errors
     /// If the stream ended before the answer did.
     pub fn finish(self) -> Result<Answer, Malformed> {
-        if self.framer.is_mid_event() || self.frames.is_some_and(|mut frames| !frames.take_rest().is_empty()) {
+        if self.framer.is_mid_event() || self.frames.is_some_and(|mut frames| !frames.take_rest().is_empty())
+        {
             return Err(Malformed("the stream ended inside an event".to_owned()));
         }
         match self.state {

@@ -1,7 +1,7 @@
 //! The client's part: it reads answers and keeps a conversation going.
 
-mod anthropic;
 mod answer;
+mod anthropic;
 mod converse;
 mod dialogue;
 mod gemini;

@@ -5,8 +5,8 @@
 
 pub mod again;
 mod anthropic;
-mod converse;
 pub mod content;
+mod converse;
 mod gemini;
 mod openai_chat;
 mod openai_responses;

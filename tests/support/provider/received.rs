@@ -89,7 +89,8 @@ impl Received {
     /// Whether the answer is to be streamed.
     #[must_use]
     pub fn stream(&self) -> bool {
-        self.json["stream"] == true || self.head.uri.path().ends_with(":streamGenerateContent")
+        self.json["stream"] == true
+            || self.head.uri.path().ends_with(":streamGenerateContent")
             || self.head.uri.path().ends_with("-stream")
     }
 

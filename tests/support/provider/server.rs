@@ -55,8 +55,7 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let path = head.uri.path().replace("%3A", ":");
     let path = path.as_str();
     let counting = path == "/v1/messages/count_tokens";
-    let all =
-        [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini, Dialect::Converse];
+    let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini, Dialect::Converse];
     let streamed =
         path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
     let streamed = streamed.or_else(|| path.strip_suffix("-stream").map(str::to_owned));
@@ -175,7 +174,10 @@ async fn say(
     if received.stream() {
         let body = stream::body(Arc::clone(state), dialect, framed, turn, &wire::events(&meta, turn));
         let response = Response::builder()
-            .header(header::CONTENT_TYPE, if framed { CONTENT_TYPE } else { "text/event-stream; charset=utf-8" })
+            .header(
+                header::CONTENT_TYPE,
+                if framed { CONTENT_TYPE } else { "text/event-stream; charset=utf-8" },
+            )
             .header(header::CACHE_CONTROL, "no-cache")
             .header(request_id(dialect), format!("req_{id}"));
         return response.body(body).map_err(io::Error::other);

@@ -29,13 +29,7 @@ enum Step {
 }
 
 /// The body of a streamed turn. It is sent by a task of its own, one frame ahead of the client.
-pub(super) fn body(
-    state: Arc<State>,
-    dialect: Dialect,
-    framed: bool,
-    turn: &Turn,
-    events: &[Event],
-) -> Body {
+pub(super) fn body(state: Arc<State>, dialect: Dialect, framed: bool, turn: &Turn, events: &[Event]) -> Body {
     let steps = steps(dialect, framed, turn, events);
     let (sender, receiver) = mpsc::channel(1);
     state.progress.send_modify(|progress| progress.open += 1);
@@ -81,8 +75,7 @@ async fn play(sender: &mpsc::Sender<io::Result<Bytes>>, steps: Vec<Step>) -> boo
 
 /// Runs of events, cut into frames, with the gates between them.
 fn steps(dialect: Dialect, framed: bool, turn: &Turn, events: &[Event]) -> Vec<Step> {
-    let written =
-        |event: &Event| if framed { event.frame(dialect) } else { event.bytes(turn.newline) };
+    let written = |event: &Event| if framed { event.frame(dialect) } else { event.bytes(turn.newline) };
     let end = turn.fault.as_ref().map_or(events.len(), |(at, _)| (*at).min(events.len()));
     let mut steps = Vec::new();
     let mut run: Vec<Vec<u8>> = Vec::new();

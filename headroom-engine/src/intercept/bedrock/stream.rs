@@ -127,12 +127,14 @@ impl Splicer for Stream {
         let data = event.data().and_then(Object::parse);
         let Some(data) = data.filter(|_| event.is_whole()) else {
             // A piece of an event could be a piece of our call; no reader takes it anyway.
-            if event.is_whole() {
+            if event.is_whole() && is_foreign(&event.raw(), &self.tool) {
                 out.push_back(event.raw());
             }
             return;
         };
         match event.name() {
+            // Not in frames: nothing that could be spliced.
+            None if !is_foreign(&event.raw(), &self.tool) => {}
             _ if done => out.push_back(event.raw()),
             Some("messageStart") if self.later => {}
             Some("contentBlockStart" | "contentBlockDelta" | "contentBlockStop") => {

@@ -24,7 +24,9 @@ const PARTS: [&str; 5] = ["text", "json", "image", "document", "video"];
 pub(super) fn check(body: &Value) -> Checked {
     for name in body.as_object().into_iter().flat_map(|body| body.keys()) {
         if !FIELDS.contains(&name.as_str()) {
-            return invalid(format!("The model returned the following errors: {name}: extra fields not permitted"));
+            return invalid(format!(
+                "The model returned the following errors: {name}: extra fields not permitted"
+            ));
         }
     }
     for tool in array(&body["toolConfig"], "tools") {
