@@ -187,8 +187,12 @@ async fn a_signature_below_the_layer_holds_for_the_final_bytes() {
     }
 }
 
-async fn through(builder: HeadroomBuilder, stream: bool) -> (Provider, Option<Skipped>, Bytes) {
-    let provider = Provider::start(asking()).await;
+async fn through(
+    builder: HeadroomBuilder,
+    script: impl headroom_tests::provider::Script,
+    stream: bool,
+) -> (Provider, Option<Skipped>, Bytes) {
+    let provider = Provider::start(script).await;
     let (mut head, body) = request(&provider, stream).into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     signed(&mut head, &body);
@@ -202,7 +206,8 @@ async fn through(builder: HeadroomBuilder, stream: bool) -> (Provider, Option<Sk
 #[tokio::test]
 async fn what_is_signed_already_passes_or_is_signed_anew() {
     for stream in [false, true] {
-        let (provider, skipped, body) = through(eager(), stream).await;
+        let (provider, skipped, body) =
+            through(eager(), |_: &Received| Turn::text("Done.").into(), stream).await;
         assert_eq!(skipped, Some(Skipped::Signed));
         assert_eq!(provider.last().body(), &body);
         assert!(verifies(&provider.url(), &provider.last()));
@@ -213,7 +218,7 @@ async fn what_is_signed_already_passes_or_is_signed_anew() {
             *count.lock().unwrap() += 1;
             signed(head, body);
         });
-        let (provider, skipped, body) = through(builder, stream).await;
+        let (provider, skipped, body) = through(builder, asking(), stream).await;
         assert_eq!((skipped, *seen.lock().unwrap()), (None, 2));
         for request in provider.received() {
             assert_eq!(request.rejection(), None);
