@@ -20,6 +20,8 @@ pub(crate) enum Dialect {
     Responses,
     /// Gemini: bodies of the first two, converted.
     Gemini,
+    /// Bedrock Converse: bodies of the first two, converted.
+    Converse,
 }
 
 impl Dialect {
@@ -29,12 +31,13 @@ impl Dialect {
             Self::OpenAi => headroom_engine::Dialect::OpenAiChat,
             Self::Responses => headroom_engine::Dialect::OpenAiResponses,
             Self::Gemini => headroom_engine::Dialect::Gemini,
+            Self::Converse => headroom_engine::Dialect::BedrockConverse,
         }
     }
 
     /// No session is recorded in this format.
     pub(crate) fn is_converted(self) -> bool {
-        matches!(self, Self::Responses | Self::Gemini)
+        matches!(self, Self::Responses | Self::Gemini | Self::Converse)
     }
 }
 
@@ -105,15 +108,17 @@ impl Body {
             body.tools = array(tools).into_iter().map(|tool| reader.json(Part::Tool, tool)).collect();
         }
         let list = match dialect {
-            Dialect::Anthropic | Dialect::OpenAi => "messages",
+            Dialect::Anthropic | Dialect::OpenAi | Dialect::Converse => "messages",
             Dialect::Responses => "input",
             Dialect::Gemini => "contents",
         };
         if let Some(system) = top.get("system") {
             reader.content(Part::System, system, &mut body.system);
         }
-        if dialect == Dialect::Gemini {
-            reader.declared(&top, &mut body);
+        match dialect {
+            Dialect::Gemini => reader.declared(&top, &mut body),
+            Dialect::Converse => reader.specified(&top, &mut body),
+            _ => {}
         }
         for message in array(top.get(list)?) {
             let object = object(message)?;
@@ -124,6 +129,7 @@ impl Body {
                 Dialect::OpenAi => reader.openai(&role, &object, &mut pieces),
                 Dialect::Responses => reader.item(&role, &object, &mut pieces),
                 Dialect::Gemini => reader.gemini(&object, &mut pieces),
+                Dialect::Converse => reader.converse(&object, &mut pieces),
             }
             let calls = dialect == Dialect::Responses && pieces.iter().any(|piece| piece.part == Part::Call);
             body.messages.push(Message {
@@ -254,6 +260,39 @@ impl Reader<'_> {
                 self.content(Part::Result, value, out);
             }
         }
+    }
+
+    fn converse(&self, message: &Object<'_>, out: &mut Vec<Piece>) {
+        for block in message.get("content").map(|content| array(content)).unwrap_or_default() {
+            let fields = object(block).unwrap_or_default();
+            if fields.contains_key("cachePoint") {
+                out.iter_mut().last().into_iter().for_each(|last| last.breakpoint = true);
+                continue;
+            }
+            if let Some(input) = fields.get("toolUse").and_then(|call| object(call)?.get("input").copied()) {
+                out.push(self.json(Part::Call, input));
+                continue;
+            }
+            let result = fields.get("toolResult").and_then(|result| object(result));
+            let Some(content) = result.and_then(|result| result.get("content").copied()) else {
+                self.text_part(Part::Text, block, out);
+                continue;
+            };
+            for part in array(content) {
+                match object(part).and_then(|part| part.get("json").copied()) {
+                    Some(json) => out.push(self.json(Part::Result, json)),
+                    None => self.text_part(Part::Result, part, out),
+                }
+            }
+        }
+    }
+
+    /// Converse's tools.
+    fn specified(&self, top: &Object<'_>, body: &mut Body) {
+        let config = top.get("toolConfig").and_then(|config| object(config));
+        let Some(list) = config.and_then(|config| config.get("tools").copied()) else { return };
+        body.tools_span = Some(self.span(list));
+        body.tools = array(list).into_iter().map(|tool| self.json(Part::Tool, tool)).collect();
     }
 
     /// Gemini's tools and system prompt.

@@ -537,7 +537,7 @@ impl Scanned {
             None => {
                 let at = self.conversation.root.end - 1;
                 debug_assert_eq!(&body[at..=at], "}");
-                Edit { span: at..at, text: format!(",\"tools\":[{}]", shape.wrapped(definition)) }
+                Edit { span: at..at, text: format!(",{}", shape.listed(definition)) }
             }
         }
     }

@@ -75,7 +75,7 @@ impl<'a> Images<'a> {
         let provider = match dialect {
             Dialect::AnthropicMessages => Provider::Anthropic,
             Dialect::OpenAiResponses => Provider::OpenAi,
-            Dialect::OpenAiChat | Dialect::Gemini => return None,
+            _ => return None,
         };
         // A caller that redeems by itself is answered in text.
         if !policy.shows_images_smaller() || !matches!(treatment, Treatment::Transparent(_)) {

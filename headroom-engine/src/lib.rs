@@ -51,6 +51,8 @@ pub mod cost;
 pub mod docs;
 mod eligible;
 mod engine;
+#[cfg(feature = "bedrock")]
+pub mod eventstream;
 mod history;
 #[cfg(feature = "image")]
 mod images;

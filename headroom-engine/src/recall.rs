@@ -30,9 +30,22 @@ pub(crate) fn recall(model: &Model, conversation: &Conversation, context: &Reque
 /// Whether what the model thinks is bound to the bytes before it.
 pub(crate) fn binds_thinking(model: &Model, conversation: &Conversation, context: &RequestContext) -> bool {
     // Some models think unless told not to.
-    context.dialect == Dialect::AnthropicMessages
-        && conversation.thinking != Some(false)
-        && model.checks_prefix
+    let signs = match context.dialect {
+        Dialect::AnthropicMessages => true,
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => context.model.as_deref().is_none_or(may_be_claude),
+        _ => false,
+    };
+    signs && conversation.thinking != Some(false) && model.checks_prefix
+}
+
+/// Whether a model of Bedrock may be one of Anthropic's: it is called so, or by an ARN that does not
+/// tell. Others sign no thinking.
+#[cfg(feature = "bedrock")]
+fn may_be_claude(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let opaque = model.starts_with("arn:") && !name.contains('.');
+    opaque || ["anthropic", "claude"].iter().any(|known| model.contains(known))
 }
 
 /// The edits that put back what `records` hold. `keys` are those behind each message.
@@ -66,4 +79,24 @@ pub(crate) fn restore(
         }
     }
     edits
+}
+
+#[cfg(all(test, feature = "bedrock"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_signs_thinking_on_bedrock() {
+        let arn = |name: &str| format!("arn:aws:bedrock:us-east-1:1:{name}");
+        for (model, expected) in [
+            ("us.anthropic.claude-opus-5-5-v1:0".to_owned(), true),
+            (arn("inference-profile/eu.anthropic.claude-opus-5-5-v1:0"), true),
+            (arn("application-inference-profile/9f3k2j"), true),
+            (arn("foundation-model/amazon.nova-pro-v1:0"), false),
+            ("us.amazon.nova-pro-v1:0".to_owned(), false),
+            ("deepseek.r1-v1:0".to_owned(), false),
+        ] {
+            assert_eq!(may_be_claude(&model), expected, "{model}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::{
     costs::{CostLedger, Costs},
     limits::Limits,
     pool::Pool,
+    resign::Resigner,
     service::Headroom,
     store::{LedgerStore, MemoryStore, OriginalStore, scoped::Scoped},
     tenant::{Scope, TenantResolver},
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) tenant: TenantResolver,
     pub(crate) on_ledger_failure: LedgerFailure,
     pub(crate) routes: Vec<(String, Dialect)>,
+    pub(crate) resigner: Option<Resigner>,
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) costs: Arc<CostLedger>,
@@ -161,6 +163,7 @@ pub struct HeadroomBuilder {
     reducers: Vec<Arc<dyn Reducer>>,
     models: Vec<Model>,
     routes: Vec<(String, Dialect)>,
+    resigner: Option<Resigner>,
     limits: Limits,
     lazy: bool,
 }
@@ -248,6 +251,30 @@ impl HeadroomBuilder {
     /// Requests whose path ends with `suffix` speak `dialect`, beside the providers' own paths.
     pub fn route(mut self, suffix: impl Into<String>, dialect: Dialect) -> Self {
         self.routes.push((suffix.into(), dialect));
+        self
+    }
+
+    /// Signs anew what carries an AWS signature when it comes here: the first request if it was
+    /// changed, and every follow-up. Without it such requests pass untouched.
+    ///
+    /// The better place of this layer is outside signing, where nothing is signed yet. `sign` gets the
+    /// final head and body, of which the old signature is still a part, and puts its own in its place;
+    /// what it leaves unsigned the provider refuses.
+    ///
+    /// ```
+    /// use headroom_tower::HeadroomLayer;
+    /// let layer = HeadroomLayer::builder()
+    ///     .resign(|head, body| {
+    ///         head.headers.remove("authorization");
+    ///         // aws_sigv4::http_request::sign(...) over `head` and `body`
+    ///         let _ = body.len();
+    ///     })
+    ///     .build();
+    /// # assert!(layer.is_ok());
+    /// ```
+    #[cfg(feature = "bedrock")]
+    pub fn resign(mut self, sign: impl Fn(&mut Parts, &bytes::Bytes) + Send + Sync + 'static) -> Self {
+        self.resigner = Some(Resigner::new(sign));
         self
     }
 
@@ -347,6 +374,7 @@ impl HeadroomBuilder {
                 tenant,
                 on_ledger_failure: self.on_ledger_failure,
                 routes: self.routes,
+                resigner: self.resigner,
                 limits: self.limits,
                 pool: Pool::default(),
                 costs: Arc::default(),

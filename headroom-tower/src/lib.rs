@@ -26,9 +26,12 @@
 //! `POST` with a JSON content type to a path that ends with `/v1/messages` (Anthropic, Foundry),
 //! `/chat/completions` (OpenAI, Azure, OpenRouter and every compatible server), `/responses`
 //! (OpenAI), `:generateContent` or `:streamGenerateContent` (Gemini), to Vertex' `:rawPredict` and
-//! `:streamRawPredict` of Anthropic's models, or with a suffix given to [`HeadroomBuilder::route`];
+//! `:streamRawPredict` of Anthropic's models, with the feature `bedrock` to `/model/{id}/invoke`
+//! (Anthropic's bodies), `/converse` and their streaming forms, or with a suffix given to
+//! [`HeadroomBuilder::route`];
 //! and to the paths that count the tokens of such requests (the same bytes, so that counts are
-//! true). Signed requests and bodies above [`Limits::request_bytes`] pass untouched; so do encoded
+//! true). Signed requests (unless the feature `bedrock` is told how to sign anew) and bodies above
+//! [`Limits::request_bytes`] pass untouched; so do encoded
 //! bodies, unless the feature `decompression` is on and the coding is one of gzip, deflate, br and
 //! zstd; and batches that are files, stored answers and sockets. Of the requests in a body to
 //! `/v1/messages/batches` each is rewritten exactly. What happened is in
@@ -77,6 +80,8 @@ mod originals;
 mod pool;
 mod report;
 mod request;
+#[cfg_attr(not(feature = "bedrock"), allow(dead_code, reason = "nothing else is signed anew"))]
+mod resign;
 mod route;
 mod service;
 mod store;

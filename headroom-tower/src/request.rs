@@ -16,11 +16,7 @@ use crate::{
 
 /// Why a request of ours must pass untouched, judged by its head alone.
 pub(crate) fn untouchable(headers: &HeaderMap, limit: usize) -> Option<Skipped> {
-    let signed = headers.contains_key("signature-input")
-        || headers
-            .get(header::AUTHORIZATION)
-            .is_some_and(|value| starts_with_ignore_case(value.as_bytes(), b"aws4-hmac"));
-    if signed {
+    if headers.contains_key("signature-input") {
         return Some(Skipped::Signed);
     }
     if is_sealed(headers) {
@@ -63,9 +59,30 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
 }
 
-/// Whether the content type is server-sent events.
+/// Whether the content type says no more than bytes, or nothing.
+pub(crate) fn is_bytes(headers: &HeaderMap) -> bool {
+    let essence = essence(headers);
+    essence.is_empty() || essence.eq_ignore_ascii_case(b"application/octet-stream")
+}
+
+/// Whether the content type is server-sent events, or Amazon's event stream.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    essence(headers).eq_ignore_ascii_case(b"text/event-stream")
+    let amazon: &[u8] = b"application/vnd.amazon.eventstream";
+    let essence = essence(headers);
+    essence.eq_ignore_ascii_case(b"text/event-stream")
+        || (cfg!(feature = "bedrock") && essence.eq_ignore_ascii_case(amazon))
+}
+
+/// Whether a request carries an AWS signature, in its head or in its query.
+pub(crate) fn is_aws_signed(headers: &HeaderMap, query: Option<&str>) -> bool {
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|value| starts_with_ignore_case(value.as_bytes(), b"aws4-"));
+    let presigned = |name: &str| name.eq_ignore_ascii_case("x-amz-signature");
+    header
+        || query.is_some_and(|query| {
+            query.split('&').any(|pair| presigned(pair.split('=').next().unwrap_or(pair)))
+        })
 }
 
 /// What reading a body came to.
@@ -214,8 +231,7 @@ mod tests {
     #[test]
     fn what_must_pass_untouched() {
         for (pairs, expected) in [
-            (&[("authorization", "AWS4-HMAC-SHA256 Credential=x")][..], Some(Skipped::Signed)),
-            (&[("signature-input", "sig1=()")], Some(Skipped::Signed)),
+            (&[("signature-input", "sig1=()")][..], Some(Skipped::Signed)),
             (&[("content-encoding", "compress")], Some(Skipped::Encoded)),
             (&[("content-encoding", "gzip")], (!cfg!(feature = "decompression")).then_some(Skipped::Encoded)),
             (&[("content-encoding", "identity")], None),
@@ -224,6 +240,19 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(untouchable(&headers(pairs), 100), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_aws_signed() {
+        for (authorization, query, expected) in [
+            ("AWS4-HMAC-SHA256 Credential=x", None, true),
+            ("aws4-ecdsa-p256-sha256 x", None, true),
+            ("Bearer AWS4-HMAC", Some("beta=true"), false),
+            ("Bearer x", Some("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=9f"), true),
+        ] {
+            let headers = headers(&[("authorization", authorization)]);
+            assert_eq!(is_aws_signed(&headers, query), expected, "{authorization} {query:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use headroom_engine::Dialect;
 use http::Method;
 
-use crate::request::is_json;
+use crate::request::{is_bytes, is_json};
 
 /// What a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,40 @@ const KNOWN: [Known; 12] = {
     ]
 };
 
+/// Amazon Bedrock's: InvokeModel, whose bodies are the model's own, and Converse. Of the former only
+/// Anthropic's are ours, which a field tells: see [`foreign`].
+#[cfg(feature = "bedrock")]
+#[rustfmt::skip]
+const BEDROCK: [Known; 5] = {
+    use Dialect::{AnthropicMessages, BedrockConverse};
+    use Purpose::{Answer, Count};
+    [
+        known(MODEL, "/invoke", AnthropicMessages, Answer),
+        known(MODEL, "/invoke-with-response-stream", AnthropicMessages, Answer),
+        known(MODEL, "/converse", BedrockConverse, Answer),
+        known(MODEL, "/converse-stream", BedrockConverse, Answer),
+        known(MODEL, "/count-tokens", BedrockConverse, Count),
+    ]
+};
+#[cfg(not(feature = "bedrock"))]
+const BEDROCK: [Known; 0] = [];
+
+const MODEL: &str = "/model/";
+
+/// Whether the body of a request to `path` is that of another vendor's model.
+pub(crate) fn foreign(path: &str, body: &[u8]) -> bool {
+    invokes(path) && !body.windows(VERSION.len()).any(|window| window == VERSION)
+}
+
+/// A field that Bedrock asks for in all bodies of Anthropic's.
+const VERSION: &[u8] = b"\"anthropic_version\"";
+
+fn invokes(path: &str) -> bool {
+    cfg!(feature = "bedrock")
+        && path.contains(MODEL)
+        && (path.ends_with("/invoke") || path.ends_with("/invoke-with-response-stream"))
+}
+
 /// The target of `path`: the configured suffixes first, then the known ones.
 pub(crate) fn target(path: &str, configured: &[(String, Dialect)]) -> Option<Target> {
     let configured = configured
@@ -76,14 +110,18 @@ pub(crate) fn target(path: &str, configured: &[(String, Dialect)]) -> Option<Tar
         .map(|(_, dialect)| (*dialect, Purpose::Answer));
     let known = KNOWN
         .iter()
+        .chain(&BEDROCK)
         .filter(|row| path.ends_with(row.suffix) && path.contains(row.within))
         .map(|row| (row.dialect, row.purpose));
     let (dialect, purpose) = configured.chain(known).next()?;
     Some(Target { dialect, purpose, model: model(path) })
 }
 
-/// The model in `…/models/{model}:{method}`.
+/// The model in `…/models/{model}:{method}`, or in Bedrock's `/model/{model}/{method}`.
 fn model(path: &str) -> Option<String> {
+    if let Some((_, rest)) = path.split_once(MODEL).filter(|_| cfg!(feature = "bedrock")) {
+        return rest.rsplit_once('/').map(|(model, _)| decoded(model));
+    }
     let (_, last) = path.rsplit_once("/models/")?;
     let (model, _) = last.rsplit_once(':')?;
     let model = match model.contains('%') {
@@ -94,6 +132,20 @@ fn model(path: &str) -> Option<String> {
     (model != "count-tokens" && !model.contains('/')).then(|| model.into_owned())
 }
 
+/// Percent-encoding undone.
+fn decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, behind @ ..] = rest {
+        let digits =
+            behind.get(..2).filter(|digits| *byte == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let coded = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        out.push(coded.unwrap_or(*byte));
+        rest = if coded.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Whether an answer from `path` that is JSON comes as a stream: one array, element by element.
 pub(crate) fn streams_elements(path: &str) -> bool {
     path.ends_with(":streamGenerateContent")
@@ -102,10 +154,13 @@ pub(crate) fn streams_elements(path: &str) -> bool {
 /// The target of a request that could be one of ours. An upgrade to a socket is none: it is no
 /// `POST`.
 pub(crate) fn matches<B>(request: &http::Request<B>, configured: &[(String, Dialect)]) -> Option<Target> {
-    if request.method() != Method::POST || !is_json(request.headers()) {
+    // Amazon's clients call a body what it is to them: bytes.
+    let path = request.uri().path();
+    let json = is_json(request.headers()) || (invokes(path) && is_bytes(request.headers()));
+    if request.method() != Method::POST || !json {
         return None;
     }
-    target(request.uri().path(), configured)
+    target(path, configured)
 }
 
 #[cfg(test)]
@@ -170,6 +225,43 @@ mod tests {
             let found = target(path, &[]).expect("a known path").model;
             assert_eq!(found.as_deref(), expected, "{path}");
         }
+    }
+
+    #[cfg(feature = "bedrock")]
+    #[test]
+    fn bedrocks_paths() {
+        use Dialect::{AnthropicMessages as Anthropic, BedrockConverse as Converse};
+        use Purpose::{Answer, Count};
+        let arn = "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-opus-5-5-v1:0";
+        for (path, expected, model) in [
+            ("/model/anthropic.claude-x-v1%3A0/invoke", Some((Anthropic, Answer)), "anthropic.claude-x-v1:0"),
+            ("/model/a/invoke-with-response-stream", Some((Anthropic, Answer)), "a"),
+            ("/model/us.amazon.nova-pro-v1:0/converse", Some((Converse, Answer)), "us.amazon.nova-pro-v1:0"),
+            ("/bedrock/model/a%zz%4/converse-stream", Some((Converse, Answer)), "a%zz%4"),
+            (&format!("/model/{}/converse", arn.replace('/', "%2F")), Some((Converse, Answer)), arn),
+            (&format!("/model/{arn}/converse"), Some((Converse, Answer)), arn),
+            ("/model/a/count-tokens", Some((Converse, Count)), "a"),
+            ("/model/a/async-invoke", None, ""),
+            ("/guardrail/g/version/1/apply", None, ""),
+            ("/converse", None, ""),
+        ] {
+            let found = target(path, &[]);
+            assert_eq!(found.as_ref().map(|target| (target.dialect, target.purpose)), expected, "{path}");
+            assert_eq!(found.and_then(|target| target.model).unwrap_or_default(), model, "{path}");
+        }
+        let own = br#"{"anthropic_version":"bedrock-2023-05-31","messages":[]}"#;
+        assert!(!foreign("/model/a/invoke", own) && foreign("/model/a/invoke", b"{\"prompt\":\"x\"}"));
+        assert!(!foreign("/model/a/converse", b"{}"));
+        let request = |path: &str, kind: Option<&str>| {
+            let request = Request::builder().method("POST").uri(path);
+            let request =
+                kind.into_iter().fold(request, |request, kind| request.header("content-type", kind));
+            matches(&request.body(()).unwrap(), &[]).is_some()
+        };
+        assert!(
+            request("/model/a/invoke", None) && request("/model/a/invoke", Some("application/octet-stream"))
+        );
+        assert!(!request("/model/a/converse", None) && !request("/model/a/invoke", Some("text/plain")));
     }
 
     #[test]

@@ -101,8 +101,13 @@ where
 fn skip<B>(request: &Request<B>, shared: &Shared) -> Option<Skipped> {
     match request.extensions().get::<RequestPolicy>().map(RequestPolicy::choice) {
         Some(Choice::Off) => Some(Skipped::Off),
+        _ if signed(request.headers(), request.uri()) && shared.resigner.is_none() => Some(Skipped::Signed),
         _ => request::untouchable(request.headers(), shared.limits.request_bytes),
     }
+}
+
+fn signed(headers: &http::HeaderMap, uri: &http::Uri) -> bool {
+    request::is_aws_signed(headers, uri.query())
 }
 
 /// The way of one request, from its first byte to the last of its response.
@@ -138,6 +143,9 @@ where
     let Some(source) = source else {
         return pass(inner, head, Replay::buffered(received, trailers), Skipped::Encoded).await;
     };
+    if route::foreign(head.uri.path(), &source) {
+        return pass(inner, head, Replay::buffered(received, trailers), Skipped::Unscannable).await;
+    }
     if target.purpose == Purpose::Batch {
         return batch(&shared, inner, head, policy, &target, (source, received, trailers)).await;
     }
@@ -174,10 +182,17 @@ where
     }
 
     // Pre-Send: the headers made true.
-    let body = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
+    let changed = !same(&rewrite.body, &source);
+    let (body, trailers) = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
     if rewrite.continuation.is_some() {
         request::ask_plain(&mut head.headers);
     }
+    // What was signed holds for other bytes.
+    let resigner = shared.resigner.clone().filter(|_| signed(&head.headers, &head.uri));
+    if let Some(resigner) = resigner.as_ref().filter(|_| changed || rewrite.continuation.is_some()) {
+        resigner.sign(&mut head, &body);
+    }
+    let body = Replay::buffered(body, trailers);
     head.extensions.insert(Processed);
     let report = match target.purpose {
         Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
@@ -190,7 +205,7 @@ where
     let mut response = match intercept {
         None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
-            let upstream = Upstream::new(inner, head);
+            let upstream = Upstream::new(inner, head, resigner);
             let (limits, pool) = (shared.limits.clone(), shared.pool.clone());
             let means = Means { stores, limits, pool, report: report.clone() };
             drive::answer(continuation, response, upstream, means).await?
@@ -221,18 +236,18 @@ fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<Policy>, Reques
 }
 
 /// What goes out: what was `received`, byte for byte, unless its `source` was rewritten.
-fn outgoing<B>(
+fn outgoing(
     body: Bytes,
     source: &Bytes,
     received: Bytes,
     trailers: Option<Box<HeaderMap>>,
     headers: &mut HeaderMap,
-) -> Replay<B> {
+) -> (Bytes, Option<Box<HeaderMap>>) {
     if same(&body, source) {
-        return Replay::buffered(received, trailers);
+        return (received, trailers);
     }
     request::repair_request(headers, body.len());
-    Replay::buffered(body, None)
+    (body, None)
 }
 
 /// The way of a batch: there and nothing of ours back.
@@ -255,7 +270,8 @@ where
         let why = rewrite.map_or(Skipped::Aborted, |_| Skipped::Unscannable);
         return pass(inner, head, Replay::buffered(received, trailers), why).await;
     };
-    let body = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
+    let (body, trailers) = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
+    let body = Replay::buffered(body, trailers);
     head.extensions.insert(Processed);
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
     let mut response = response.map(ResponseBody::passthrough);

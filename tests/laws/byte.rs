@@ -9,7 +9,7 @@ use headroom_tests::{
     generate::{spellings, talks},
     json::{Spelling, elements, only, text},
     notes::taken_away,
-    places::{DIALECTS, greeting, results, tool_place, tools},
+    places::{DIALECTS, greeting, listed, listing, results, tool_place, tools},
 };
 use proptest::prelude::*;
 
@@ -174,21 +174,21 @@ fn the_tool_finds_its_place_in_any_tools() {
         let message = greeting(dialect);
         for body in [
             format!("{{{message}}}"),
-            format!("{{{message} , \"tools\":[]\n}}\n"),
-            format!("{{\"tools\" : [ ] ,{message}}}"),
-            format!("{{\"tools\":[{{}}, 3 ],{message}}}"),
-            format!("{{\"to\\u006fls\":[{{}}],{message}}}"),
+            format!("{{{message} , {}\n}}\n", listing(dialect, "[]")),
+            format!("{{{} ,{message}}}", listing(dialect, " [ ]")),
+            format!("{{{},{message}}}", listing(dialect, "[{}, 3 ]")),
+            format!("{{{},{message}}}", listing(dialect, "[{}]").replacen("tool", "to\\u006fl", 1)),
         ] {
             println!("{body}");
             holds(Crew::Doubles, dialect, &body, &eager().presence(ToolPresence::Always));
             let out =
                 rewrite(&engine(Crew::Doubles).0, dialect, &body, &eager().presence(ToolPresence::Always));
             assert!(out.report.tool_listed);
-            assert_eq!(only(utf8(&out.body), "tools").map(|tools| !elements(tools).is_empty()), Some(true));
+            assert_eq!(listed(dialect, utf8(&out.body)).map(|tools| !elements(tools).is_empty()), Some(true));
         }
         // Readers would disagree about anything else, so it stays as it is.
         for odd in ["{\"a\":1}", "null", "\"x\""] {
-            let odd = format!("{{{message},\"tools\":{odd}}}");
+            let odd = format!("{{{message},{}}}", listing(dialect, odd));
             let out =
                 rewrite(&engine(Crew::Doubles).0, dialect, &odd, &eager().presence(ToolPresence::Always));
             assert_eq!(out.body, odd);
@@ -199,7 +199,7 @@ fn the_tool_finds_its_place_in_any_tools() {
 /// Whether the client itself lists a tool that redeems.
 pub(crate) fn client_owned(dialect: Dialect, body: &str) -> bool {
     tools(dialect, body).into_iter().any(|tool| {
-        let function = only(tool, "function").unwrap_or(tool);
+        let function = only(tool, "function").or_else(|| only(tool, "toolSpec")).unwrap_or(tool);
         let name = only(function, "name").and_then(text).unwrap_or_default();
         is_retrieval_name(&name, headroom_engine::TOOL_NAME)
     })

@@ -264,19 +264,28 @@ fn deep_nesting_needs_no_stack() {
             assert!(expected.report.tokens_saved() > 0);
             // In a field nobody knows, as arguments, as a part, as a message's field, as a text.
             let quoted = Json::from(deep.as_str()).spell(Spelling::COMPACT);
+            let part = format!("{{\"text\":{literal}}}");
+            let typed = |text: &str| format!("{{\"type\":\"text\",\"text\":{text}}}");
+            let (whole, beside, texts) = match dialect {
+                // Its texts stand in parts already.
+                Dialect::BedrockConverse => (
+                    part.as_str(),
+                    format!("{part},{{\"json\":{deep}}}"),
+                    format!("{part},{{\"text\":{quoted}}}"),
+                ),
+                _ => {
+                    let text = typed(literal);
+                    (literal, format!("[{text},{deep}]"), format!("[{text},{}]", typed(&quoted)))
+                }
+            };
             for (from, to) in [
                 ("{\"model\"", format!("{{\"x\":{deep},\"model\"")),
                 ("{\"path\":\"a\"}", format!("{{\"path\":\"a\",\"x\":{deep}}}")),
                 ("\"role\":", format!("\"x\":{deep},\"role\":")),
                 ("\"Go on\"", format!("[{{\"type\":\"text\",\"text\":\"Go on\"}},{deep}]")),
                 ("\"Go on\"", quoted.clone()),
-                (literal, format!("[{{\"type\":\"text\",\"text\":{literal}}},{deep}]")),
-                (
-                    literal,
-                    format!(
-                        "[{{\"type\":\"text\",\"text\":{literal}}},{{\"type\":\"text\",\"text\":{quoted}}}]"
-                    ),
-                ),
+                (whole, beside),
+                (whole, texts),
             ] {
                 let body = usual.replacen(from, &to, 1);
                 for crew in CREWS {

@@ -150,7 +150,7 @@ pub(crate) fn fixtures() -> Vec<(String, Dialect, String)> {
         };
         let body = std::fs::read_to_string(path).expect("UTF-8");
         // The same conversations in the dialects that none was recorded in.
-        for dialect in [Dialect::OpenAiResponses, Dialect::Gemini] {
+        for dialect in [Dialect::OpenAiResponses, Dialect::Gemini, Dialect::BedrockConverse] {
             found.push((format!("{name} as {}", dialect.name()), dialect, convert(dialect, &body)));
         }
         found.push((name, dialect, body));

@@ -51,6 +51,17 @@ fn answer(dialect: Dialect, says: &str, call: Option<&str>) -> Bytes {
             json!({"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "completed",
                 "output": output, "usage": {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14}})
         }
+        Dialect::BedrockConverse => {
+            let mut content = vec![json!({"text": says})];
+            content.extend(
+                arguments.map(
+                    |input| json!({"toolUse": {"toolUseId": "tooluse_9", "name": name, "input": input}}),
+                ),
+            );
+            let stop = if call.is_some() { "tool_use" } else { "end_turn" };
+            json!({"output": {"message": {"role": "assistant", "content": content}}, "stopReason": stop,
+                "usage": {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}})
+        }
         Dialect::Gemini => {
             let mut parts = vec![json!({"text": says})];
             parts.extend(arguments.map(|args| {
@@ -80,6 +91,7 @@ fn next_turn(dialect: Dialect, body: &str, answer: &str) -> String {
         Dialect::AnthropicMessages => {
             format!(r#"{{"role":"assistant","content":{}}}"#, only(answer, "content").unwrap())
         }
+        Dialect::BedrockConverse => only(only(answer, "output").unwrap(), "message").unwrap().to_owned(),
         Dialect::OpenAiResponses => elements(only(answer, "output").unwrap()).join(","),
         Dialect::Gemini => {
             only(elements(only(answer, "candidates").unwrap())[0], "content").unwrap().to_owned()
@@ -88,6 +100,7 @@ fn next_turn(dialect: Dialect, body: &str, answer: &str) -> String {
     };
     let asks = match dialect {
         Dialect::Gemini => r#"{"role":"user","parts":[{"text":"And now?"}]}"#,
+        Dialect::BedrockConverse => r#"{"role":"user","content":[{"text":"And now?"}]}"#,
         _ => r#"{"role":"user","content":"And now?"}"#,
     };
     let at = span(body, messages(body).last().unwrap()).end;

@@ -13,7 +13,7 @@ use headroom_tests::{
         talks,
     },
     json::{Json, Spelling, object, only, text},
-    places::{DIALECTS, cut, ends, messages, results},
+    places::{DIALECTS, cut, ends, listed, messages, results},
 };
 use proptest::prelude::*;
 
@@ -23,8 +23,9 @@ use crate::harness::{
 
 /// The system prompt, the tools, and the first `count` messages, as they are written.
 fn prefix(body: &str, count: usize) -> Vec<&str> {
-    let fixed =
-        ["system", "instructions", "systemInstruction", "tools"].map(|field| only(body, field).unwrap_or(""));
+    let listed = only(body, "tools").or_else(|| listed(Dialect::BedrockConverse, body));
+    let fixed = ["system", "instructions", "systemInstruction"].map(|field| only(body, field).unwrap_or(""));
+    let fixed = fixed.into_iter().chain([listed.unwrap_or("")]);
     fixed.into_iter().chain(messages(body).into_iter().take(count)).collect()
 }
 
@@ -271,6 +272,7 @@ fn late_tools_decide_anew_and_only_then() {
     for (name, dialect, body) in fixtures() {
         let mut bare = Json::parse(&body);
         bare.remove("tools");
+        bare.remove("toolConfig");
         let bare = bare.spell(Spelling::COMPACT);
         for crew in CREWS {
             let (shared, _) = engine(crew);

@@ -12,7 +12,7 @@ use headroom_tests::{
     generate::{content::Kind, content::output, spellings, talks},
     json::{Spelling, text},
     notes::taken_away,
-    places::{DIALECTS, Place, forbidding, results, tools},
+    places::{DIALECTS, Place, forbidden, results, tools},
 };
 use proptest::prelude::*;
 
@@ -238,7 +238,7 @@ fn a_forbidding_tool_choice_is_reported() {
     let source = output(Kind::Log, 7, 200);
     for dialect in DIALECTS {
         let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
-        let forbidding = format!("{},{}}}", &body[..body.len() - 1], forbidding(dialect));
+        let forbidding = forbidden(dialect, &body);
         let (engine, seen) = engine(Crew::Doubles);
         let free = rewrite(&engine, dialect, &body, &eager());
         let out = rewrite(&engine, dialect, &forbidding, &eager());

@@ -35,7 +35,7 @@ contract! {
 async fn with_nothing_to_do_it_is_not_there(around: Around) {
     for (dialect, stream) in MANNERS {
         let mut talk = Talk::new(dialect);
-        talk.body.as_object_mut().unwrap().remove("tools");
+        talk.body.as_object_mut().unwrap().retain(|name, _| name != "tools" && name != "toolConfig");
         let says = || script(|_, _| Turn::text("It ran out of disk, at 03:12.").into());
         let bed = Bed::new(around, layer(), says()).await;
         let heard = bed.ask(dialect, talk.body(stream)).await;

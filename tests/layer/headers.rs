@@ -334,7 +334,11 @@ async fn one_head_for_all_rounds() {
         });
         let bed = Bed::client(layer(), answers).await;
         let heard = bed.ask(dialect, Talk::about(dialect, &log(1)).body(stream)).await;
-        let name = if dialect == Dialect::Anthropic { "request-id" } else { "x-request-id" };
+        let name = match dialect {
+            Dialect::Anthropic => "request-id",
+            Dialect::Converse => "x-amzn-requestid",
+            _ => "x-request-id",
+        };
         let round = if stream { 1 } else { 2 };
         assert_eq!(heard.header(name), Some(format!("req_{round:024}").as_str()));
         heard.answer(dialect).await.unwrap();

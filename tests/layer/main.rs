@@ -12,6 +12,7 @@
 mod aligned;
 mod bad_input;
 mod bed;
+mod bedrock;
 mod contract;
 mod costs;
 mod encoded;

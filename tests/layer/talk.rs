@@ -23,11 +23,11 @@ use crate::bed::OURS;
 /// The dialects whose streams the tests of timing know event by event.
 pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Anthropic, Dialect::OpenAi];
 
-pub(crate) const ALL: [Dialect; 4] =
-    [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
+pub(crate) const ALL: [Dialect; 5] =
+    [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini, Dialect::Converse];
 
 /// All dialects, whole and streamed.
-pub(crate) const MANNERS: [(Dialect, bool); 8] = [
+pub(crate) const MANNERS: [(Dialect, bool); 10] = [
     (Dialect::Anthropic, false),
     (Dialect::Anthropic, true),
     (Dialect::OpenAi, false),
@@ -36,6 +36,8 @@ pub(crate) const MANNERS: [(Dialect, bool); 8] = [
     (Dialect::Responses, true),
     (Dialect::Gemini, false),
     (Dialect::Gemini, true),
+    (Dialect::Converse, false),
+    (Dialect::Converse, true),
 ];
 
 /// Elides whatever pays at all.
@@ -87,12 +89,16 @@ impl Talk {
             Dialect::Responses => {
                 json!({"type": "function", "name": "run_command", "description": "Runs a command in the shell", "parameters": {"type": "object"}})
             }
+            Dialect::Converse => {
+                json!({"toolSpec": {"name": "run_command", "description": "Runs a command in the shell", "inputSchema": {"json": {"type": "object"}}}})
+            }
             Dialect::Gemini => {
                 json!({"functionDeclarations": [{"name": "run_command", "description": "Runs a command in the shell", "parameters": {"type": "object"}}]})
             }
         };
         let model = if dialect == Dialect::Anthropic { "claude-haiku-4-5" } else { "gpt-6" };
         let body = match dialect {
+            Dialect::Converse => json!({"toolConfig": {"tools": [tool]}, "messages": []}),
             Dialect::Gemini => json!({"tools": [tool], "contents": []}),
             Dialect::Responses => json!({"model": model, "store": false, "tools": [tool], "input": []}),
             _ => json!({"model": model, "max_tokens": 4096, "tools": [tool], "messages": []}),
@@ -127,6 +133,7 @@ impl Talk {
 
     pub(crate) fn user(&mut self, text: &str) {
         self.say(match self.dialect {
+            Dialect::Converse => json!({"role": "user", "content": [{"text": text}]}),
             Dialect::Gemini => json!({"role": "user", "parts": [{"text": text}]}),
             _ => json!({"role": "user", "content": text}),
         });
@@ -143,6 +150,10 @@ impl Talk {
             Dialect::Responses => {
                 json!({"type": "function_call", "call_id": id, "name": "run_command", "arguments": "{\"command\":\"journalctl\"}"})
             }
+            Dialect::Converse => {
+                let call = json!({"toolUseId": id, "name": "run_command", "input": {"command": "journalctl"}});
+                json!({"role": "assistant", "content": [{"toolUse": call}]})
+            }
             Dialect::Gemini => {
                 let call = json!({"id": id, "name": "run_command", "args": {"command": "journalctl"}});
                 json!({"role": "model", "parts": [{"functionCall": call, "thoughtSignature": "c2lnbmVk"}]})
@@ -157,6 +168,10 @@ impl Talk {
             }
             Dialect::OpenAi => json!({"role": "tool", "tool_call_id": id, "content": output}),
             Dialect::Responses => json!({"type": "function_call_output", "call_id": id, "output": output}),
+            Dialect::Converse => {
+                let result = json!({"toolUseId": id, "content": [{"text": output}]});
+                json!({"role": "user", "content": [{"toolResult": result}]})
+            }
             Dialect::Gemini => {
                 let response = json!({"id": id, "name": "run_command", "response": {"output": output}});
                 json!({"role": "user", "parts": [{"functionResponse": response}]})
@@ -171,7 +186,7 @@ impl Talk {
     /// The next request.
     pub(crate) fn body(&self, stream: bool) -> Bytes {
         let mut body = self.body.clone();
-        if stream || self.dialect != Dialect::Gemini {
+        if stream || !matches!(self.dialect, Dialect::Gemini | Dialect::Converse) {
             body["stream"] = stream.into();
         }
         if stream && self.dialect == Dialect::OpenAi {

@@ -88,7 +88,13 @@ impl Client {
             body.set("temperature", Json::Raw(temperature.into()));
         }
         body.remove("tool_choice");
-        body.remove("toolConfig");
+        if dialect == Dialect::Gemini {
+            body.remove("toolConfig");
+        }
+        if dialect == Dialect::BedrockConverse {
+            self.choose_for_converse(&mut body);
+            return body.spell(self.spelling);
+        }
         if dialect == Dialect::Gemini {
             self.choose_for_gemini(&mut body);
             return body.spell(self.spelling);
@@ -115,6 +121,18 @@ impl Client {
 }
 
 impl Client {
+    /// Nothing forbids all calls.
+    fn choose_for_converse(&self, body: &mut Json) {
+        let Some(config) = body.get_mut("toolConfig") else { return };
+        config.remove("toolChoice");
+        let choice = match self.choice {
+            Choice::Absent | Choice::None => return,
+            Choice::Auto => object([("auto", object([]))]),
+            Choice::Named(name) => object([("tool", object([("name", name.into())]))]),
+        };
+        config.set("toolChoice", choice);
+    }
+
     fn choose_for_gemini(&self, body: &mut Json) {
         let mode = |mode: &str| vec![("mode".to_owned(), Json::from(mode))];
         let mut config = match self.choice {
@@ -161,6 +179,10 @@ pub fn add_tool(dialect: Dialect, body: &str, name: &str, description: &str) -> 
         Dialect::OpenAiResponses => {
             object([("type", "function".into()), ("name", name.into()), ("description", description.into())])
         }
+        Dialect::BedrockConverse => {
+            let spec = object([("name", name.into()), ("description", description.into())]);
+            object([("toolSpec", spec)])
+        }
         Dialect::Gemini => {
             let declared = object([("name", name.into()), ("description", description.into())]);
             object([("functionDeclarations", Json::Array(vec![declared]))])
@@ -170,8 +192,15 @@ pub fn add_tool(dialect: Dialect, body: &str, name: &str, description: &str) -> 
             ("function", object([("name", name.into()), ("description", description.into())])),
         ]),
     };
-    match body.get_mut("tools") {
+    let listed = match dialect {
+        Dialect::BedrockConverse => body.get_mut("toolConfig").and_then(|config| config.get_mut("tools")),
+        _ => body.get_mut("tools"),
+    };
+    match listed {
         Some(Json::Array(tools)) => tools.push(tool),
+        _ if dialect == Dialect::BedrockConverse => {
+            body.set("toolConfig", object([("tools", Json::Array(vec![tool]))]));
+        }
         _ => body.set("tools", Json::Array(vec![tool])),
     }
     body.spell(Spelling::COMPACT)

@@ -16,7 +16,7 @@ enum Said {
 }
 
 /// A body of Anthropic Messages or Chat Completions as one of `dialect`: OpenAI Responses, of a
-/// client that keeps its own history, or Gemini. Pictures and thinking are left out.
+/// client that keeps its own history, Gemini, or Bedrock Converse. Pictures and thinking are left out.
 ///
 /// # Panics
 /// If `body` is no such body, or `dialect` another.
@@ -28,6 +28,7 @@ pub fn convert(dialect: Dialect, body: &str) -> String {
     let converted = match dialect {
         Dialect::OpenAiResponses => responses(&body, said, tools),
         Dialect::Gemini => gemini(said, &tools),
+        Dialect::BedrockConverse => converse(said, tools),
         other => panic!("nothing is converted to {}", other.name()),
     };
     converted.to_string()
@@ -168,6 +169,50 @@ fn gemini(said: Vec<Said>, tools: &[Value]) -> Value {
     }
     if !tools.is_empty() {
         converted["tools"] = json!([{"functionDeclarations": tools}]);
+    }
+    converted
+}
+
+fn converse(said: Vec<Said>, tools: Vec<Value>) -> Value {
+    let (mut system, mut messages): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
+    for said in said {
+        let (role, blocks) = match said {
+            Said::System(text) => {
+                system.push(json!({"text": text}));
+                continue;
+            }
+            Said::User(text) => ("user", vec![json!({"text": text})]),
+            Said::Model { texts, calls } => {
+                let texts = texts.into_iter().map(|text| json!({"text": text}));
+                let calls = calls.into_iter().map(|[id, name, arguments]| {
+                    let input: Value = serde_json::from_str(&arguments).unwrap_or_else(|_| json!({}));
+                    json!({"toolUse": {"toolUseId": id, "name": name, "input": input}})
+                });
+                ("assistant", texts.chain(calls).collect())
+            }
+            Said::Result([id, _, text]) => {
+                let result = json!({"toolUseId": id, "content": [{"text": text}]});
+                ("user", vec![json!({"toolResult": result})])
+            }
+        };
+        // What one side says in a row is one turn.
+        match messages.last_mut().filter(|last| last["role"] == role) {
+            Some(last) => last["content"].as_array_mut().expect("content").extend(blocks),
+            None => messages.push(json!({"role": role, "content": blocks})),
+        }
+    }
+    let mut converted = json!({"messages": messages});
+    if !system.is_empty() {
+        converted["system"] = system.into();
+    }
+    if !tools.is_empty() {
+        let spec = |mut tool: Value| {
+            let schema = tool["parameters"].take();
+            tool.as_object_mut().expect("a tool").remove("parameters");
+            tool["inputSchema"] = json!({"json": schema});
+            json!({"toolSpec": tool})
+        };
+        converted["toolConfig"] = json!({"tools": tools.into_iter().map(spec).collect::<Vec<_>>()});
     }
     converted
 }

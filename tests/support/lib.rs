@@ -46,6 +46,8 @@ pub enum Dialect {
     Responses,
     /// `POST /v1beta/models/gemini-3-pro:generateContent`, and `:streamGenerateContent`.
     Gemini,
+    /// `POST /model/us.amazon.nova-pro-v1:0/converse`, and `/converse-stream`.
+    Converse,
 }
 
 impl Dialect {
@@ -57,25 +59,28 @@ impl Dialect {
             Self::OpenAi => "/v1/chat/completions",
             Self::Responses => "/v1/responses",
             Self::Gemini => "/v1beta/models/gemini-3-pro:generateContent",
+            Self::Converse => "/model/us.amazon.nova-pro-v1:0/converse",
         }
     }
 
-    /// Where this request goes: of Gemini, whether a stream is asked for is said by the path, and in
+    /// Where this request goes: of Gemini and Converse, whether a stream is asked for is said by the path, and in
     /// tests by a field `stream` as well.
     #[must_use]
     pub fn path_of(self, body: &[u8]) -> &'static str {
         let stream = b"\"stream\":true";
-        if self == Self::Gemini && body.windows(stream.len()).any(|window| window == stream) {
-            return "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse";
+        match self {
+            _ if !body.windows(stream.len()).any(|window| window == stream) => self.path(),
+            Self::Gemini => "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse",
+            Self::Converse => "/model/us.amazon.nova-pro-v1:0/converse-stream",
+            _ => self.path(),
         }
-        self.path()
     }
 
     /// The field of a body that holds the conversation.
     #[must_use]
     pub fn list(self) -> &'static str {
         match self {
-            Self::Anthropic | Self::OpenAi => "messages",
+            Self::Anthropic | Self::OpenAi | Self::Converse => "messages",
             Self::Responses => "input",
             Self::Gemini => "contents",
         }

@@ -7,8 +7,13 @@ use headroom_engine::Dialect;
 use crate::json::{elements, members, only, span, text};
 
 /// The dialects that the laws hold for.
-pub const DIALECTS: [Dialect; 4] =
-    [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini];
+pub const DIALECTS: [Dialect; 5] = [
+    Dialect::AnthropicMessages,
+    Dialect::OpenAiChat,
+    Dialect::OpenAiResponses,
+    Dialect::Gemini,
+    Dialect::BedrockConverse,
+];
 
 /// The literal of a text of a tool result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub fn results(dialect: Dialect, body: &str) -> Vec<Place> {
         Dialect::OpenAiChat => chat(body),
         Dialect::OpenAiResponses => responses(body),
         Dialect::Gemini => gemini(body),
+        Dialect::BedrockConverse => converse(body),
         other => panic!("no places known for {}", other.name()),
     }
 }
@@ -115,6 +121,41 @@ fn gemini(body: &str) -> Vec<Place> {
     found
 }
 
+/// Cache points are no blocks.
+fn converse(body: &str) -> Vec<Place> {
+    let mut found = Vec::new();
+    for (message, raw) in messages(body).into_iter().enumerate() {
+        let blocks = elements(only(raw, "content").unwrap_or("")).into_iter();
+        let blocks =
+            blocks.filter(|block| members(block).iter().map(|(name, _)| name).ne(["cachePoint"].iter()));
+        for (block, raw) in blocks.enumerate() {
+            let Some(result) = only(raw, "toolResult") else { continue };
+            let is_error = only(result, "status") == Some("\"error\"");
+            if ["toolUseId", "status", "content"].iter().any(|name| twice(result, name)) {
+                continue;
+            }
+            let parts = elements(only(result, "content").unwrap_or("")).into_iter();
+            for (part, literal) in parts.flat_map(part_texts).enumerate() {
+                found.push(Place { message, block, part, span: span(body, literal), is_error });
+            }
+        }
+    }
+    found
+}
+
+/// The texts of a part of a Converse result: its text, or the strings of its JSON.
+fn part_texts(part: &str) -> Vec<&str> {
+    match (only(part, "text"), only(part, "json")) {
+        (Some(text), None) if text.starts_with('"') && !twice(part, "text") => vec![text],
+        (None, Some(json)) if members(json).iter().any(|(name, _)| twice(json, name)) => Vec::new(),
+        (None, Some(json)) if json.starts_with('{') => {
+            members(json).into_iter().flat_map(|(_, value)| texts(value)).collect()
+        }
+        (None, Some(json)) => texts(json).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn twice(object: &str, name: &str) -> bool {
     members(object).iter().filter(|(other, _)| other == name).count() > 1
 }
@@ -157,14 +198,33 @@ pub fn greeting(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAiResponses => r#""store":false,"input":[{"role":"user","content":"hi"}]"#,
         Dialect::Gemini => r#""contents":[{"role":"user","parts":[{"text":"hi"}]}]"#,
+        Dialect::BedrockConverse => r#""messages":[{"role":"user","content":[{"text":"hi"}]}]"#,
         _ => r#""messages":[{"role":"user","content":"hi"}]"#,
+    }
+}
+
+/// The array of tools that a request lists.
+#[must_use]
+pub fn listed(dialect: Dialect, body: &str) -> Option<&str> {
+    match dialect {
+        Dialect::BedrockConverse => only(only(body, "toolConfig")?, "tools"),
+        _ => only(body, "tools"),
+    }
+}
+
+/// The member of a request that lists `tools`, an array.
+#[must_use]
+pub fn listing(dialect: Dialect, tools: &str) -> String {
+    match dialect {
+        Dialect::BedrockConverse => format!("\"toolConfig\":{{\"tools\":{tools}}}"),
+        _ => format!("\"tools\":{tools}"),
     }
 }
 
 /// The definitions of the tools that a request lists.
 #[must_use]
 pub fn tools(dialect: Dialect, body: &str) -> Vec<&str> {
-    let tools = elements(only(body, "tools").unwrap_or(""));
+    let tools = elements(listed(dialect, body).unwrap_or(""));
     if dialect == Dialect::Gemini {
         let declared = |tool| elements(only(tool, "functionDeclarations").unwrap_or(""));
         return tools.into_iter().flat_map(declared).collect();
@@ -180,8 +240,8 @@ pub fn tools(dialect: Dialect, body: &str) -> Vec<&str> {
 pub fn tool_place(dialect: Dialect, body: &str, ours: &str) -> (usize, String) {
     let gemini = dialect == Dialect::Gemini;
     let wrapped = if gemini { format!("{{\"functionDeclarations\":[{ours}]}}") } else { ours.to_owned() };
-    let Some(tools) = only(body, "tools") else {
-        return (body.trim_end().len() - 1, format!(",\"tools\":[{wrapped}]"));
+    let Some(tools) = listed(dialect, body) else {
+        return (body.trim_end().len() - 1, format!(",{}", listing(dialect, &format!("[{wrapped}]"))));
     };
     let declared =
         elements(tools).into_iter().filter_map(|tool| only(tool, "functionDeclarations")).next_back();
@@ -193,9 +253,21 @@ pub fn tool_place(dialect: Dialect, body: &str, ours: &str) -> (usize, String) {
     (span(body, array).end - 1, format!("{comma}{added}"))
 }
 
-/// A member that forbids the model to call any tool.
+/// The request with a choice that forbids the model to call our tool.
+///
+/// # Panics
+/// If `body` is not compact JSON.
 #[must_use]
-pub fn forbidding(dialect: Dialect) -> &'static str {
+pub fn forbidden(dialect: Dialect, body: &str) -> String {
+    if dialect == Dialect::BedrockConverse {
+        let end = span(body, only(body, "toolConfig").expect("tools")).end - 1;
+        let choice = r#","toolChoice":{"tool":{"name":"read_file"}}"#;
+        return format!("{}{choice}{}", &body[..end], &body[end..]);
+    }
+    format!("{},{}}}", &body[..body.len() - 1], forbidding(dialect))
+}
+
+fn forbidding(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::AnthropicMessages => r#""tool_choice":{"type":"none"}"#,
         Dialect::Gemini => r#""toolConfig":{"functionCallingConfig":{"mode":"NONE"}}"#,

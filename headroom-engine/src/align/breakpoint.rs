@@ -8,6 +8,8 @@ use crate::{
 };
 
 const ANTHROPIC: &str = ",\"cache_control\":{\"type\":\"ephemeral\"}";
+#[cfg(feature = "bedrock")]
+const BEDROCK: &str = ",{\"cachePoint\":{\"type\":\"default\"}}";
 const OPENAI: &str = ",\"prompt_cache_breakpoint\":{\"mode\":\"explicit\"}";
 
 /// The edits that set them, and how many they set: none where the client has its own, where more
@@ -46,6 +48,22 @@ pub(crate) fn edits(
             }
             edits.push(at_root(ANTHROPIC.to_owned()));
             count += 1;
+        }
+        // A point behind the last words would stand elsewhere in the next turn; there is no field that
+        // has the provider manage one.
+        #[cfg(feature = "bedrock")]
+        (Dialect::BedrockConverse, Matching::Breakpoints { most, .. })
+            if most >= 1 && !has(body, "\"cachePoint\"") =>
+        {
+            let end = texts.last().map(|text| text.range.end);
+            let close = |end: usize| {
+                let blank = body[end..].len() - body[end..].trim_start().len();
+                body[end + blank..].starts_with('}').then_some(end + blank + 1)
+            };
+            if let Some(at) = end.and_then(close) {
+                edits.push(Edit { span: at..at, text: BEDROCK.to_owned() });
+                count += 1;
+            }
         }
         (Dialect::OpenAiChat, Matching::Automatic { .. } | Matching::Exact { .. })
             if !has(body, "\"prompt_cache_") =>
@@ -143,6 +161,29 @@ mod tests {
         }
         let said = anthropic(&long, r#",{"role":"user","content":"set \"cache_control\""}"#);
         assert_eq!(sent(Dialect::AnthropicMessages, &said).1, 2, "said, not set");
+    }
+
+    #[cfg(feature = "bedrock")]
+    #[test]
+    fn converse_gets_a_point_behind_the_system_prompt() {
+        let body = |system: &str, tools: &str| {
+            format!(
+                r#"{{"system":[{system}],"messages":[{{"role":"user","content":[{{"text":"hi"}}]}}],"toolConfig":{{"tools":[{tools}]}}}}"#
+            )
+        };
+        let sent = |body: &str| {
+            let context =
+                RequestContext::new(Dialect::BedrockConverse).model("us.anthropic.claude-sonnet-4-5-v1:0");
+            let scanned = Engine::new().scan(Bytes::from(body.to_owned()), &context).unwrap();
+            let out = scanned.rewrite(&Policy::exact().breakpoints(true), &[]);
+            (String::from_utf8(out.body.to_vec()).unwrap(), out.report.alignment.breakpoints)
+        };
+        let long = format!("{{\"text\": \"{}\" }}", "Be kind. ".repeat(600));
+        let (tool, point) = (r#"{"toolSpec":{"name":"a"}}"#, r#"{"cachePoint":{"type":"default"}}"#);
+        assert_eq!(sent(&body(&long, tool)), (body(&format!("{long},{point}"), tool), 1));
+        for own in [body(&long, &format!("{tool},{point}")), body("{\"text\":\"Be kind.\"}", tool)] {
+            assert_eq!(sent(&own), (own, 0));
+        }
     }
 
     #[test]

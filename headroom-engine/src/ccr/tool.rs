@@ -35,6 +35,9 @@ pub enum ToolShape {
     OpenAiResponses,
     /// `{"name", "description", "parameters"}`, among the `functionDeclarations` of a tool.
     Gemini,
+    /// `{"toolSpec": {"name", "description", "inputSchema": {"json"}}}`.
+    #[cfg(feature = "bedrock")]
+    BedrockConverse,
 }
 
 impl ToolShape {
@@ -46,6 +49,8 @@ impl ToolShape {
             Dialect::OpenAiChat => Self::OpenAiChat,
             Dialect::OpenAiResponses => Self::OpenAiResponses,
             Dialect::Gemini => Self::Gemini,
+            #[cfg(feature = "bedrock")]
+            Dialect::BedrockConverse => Self::BedrockConverse,
         }
     }
 
@@ -54,6 +59,18 @@ impl ToolShape {
         match self {
             Self::Anthropic | Self::OpenAiChat | Self::OpenAiResponses => definition,
             Self::Gemini => format!("{{\"functionDeclarations\":[{definition}]}}"),
+            #[cfg(feature = "bedrock")]
+            Self::BedrockConverse => definition,
+        }
+    }
+
+    /// The member of a request that lists a definition alone.
+    pub(crate) fn listed(self, definition: String) -> String {
+        let tools = format!("\"tools\":[{}]", self.wrapped(definition));
+        match self {
+            #[cfg(feature = "bedrock")]
+            Self::BedrockConverse => format!("\"toolConfig\":{{{tools}}}"),
+            _ => tools,
         }
     }
 }
@@ -79,6 +96,10 @@ pub fn definition(shape: ToolShape, name: &str) -> String {
         ToolShape::Gemini => {
             format!(r#"{{"name":{name},"description":"{DESCRIPTION}","parameters":{SCHEMA}}}"#)
         }
+        #[cfg(feature = "bedrock")]
+        ToolShape::BedrockConverse => format!(
+            r#"{{"toolSpec":{{"name":{name},"description":"{SHORT}","inputSchema":{{"json":{SCHEMA}}}}}}}"#
+        ),
         // Without the flag, the provider would make every argument a required one.
         ToolShape::OpenAiResponses => format!(
             r#"{{"type":"function","name":{name},"description":"{SHORT}","parameters":{SCHEMA},"strict":false}}"#
@@ -310,14 +331,21 @@ mod tests {
 
     #[test]
     fn the_definition_is_json_of_at_most_80_tokens() {
-        for shape in
-            [ToolShape::Anthropic, ToolShape::OpenAiChat, ToolShape::OpenAiResponses, ToolShape::Gemini]
-        {
+        for shape in [
+            ToolShape::Anthropic,
+            ToolShape::OpenAiChat,
+            ToolShape::OpenAiResponses,
+            ToolShape::Gemini,
+            #[cfg(feature = "bedrock")]
+            ToolShape::BedrockConverse,
+        ] {
             let text = definition(shape, DEFAULT_NAME);
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-            let function = value.get("function").unwrap_or(&value);
+            let function = value.get("function").or_else(|| value.get("toolSpec")).unwrap_or(&value);
             assert_eq!(function["name"], DEFAULT_NAME);
-            let schema = function.get("parameters").or_else(|| function.get("input_schema")).unwrap();
+            let schema = function.get("parameters").or_else(|| function.get("input_schema"));
+            let schema =
+                schema.or_else(|| function.get("inputSchema").map(|schema| &schema["json"])).unwrap();
             assert_eq!(schema["required"][0], "handle");
             assert!(O200k.count(&text) <= 80, "{} tokens: {text}", O200k.count(&text));
         }

@@ -1,5 +1,7 @@
 //! What the provider counted, read from an answer as it passes.
 
+#[cfg(feature = "bedrock")]
+use crate::eventstream::{self, Decoder};
 use crate::wire::scan::Scanner;
 
 /// Tokens of one answer, as the upstream counted them. A prompt is `input + cache_read +
@@ -62,11 +64,41 @@ pub struct Meter {
     held: Vec<u8>,
     inside: bool,
     counts: Option<Counts>,
+    #[cfg(feature = "bedrock")]
+    begun: bool,
+    /// The answer comes in frames, in which events may stand as base64.
+    #[cfg(feature = "bedrock")]
+    frames: Option<Decoder>,
 }
 
 impl Meter {
     /// The next bytes of the answer.
     pub fn push(&mut self, chunk: &[u8]) {
+        #[cfg(feature = "bedrock")]
+        if !chunk.is_empty() && !std::mem::replace(&mut self.begun, true) && chunk[0] <= 1 {
+            // No text begins so, and every frame does.
+            self.frames = Some(Decoder::default());
+        }
+        #[cfg(feature = "bedrock")]
+        if let Some(mut frames) = self.frames.take() {
+            frames.push(chunk);
+            // What cannot be read is not counted.
+            while let Some(Ok(message)) = frames.next() {
+                match eventstream::chunk_json(&message) {
+                    Some(event) => self.text(event.as_bytes()),
+                    None => self.text(message.payload()),
+                }
+            }
+            if frames.has_failed() {
+                frames.take_rest();
+            }
+            self.frames = Some(frames);
+            return;
+        }
+        self.text(chunk);
+    }
+
+    fn text(&mut self, chunk: &[u8]) {
         let mut rest = chunk;
         while !rest.is_empty() {
             rest = if self.inside { self.object(rest) } else { self.search(rest) };
@@ -178,10 +210,13 @@ impl Counts {
         }
         let span = scanner.skip()?;
         let slot = match key {
-            "input_tokens" => &mut self.input,
-            "prompt_tokens" | "promptTokenCount" | "inputTokens" => &mut self.prompt,
-            "cache_read_input_tokens" | "cached_tokens" | "cachedContentTokenCount" => &mut self.read,
-            "cache_creation_input_tokens" | "cache_write_tokens" => &mut self.write,
+            "input_tokens" | "inputTokens" => &mut self.input,
+            "prompt_tokens" | "promptTokenCount" => &mut self.prompt,
+            "cache_read_input_tokens"
+            | "cached_tokens"
+            | "cachedContentTokenCount"
+            | "cacheReadInputTokens" => &mut self.read,
+            "cache_creation_input_tokens" | "cache_write_tokens" | "cacheWriteInputTokens" => &mut self.write,
             "output_tokens" | "completion_tokens" | "candidatesTokenCount" | "outputTokens" => {
                 &mut self.output
             }
@@ -250,6 +285,33 @@ mod tests {
         assert_eq!(meter(gemini), Some(Usage { input: 5, cache_read: 4, cache_write: 0, output: 5 }));
         assert_eq!(meter("{}"), None);
         assert_eq!(meter("{\"usage\":null}"), None);
+    }
+
+    #[cfg(feature = "bedrock")]
+    #[test]
+    fn frames_count_alike() {
+        let of = |stream: &[u8]| {
+            let whole = {
+                let mut meter = Meter::default();
+                meter.push(stream);
+                meter.usage()
+            };
+            let mut meter = Meter::default();
+            stream.chunks(5).for_each(|chunk| meter.push(chunk));
+            assert_eq!(meter.usage(), whole);
+            whole
+        };
+        let start = eventstream::chunk(
+            r#"{"type":"message_start","message":{"usage":{"input_tokens":7,"cache_read_input_tokens":100}}}"#,
+        );
+        let end = eventstream::chunk(r#"{"type":"message_delta","usage":{"output_tokens":42}}"#);
+        let expected = Usage { input: 7, cache_read: 100, cache_write: 0, output: 42 };
+        assert_eq!(of(&[start, end].concat()), Some(expected));
+        let counts =
+            r#"{"usage":{"inputTokens":7,"outputTokens":42,"totalTokens":149,"cacheReadInputTokens":100}}"#;
+        assert_eq!(of(&eventstream::event("metadata", counts)), Some(expected));
+        assert_eq!(meter(counts), Some(expected));
+        assert_eq!(of(&[0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]), None);
     }
 
     proptest! {

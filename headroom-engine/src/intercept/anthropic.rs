@@ -51,6 +51,16 @@ impl Format for Messages {
     fn keep_alive(&self) -> &'static [u8] {
         b"event: ping\ndata: {\"type\": \"ping\"}\n\n"
     }
+
+    #[cfg(feature = "bedrock")]
+    fn framed(&self) -> bool {
+        true
+    }
+
+    #[cfg(feature = "bedrock")]
+    fn keep_alive_frame(&self) -> bytes::Bytes {
+        crate::eventstream::chunk("{\"type\":\"ping\"}")
+    }
 }
 
 fn round(answer: &Object<'_>, tool: &str) -> Option<Round> {
@@ -178,8 +188,13 @@ fn image_block(picture: &Picture) -> String {
     )
 }
 
-fn error_event(message: &str) -> bytes::Bytes {
+fn error_event(message: &str, framed: bool) -> bytes::Bytes {
+    #[cfg(feature = "bedrock")]
+    if framed {
+        return crate::eventstream::exception("modelStreamErrorException", message);
+    }
     event(
+        framed,
         "error",
         &format!(
             "{{\"type\":\"error\",\"error\":{{\"type\":\"api_error\",\"message\":{}}}}}",
@@ -188,6 +203,12 @@ fn error_event(message: &str) -> bytes::Bytes {
     )
 }
 
-fn event(name: &str, data: &str) -> bytes::Bytes {
+/// An event of ours; one of a stream that comes in frames is one of those.
+#[cfg_attr(not(feature = "bedrock"), expect(unused_variables, reason = "there are none"))]
+fn event(framed: bool, name: &str, data: &str) -> bytes::Bytes {
+    #[cfg(feature = "bedrock")]
+    if framed {
+        return crate::eventstream::chunk(data);
+    }
     format!("event: {name}\ndata: {data}\n\n").into()
 }

@@ -1,72 +1,113 @@
-//! Cuts a byte stream into the elements of one JSON array, each with the bytes in front of it.
+//! Cuts a byte stream into the elements of one JSON array, each with the bytes in front of it; and
+//! tells such a stream from events, and from frames.
 
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{Event, Frame, Framer};
+#[cfg(feature = "bedrock")]
+use super::framed::Framed;
 
-/// The incremental parser of a stream that is either events or an array; the first byte tells.
+/// The incremental parser of a stream that is events, an array or frames; the first byte tells.
 #[derive(Debug)]
-pub(super) enum Frames {
-    Unknown(usize, Vec<u8>),
+pub(super) struct Frames {
+    cap: usize,
+    /// It may be an array.
+    arrays: bool,
+    /// It may be frames.
+    framed: bool,
+    parser: Parser,
+    /// The stream before this one came in frames.
+    was_framed: bool,
+}
+
+#[derive(Debug)]
+enum Parser {
+    Unknown(Vec<u8>),
     Events(Framer),
     Elements(Elements),
+    #[cfg(feature = "bedrock")]
+    Framed(Framed),
 }
 
 impl Frames {
-    /// Of a dialect whose streams may be `arrays`.
-    pub(super) fn new(cap: usize, arrays: bool) -> Self {
-        if arrays { Self::Unknown(cap, Vec::new()) } else { Self::Events(Framer::new(cap)) }
+    /// Of a dialect whose streams may be `arrays`, or `framed`.
+    pub(super) fn new(cap: usize, arrays: bool, framed: bool) -> Self {
+        let parser =
+            if arrays || framed { Parser::Unknown(Vec::new()) } else { Parser::Events(Framer::new(cap)) };
+        Self { cap, arrays, framed, parser, was_framed: false }
     }
 
     /// The same for another stream.
     pub(super) fn again(&self) -> Self {
-        match self {
-            Self::Unknown(cap, _) => Self::new(*cap, true),
-            Self::Elements(elements) => Self::new(elements.cap, true),
-            Self::Events(framer) => Self::Events(Framer::new(framer.cap())),
+        Self { was_framed: self.is_framed(), ..Self::new(self.cap, self.arrays, self.framed) }
+    }
+
+    /// Whether it comes in frames.
+    pub(super) fn is_framed(&self) -> bool {
+        match self.parser {
+            #[cfg(feature = "bedrock")]
+            Parser::Framed(_) => true,
+            Parser::Unknown(_) => self.was_framed,
+            _ => false,
         }
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
-        match self {
-            Self::Unknown(cap, seen) => {
-                // What was seen so far is white space.
+        match &mut self.parser {
+            Parser::Unknown(seen) => {
                 seen.extend_from_slice(chunk);
-                let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace());
-                if first.is_none() && seen.len() <= *cap {
+                // No text begins with a zero, and every frame does: it is shorter than 16 MiB, or a
+                // little longer.
+                #[cfg(feature = "bedrock")]
+                if self.framed && matches!(seen.first(), Some(0 | 1)) {
+                    let mut framed = Framed::new(self.cap);
+                    framed.push(seen);
+                    self.parser = Parser::Framed(framed);
                     return;
                 }
-                let (cap, array, seen) = (*cap, first == Some(&b'['), std::mem::take(seen));
-                *self = match array {
-                    true => Self::Elements(Elements::new(cap)),
-                    false => Self::Events(Framer::new(cap)),
+                // What was seen before is white space.
+                let blank = |byte: &&u8| self.arrays && byte.is_ascii_whitespace();
+                let first = chunk.iter().find(|byte| !blank(byte));
+                if first.is_none() && seen.len() <= self.cap {
+                    return;
+                }
+                let (array, seen) = (self.arrays && first == Some(&b'['), std::mem::take(seen));
+                self.parser = match array {
+                    true => Parser::Elements(Elements::new(self.cap)),
+                    false => Parser::Events(Framer::new(self.cap)),
                 };
                 self.push(&seen);
             }
-            Self::Events(framer) => framer.push(chunk),
-            Self::Elements(elements) => elements.buffer.extend_from_slice(chunk),
+            Parser::Events(framer) => framer.push(chunk),
+            Parser::Elements(elements) => elements.buffer.extend_from_slice(chunk),
+            #[cfg(feature = "bedrock")]
+            Parser::Framed(framed) => framed.push(chunk),
         }
     }
 
     /// The next frame; `None` if more bytes are needed.
     pub(super) fn next(&mut self) -> Option<Frame> {
-        match self {
-            Self::Unknown(..) => None,
-            Self::Events(framer) => framer.next(),
-            Self::Elements(elements) => elements.next(),
+        match &mut self.parser {
+            Parser::Unknown(_) => None,
+            Parser::Events(framer) => framer.next(),
+            Parser::Elements(elements) => elements.next(),
+            #[cfg(feature = "bedrock")]
+            Parser::Framed(framed) => framed.next(),
         }
     }
 
     /// What is left at the end of the stream.
     pub(super) fn finish(&mut self) -> Option<Frame> {
-        match self {
-            Self::Unknown(_, seen) if seen.is_empty() => None,
-            Self::Unknown(_, seen) => {
+        match &mut self.parser {
+            Parser::Unknown(seen) if seen.is_empty() => None,
+            Parser::Unknown(seen) => {
                 let left = Bytes::from(std::mem::take(seen));
                 Some(Frame::Event(Event::element(left, None, false)))
             }
-            Self::Events(framer) => framer.finish(),
-            Self::Elements(elements) => elements.finish(),
+            Parser::Events(framer) => framer.finish(),
+            Parser::Elements(elements) => elements.finish(),
+            #[cfg(feature = "bedrock")]
+            Parser::Framed(framed) => framed.finish(),
         }
     }
 }
@@ -166,7 +207,7 @@ mod tests {
     use super::*;
 
     fn frames(chunks: &[&[u8]], cap: usize) -> (Vec<String>, Vec<u8>) {
-        let mut frames = Frames::new(cap, true);
+        let mut frames = Frames::new(cap, true, false);
         let (mut seen, mut bytes) = (Vec::new(), Vec::new());
         let mut take = |frame: Frame| match frame {
             Frame::Event(event) => {

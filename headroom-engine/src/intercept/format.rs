@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+#[cfg(feature = "bedrock")]
+use super::bedrock;
 use super::{
     anthropic,
     exchange::{Ending, Texts},
@@ -74,6 +76,16 @@ pub(super) trait Format: Send + Sync {
     fn arrays(&self) -> bool {
         false
     }
+
+    /// Whether a stream may come in frames of Amazon's instead of events.
+    fn framed(&self) -> bool {
+        false
+    }
+
+    /// What may be sent while the client of such a stream waits.
+    fn keep_alive_frame(&self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 /// The answers of all rounds.
@@ -94,5 +106,7 @@ pub(super) fn of(dialect: Dialect) -> &'static dyn Format {
         Dialect::OpenAiChat => &openai_chat::Chat,
         Dialect::OpenAiResponses => &openai_responses::Responses,
         Dialect::Gemini => &gemini::Gemini,
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => &bedrock::Converse,
     }
 }

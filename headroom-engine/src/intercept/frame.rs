@@ -26,7 +26,7 @@ pub(super) enum Frame {
 }
 
 /// A server-sent event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Event {
     raw: Bytes,
     /// Where the lines of data stand in `raw`.
@@ -37,6 +37,9 @@ pub(super) struct Event {
     whole: bool,
     /// An element of an array, or what stands around them.
     element: bool,
+    /// A frame that tells its own length.
+    #[cfg(feature = "bedrock")]
+    message: Option<super::framed::Envelope>,
 }
 
 /// The incremental parser.
@@ -66,10 +69,6 @@ impl Framer {
             passing: false,
             started: false,
         }
-    }
-
-    pub(super) fn cap(&self) -> usize {
-        self.cap
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
@@ -139,7 +138,7 @@ impl Framer {
 
 impl Event {
     fn parse(raw: Bytes, start_of_stream: bool, whole: bool) -> Self {
-        let mut event = Self { raw: Bytes::new(), lines: Vec::new(), joined: None, whole, element: false };
+        let mut event = Self { whole, ..Self::default() };
         let mut at = if start_of_stream && raw.starts_with(BOM) { BOM.len() } else { 0 };
         while at < raw.len() {
             let end = memchr::memchr2(b'\n', b'\r', &raw[at..]).map_or(raw.len(), |found| at + found);
@@ -163,7 +162,46 @@ impl Event {
 
     /// An element of an array with what stands in front of it, or what stands behind the last.
     pub(super) fn element(raw: Bytes, element: Option<Range<usize>>, whole: bool) -> Self {
-        Self { raw, lines: element.into_iter().collect(), joined: None, whole, element: true }
+        Self { raw, lines: element.into_iter().collect(), whole, element: true, ..Self::default() }
+    }
+
+    /// A frame, and the data in it if that is not what stands in its bytes.
+    #[cfg(feature = "bedrock")]
+    pub(super) fn framed(
+        message: super::framed::Envelope,
+        data: Range<usize>,
+        joined: Option<String>,
+    ) -> Self {
+        let raw = message.raw();
+        Self { raw, lines: vec![data], joined, whole: true, message: Some(message), ..Self::default() }
+    }
+
+    /// A part of a frame at the end of a stream.
+    #[cfg(feature = "bedrock")]
+    pub(super) fn part(raw: Bytes) -> Self {
+        Self { raw, ..Self::default() }
+    }
+
+    /// What it is, where frames say so.
+    #[cfg(feature = "bedrock")]
+    pub(super) fn name(&self) -> Option<&str> {
+        self.message.as_ref()?.event_type()
+    }
+
+    /// Whether it is a frame.
+    pub(super) fn is_framed(&self) -> bool {
+        let framed = false;
+        #[cfg(feature = "bedrock")]
+        let framed = framed || self.message.is_some();
+        framed
+    }
+
+    /// Whether it is a frame that says what went wrong.
+    pub(super) fn is_failure(&self) -> bool {
+        let failure = false;
+        #[cfg(feature = "bedrock")]
+        let failure = failure || self.message.as_ref().is_some_and(|message| message.is_failure());
+        failure
     }
 
     pub(super) fn is_element(&self) -> bool {
@@ -183,9 +221,10 @@ impl Event {
     /// The data; `None` if there is none or it is not UTF-8.
     pub(super) fn data(&self) -> Option<&str> {
         match self.lines.as_slice() {
+            _ if self.joined.is_some() => self.joined.as_deref(),
             [] => None,
             [line] => std::str::from_utf8(&self.raw[line.clone()]).ok(),
-            _ => self.joined.as_deref(),
+            _ => None,
         }
     }
 
@@ -194,6 +233,10 @@ impl Event {
     pub(super) fn edited(&self, mut edits: Vec<Edit>) -> Bytes {
         if edits.is_empty() && self.whole {
             return self.raw();
+        }
+        #[cfg(feature = "bedrock")]
+        if let Some(message) = &self.message {
+            return self.data().map_or_else(|| self.raw(), |data| message.with_data(&splice(data, edits)));
         }
         let Ok(raw) = std::str::from_utf8(&self.raw) else {
             return self.raw();

@@ -11,10 +11,14 @@
 //! ours leaves byte for byte as it came.
 
 mod anthropic;
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod elements;
 mod exchange;
 mod format;
 mod frame;
+#[cfg(feature = "bedrock")]
+mod framed;
 mod gemini;
 mod json;
 mod openai_chat;

@@ -66,10 +66,15 @@ impl Digest {
 
     fn thinking(raw: &str) -> Self {
         let object = Object::parse(raw);
+        // Bedrock wraps it.
+        let wrapped = object.as_ref().and_then(|object| object.object("reasoningContent"));
+        let text = wrapped.as_ref().and_then(|wrapped| wrapped.object("reasoningText"));
+        let object = text.or(wrapped).or(object);
         let field = |name| object.as_ref().and_then(|object| object.string(name)).unwrap_or_default();
         let sealed = Some(field("encrypted_content")).filter(|sealed| !sealed.is_empty());
         let mut parts = vec![field("thinking"), field("signature"), field("data")];
-        let named = ["id", "text"].map(|name| Some(field(name)).filter(|value| !value.is_empty()));
+        let named =
+            ["id", "text", "redactedContent"].map(|name| Some(field(name)).filter(|value| !value.is_empty()));
         parts.extend(named.into_iter().fold(sealed, Option::or));
         Self::new("thinking", &parts.iter().map(String::as_str).collect::<Vec<_>>())
     }

@@ -73,7 +73,8 @@ impl StreamExchange {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
         let format = format::of(parts.dialect);
-        let (splicer, frames) = (format.splicer(tool, forgets), Frames::new(cap, format.arrays()));
+        let (splicer, frames) =
+            (format.splicer(tool, forgets), Frames::new(cap, format.arrays(), format.framed()));
         Self { exchange: Exchange::new(parts, true), frames, splicer, ending: None }
     }
 
@@ -163,7 +164,17 @@ impl StreamExchange {
     /// What may be sent while the client waits.
     #[must_use]
     pub fn keep_alive(&self) -> Bytes {
-        Bytes::from_static(self.exchange.format().keep_alive())
+        match self.is_framed() {
+            true => self.exchange.format().keep_alive_frame(),
+            false => Bytes::from_static(self.exchange.format().keep_alive()),
+        }
+    }
+
+    /// The stream comes in frames that tell their own length, so that something can be sent behind
+    /// any of them.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        self.frames.is_framed()
     }
 
     /// What the retrievals came to.

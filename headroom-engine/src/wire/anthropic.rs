@@ -48,7 +48,7 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
 }
 
 /// The `type` of an object.
-fn kind_of(scanner: &mut Scanner<'_>) -> Result<Option<String>> {
+pub(super) fn kind_of(scanner: &mut Scanner<'_>) -> Result<Option<String>> {
     let mut kind = None;
     object_or_skip(scanner, |scanner, key| {
         if key != "type" {

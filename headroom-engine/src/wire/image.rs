@@ -56,7 +56,7 @@ pub(crate) fn images(dialect: Dialect, body: &str, conversation: &Conversation) 
         Dialect::AnthropicMessages => b"\"image\"",
         Dialect::OpenAiResponses => b"\"input_image\"",
         // A tool's message holds text alone; a `functionResponse` holds images on some models only.
-        Dialect::OpenAiChat | Dialect::Gemini => return Vec::new(),
+        _ => return Vec::new(),
     };
     let mut found = Vec::new();
     for (message_at, message) in conversation.messages.iter().enumerate() {

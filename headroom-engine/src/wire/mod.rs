@@ -2,6 +2,8 @@
 
 mod anthropic;
 mod batch;
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod gemini;
 #[cfg(feature = "image")]
 pub(crate) mod image;
@@ -37,6 +39,9 @@ pub enum Dialect {
     OpenAiResponses,
     /// `POST …/models/{model}:generateContent` and `:streamGenerateContent`, of Google and Vertex.
     Gemini,
+    /// `POST /model/{id}/converse` and `/converse-stream`, of Amazon Bedrock.
+    #[cfg(feature = "bedrock")]
+    BedrockConverse,
 }
 
 impl Dialect {
@@ -48,6 +53,8 @@ impl Dialect {
             Self::OpenAiChat => "openai-chat",
             Self::OpenAiResponses => "openai-responses",
             Self::Gemini => "gemini",
+            #[cfg(feature = "bedrock")]
+            Self::BedrockConverse => "bedrock-converse",
         }
     }
 }
@@ -180,6 +187,8 @@ pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanErr
         Dialect::OpenAiChat => openai_chat::read(body),
         Dialect::OpenAiResponses => openai_responses::read(body),
         Dialect::Gemini => gemini::read(body),
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => bedrock::read(body),
     }
 }
 

@@ -4,7 +4,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{Answer, JsonRounds, Means, Upstream};
+use super::{Answer, JsonRounds, Means, Upstream, measured::Measured};
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
     decode::Coding,
@@ -31,8 +31,10 @@ where
     R::Error: Into<BoxError>,
 {
     let Means { stores, limits, pool, report } = means;
+    let mut measured = Measured::default();
     loop {
         let (mut head, body) = response.into_parts();
+        measured.add(&mut head.headers);
         // To its end, so that its connection can carry the next round.
         let (data, trailers) = match collect(body, limits.response_bytes).await {
             Collected::Whole(data, trailers) => (data, trailers),

@@ -1,6 +1,7 @@
 //! Drives the engine's exchanges over live bodies: sockets, timers, follow-up calls.
 
 mod json;
+mod measured;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,9 @@ use crate::{
     limits::Limits,
     pool::Pool,
     report::{Report, Unintercepted},
-    request, route,
+    request,
+    resign::Resigner,
+    route,
     store::scoped::Scoped,
 };
 
@@ -104,14 +107,16 @@ pub(crate) struct Upstream<S, B> {
     service: S,
     head: Parts,
     elements: bool,
+    /// Signs every round.
+    resigner: Option<Resigner>,
     body: PhantomData<fn() -> B>,
 }
 
 impl<S, B> Upstream<S, B> {
     /// `head` is that of the first round's request.
-    pub(crate) fn new(service: S, head: Parts) -> Self {
+    pub(crate) fn new(service: S, head: Parts, resigner: Option<Resigner>) -> Self {
         let elements = route::streams_elements(head.uri.path());
-        Self { service, head, elements, body: PhantomData }
+        Self { service, head, elements, resigner, body: PhantomData }
     }
 
     /// What an answer to its request is.
@@ -131,7 +136,10 @@ impl<S, B> Upstream<S, B> {
         B: 'static,
     {
         let mut service = self.service.clone();
-        let head = request::follow_up(&self.head, &body);
+        let mut head = request::follow_up(&self.head, &body);
+        if let Some(resigner) = &self.resigner {
+            resigner.sign(&mut head, &body);
+        }
         async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;
             let body = RequestBody::new(Replay::buffered(body, None));
@@ -188,6 +196,10 @@ trait StreamRounds: Send + 'static {
     }
     fn round_complete(&self) -> bool;
     fn keep_alive(&self) -> Bytes;
+    /// Something can be sent behind whatever was sent.
+    fn is_framed(&self) -> bool {
+        false
+    }
     fn report(&self) -> &RetrievalReport;
 }
 
@@ -218,6 +230,9 @@ impl StreamRounds for StreamExchange {
     }
     fn keep_alive(&self) -> Bytes {
         self.keep_alive()
+    }
+    fn is_framed(&self) -> bool {
+        self.is_framed()
     }
     fn report(&self) -> &RetrievalReport {
         self.report()

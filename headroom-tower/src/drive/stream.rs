@@ -259,7 +259,7 @@ where
 
     /// Ready when the client was sent something to keep its connection open.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.last.is_boundary() {
+        if !self.last.is_boundary() && !self.rounds.is_framed() {
             return Poll::Pending;
         }
         let wait = self.means.limits.keep_alive;

@@ -1,8 +1,12 @@
 //! Answers as a client reads them, whole or while they stream.
 
+use headroom_engine::eventstream::{self, Decoder};
 use serde_json::Value;
 
-use super::{anthropic, gemini, openai, responses, sse::Framer};
+use super::{
+    anthropic, converse, gemini, openai, responses,
+    sse::{Event, Framer},
+};
 use crate::Dialect;
 
 /// What the provider says an answer cost, in tokens.
@@ -62,6 +66,7 @@ impl Answer {
             Dialect::OpenAi => openai::whole(&body),
             Dialect::Responses => responses::whole(&body),
             Dialect::Gemini => gemini::whole(&body),
+            Dialect::Converse => converse::whole(&body),
         }
     }
 
@@ -107,6 +112,13 @@ impl Answer {
                 .filter(|block| block["type"] == "tool_use")
                 .filter_map(|block| Some((block["id"].as_str()?, block["name"].as_str()?)))
                 .collect(),
+            Dialect::Converse => self.message["content"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|block| &block["toolUse"])
+                .filter_map(|call| Some((call["toolUseId"].as_str()?, call["name"].as_str()?)))
+                .collect(),
             Dialect::Responses => self
                 .message
                 .as_array()
@@ -135,6 +147,9 @@ impl Answer {
 #[derive(Debug)]
 pub struct Reader {
     framer: Framer,
+    /// Of a stream that comes in frames.
+    frames: Option<Decoder>,
+    begun: bool,
     state: State,
 }
 
@@ -144,6 +159,7 @@ enum State {
     OpenAi(openai::Accumulator),
     Responses(responses::Accumulator),
     Gemini(gemini::Accumulator),
+    Converse(converse::Accumulator),
 }
 
 impl Reader {
@@ -155,8 +171,9 @@ impl Reader {
             Dialect::OpenAi => State::OpenAi(openai::Accumulator::default()),
             Dialect::Responses => State::Responses(responses::Accumulator::default()),
             Dialect::Gemini => State::Gemini(gemini::Accumulator::default()),
+            Dialect::Converse => State::Converse(converse::Accumulator::default()),
         };
-        Self { framer: Framer::default(), state }
+        Self { framer: Framer::default(), frames: None, begun: false, state }
     }
 
     /// Takes the next bytes, and returns what they say.
@@ -165,8 +182,32 @@ impl Reader {
     /// If an event comes where the dialect has no place for it, or reports an error.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Said>, Malformed> {
         let mut said = Vec::new();
+        if !bytes.is_empty() && !std::mem::replace(&mut self.begun, true) && bytes[0] == 0 {
+            self.frames = Some(Decoder::default());
+        }
+        if let Some(frames) = &mut self.frames {
+            frames.push(bytes);
+            while let Some(message) = frames.next() {
+                let message = message.map_err(|error| Malformed(error.to_string()))?;
+                match &mut self.state {
+                    State::Converse(accumulator) => accumulator.message(&message, &mut said)?,
+                    State::Anthropic(accumulator) => {
+                        let Some(data) = eventstream::chunk_json(&message) else {
+                            return malformed(format!("not a chunk: {message:?}"));
+                        };
+                        let json: Value =
+                            serde_json::from_str(&data).map_err(|error| Malformed(error.to_string()))?;
+                        let name = json["type"].as_str().unwrap_or_default().to_owned();
+                        accumulator.event(&Event { name, data }, &mut said)?;
+                    }
+                    _ => return malformed("frames"),
+                }
+            }
+            return Ok(said);
+        }
         for event in self.framer.push(bytes) {
             match &mut self.state {
+                State::Converse(_) => return malformed("events where frames are expected"),
                 State::Anthropic(accumulator) => accumulator.event(&event, &mut said)?,
                 State::OpenAi(accumulator) => accumulator.event(&event, &mut said)?,
                 State::Responses(accumulator) => accumulator.event(&event, &mut said)?,
@@ -181,7 +222,8 @@ impl Reader {
     /// # Errors
     /// If the stream ended before the answer did.
     pub fn finish(self) -> Result<Answer, Malformed> {
-        if self.framer.is_mid_event() {
+        if self.framer.is_mid_event() || self.frames.is_some_and(|mut frames| !frames.take_rest().is_empty())
+        {
             return Err(Malformed("the stream ended inside an event".to_owned()));
         }
         match self.state {
@@ -189,6 +231,7 @@ impl Reader {
             State::OpenAi(accumulator) => accumulator.finish(),
             State::Responses(accumulator) => accumulator.finish(),
             State::Gemini(accumulator) => accumulator.finish(),
+            State::Converse(accumulator) => accumulator.finish(),
         }
     }
 }

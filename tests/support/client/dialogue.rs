@@ -47,7 +47,7 @@ impl<'a> Dialogue<'a> {
     pub fn streamed(self) -> Self {
         let streamed = self.field("stream", "true");
         match streamed.conversation.dialect() {
-            Dialect::Anthropic | Dialect::Responses | Dialect::Gemini => streamed,
+            Dialect::Anthropic | Dialect::Responses | Dialect::Gemini | Dialect::Converse => streamed,
             Dialect::OpenAi => streamed.field("stream_options", r#"{"include_usage":true}"#),
         }
     }

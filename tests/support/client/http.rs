@@ -3,6 +3,7 @@
 use std::{error::Error, pin::pin};
 
 use bytes::Bytes;
+use headroom_engine::eventstream::CONTENT_TYPE;
 use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
@@ -54,7 +55,7 @@ where
     let streams = head
         .headers
         .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream") || kind == CONTENT_TYPE);
     if head.status != 200 || !streams {
         let body = body.collect().await.map_err(malformed)?.to_bytes();
         if head.status != 200 {

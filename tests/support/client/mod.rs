@@ -2,6 +2,7 @@
 
 mod answer;
 mod anthropic;
+mod converse;
 mod dialogue;
 mod gemini;
 mod http;

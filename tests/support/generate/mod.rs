@@ -6,6 +6,7 @@
 pub mod again;
 mod anthropic;
 pub mod content;
+mod converse;
 mod gemini;
 mod openai_chat;
 mod openai_responses;
@@ -109,6 +110,7 @@ pub fn body(dialect: Dialect, talk: &Talk) -> Json {
         Dialect::OpenAiChat => openai_chat::body(talk),
         Dialect::OpenAiResponses => openai_responses::body(talk),
         Dialect::Gemini => gemini::body(talk),
+        Dialect::BedrockConverse => converse::body(talk),
         other => panic!("no writer for {}", other.name()),
     };
     if let Json::Object(members) = &mut body {

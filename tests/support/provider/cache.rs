@@ -25,7 +25,7 @@ impl Cache {
     pub(super) fn price(&mut self, dialect: Dialect, body: &Value, prefix: &Prefix) -> Usage {
         match dialect {
             Dialect::Anthropic => self.anthropic(body, prefix),
-            Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => self.openai(prefix),
+            Dialect::OpenAi | Dialect::Responses | Dialect::Gemini | Dialect::Converse => self.openai(prefix),
         }
     }
 

@@ -41,7 +41,8 @@ impl Prefix {
     pub(super) fn of(dialect: Dialect, body: &Value, counts: &mut Counts) -> Self {
         let mut prefix =
             Self { end: *blake3::hash(body["model"].to_string().as_bytes()).as_bytes(), ..Self::default() };
-        for tool in body["tools"].as_array().into_iter().flatten() {
+        let listed = if dialect == Dialect::Converse { &body["toolConfig"]["tools"] } else { &body["tools"] };
+        for tool in listed.as_array().into_iter().flatten() {
             prefix.push("tool", tool, counts);
         }
         for block in blocks(&body["system"]) {

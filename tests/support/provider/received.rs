@@ -89,7 +89,9 @@ impl Received {
     /// Whether the answer is to be streamed.
     #[must_use]
     pub fn stream(&self) -> bool {
-        self.json["stream"] == true || self.head.uri.path().ends_with(":streamGenerateContent")
+        self.json["stream"] == true
+            || self.head.uri.path().ends_with(":streamGenerateContent")
+            || self.head.uri.path().ends_with("-stream")
     }
 
     /// Whether the model may think.
@@ -112,7 +114,8 @@ impl Received {
         let nested = declared.flatten().filter_map(|tool| tool["name"].as_str());
         let flat =
             tools.iter().filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
-        flat.chain(nested)
+        let specs = self.json["toolConfig"]["tools"].as_array().into_iter().flatten();
+        flat.chain(nested).chain(specs.filter_map(|tool| tool["toolSpec"]["name"].as_str()))
     }
 
     /// The tool results of all messages in order: the id of the call, and the text.
@@ -138,6 +141,13 @@ impl Received {
                 }
             }
             for block in message["content"].as_array().into_iter().flatten() {
+                let result = &block["toolResult"];
+                if let Some(id) = result["toolUseId"].as_str() {
+                    let parts = result["content"].as_array().into_iter().flatten();
+                    let fields = parts.clone().filter_map(|part| part["json"].as_object());
+                    let json = fields.flat_map(|fields| fields.values().map(text_of));
+                    found.push((id, text_of(&result["content"]) + &json.collect::<String>()));
+                }
                 if block["type"] == "tool_result" {
                     found.push((
                         block["tool_use_id"].as_str().unwrap_or_default(),

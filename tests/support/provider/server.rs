@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use headroom_engine::eventstream::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, service::service_fn};
@@ -52,17 +53,22 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
 async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let path = head.uri.path();
+    let path = head.uri.path().replace("%3A", ":");
+    let path = path.as_str();
     let counting = path == "/v1/messages/count_tokens" || path == "/v1/responses/input_tokens";
-    let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini];
+    let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini, Dialect::Converse];
     let streamed =
         path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
+    let streamed = streamed.or_else(|| path.strip_suffix("-stream").map(str::to_owned));
+    let invoked = path.starts_with("/model/") && path.contains("/invoke");
     let asked = match path.rsplit_once('/') {
         Some((answering, _)) if counting => answering,
         _ => streamed.as_deref().unwrap_or(path),
     };
-    let dialect =
-        all.into_iter().find(|dialect| head.method == http::Method::POST && asked == dialect.path());
+    let dialect = all.into_iter().find(|dialect| {
+        head.method == http::Method::POST
+            && (asked == dialect.path() || (invoked && *dialect == Dialect::Anthropic))
+    });
     let (received, number) = receive(&state, head, body, dialect, counting);
     let id = format!("{number:024}");
     let Some(dialect) = dialect else { return Ok(elsewhere(&received, &id)) };
@@ -115,6 +121,13 @@ fn receive(
         match serde_json::from_slice::<Value>(&received.body) {
             Err(error) => received.rejection = Some(check::unreadable(dialect, &error)),
             Ok(mut json) => {
+                if let Some(model) = invoked_model(&received) {
+                    // The path names it, and the version stands for the header of that name.
+                    let own = json.as_object_mut().expect("an object");
+                    if own.remove("anthropic_version").is_some() {
+                        own.insert("model".to_owned(), model.into());
+                    }
+                }
                 if counting && json.get("max_tokens").is_none() {
                     json["max_tokens"] = 1.into();
                 }
@@ -126,7 +139,7 @@ fn receive(
                         Dialect::Anthropic => {
                             binding::check(read, &received.prefix).map_err(Rejection::invalid)
                         }
-                        Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => Ok(()),
+                        Dialect::OpenAi | Dialect::Responses | Dialect::Gemini | Dialect::Converse => Ok(()),
                     })
                     .err();
                 if received.rejection.is_none() && !counting {
@@ -155,8 +168,9 @@ async fn say(
         Dialect::Anthropic => "msg_",
         Dialect::OpenAi => "chatcmpl-",
         Dialect::Responses => "resp_",
-        Dialect::Gemini => "",
+        Dialect::Gemini | Dialect::Converse => "",
     };
+    let framed = dialect == Dialect::Converse || invoked_model(received).is_some();
     let output = {
         let mut log = state.log();
         turn.blocks.iter().map(|block| words(block, &mut log.counts)).sum()
@@ -176,9 +190,12 @@ async fn say(
         log.stored.insert(meta.id.clone(), whole);
     }
     if received.stream() {
-        let body = stream::body(Arc::clone(state), dialect, turn, &wire::events(&meta, turn));
+        let body = stream::body(Arc::clone(state), dialect, framed, turn, &wire::events(&meta, turn));
         let response = Response::builder()
-            .header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")
+            .header(
+                header::CONTENT_TYPE,
+                if framed { CONTENT_TYPE } else { "text/event-stream; charset=utf-8" },
+            )
             .header(header::CACHE_CONTROL, "no-cache")
             .header(request_id(dialect), format!("req_{id}"));
         return response.body(body).map_err(io::Error::other);
@@ -209,7 +226,7 @@ fn keeps(dialect: Dialect, json: &Value) -> bool {
     match dialect {
         Dialect::Anthropic => !json["thread"].is_null(),
         Dialect::Responses => json["store"] != false,
-        Dialect::OpenAi | Dialect::Gemini => false,
+        Dialect::OpenAi | Dialect::Gemini | Dialect::Converse => false,
     }
 }
 
@@ -238,6 +255,12 @@ fn items(dialect: Dialect, json: &Value) -> Vec<Value> {
         Value::String(text) => vec![json!({"role": "user", "content": text})],
         items => items.as_array().cloned().unwrap_or_default(),
     }
+}
+
+/// The model of a request to InvokeModel.
+fn invoked_model(received: &Received) -> Option<String> {
+    let (model, _) = received.head().uri.path().strip_prefix("/model/")?.split_once("/invoke")?;
+    Some(model.to_owned())
 }
 
 fn words(block: &Block, counts: &mut super::prefix::Counts) -> usize {
@@ -275,6 +298,7 @@ fn whole(status: u16, dialect: Dialect, json: &Value, id: &str) -> Response<Body
 fn request_id(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Anthropic => "request-id",
+        Dialect::Converse => "x-amzn-requestid",
         Dialect::OpenAi | Dialect::Responses | Dialect::Gemini => "x-request-id",
     }
 }

@@ -29,8 +29,8 @@ enum Step {
 }
 
 /// The body of a streamed turn. It is sent by a task of its own, one frame ahead of the client.
-pub(super) fn body(state: Arc<State>, dialect: Dialect, turn: &Turn, events: &[Event]) -> Body {
-    let steps = steps(dialect, turn, events);
+pub(super) fn body(state: Arc<State>, dialect: Dialect, framed: bool, turn: &Turn, events: &[Event]) -> Body {
+    let steps = steps(dialect, framed, turn, events);
     let (sender, receiver) = mpsc::channel(1);
     state.progress.send_modify(|progress| progress.open += 1);
     tokio::spawn(async move {
@@ -74,7 +74,8 @@ async fn play(sender: &mpsc::Sender<io::Result<Bytes>>, steps: Vec<Step>) -> boo
 }
 
 /// Runs of events, cut into frames, with the gates between them.
-fn steps(dialect: Dialect, turn: &Turn, events: &[Event]) -> Vec<Step> {
+fn steps(dialect: Dialect, framed: bool, turn: &Turn, events: &[Event]) -> Vec<Step> {
+    let written = |event: &Event| if framed { event.frame(dialect) } else { event.bytes(turn.newline) };
     let end = turn.fault.as_ref().map_or(events.len(), |(at, _)| (*at).min(events.len()));
     let mut steps = Vec::new();
     let mut run: Vec<Vec<u8>> = Vec::new();
@@ -83,12 +84,12 @@ fn steps(dialect: Dialect, turn: &Turn, events: &[Event]) -> Vec<Step> {
             cut(turn.framing, &mut run, &mut steps);
             steps.push(Step::Wait(gate.clone()));
         }
-        run.extend(events[..end].get(at).map(|event| event.bytes(turn.newline)));
+        run.extend(events[..end].get(at).map(written));
     }
     let fault = turn.fault.as_ref().map(|(_, fault)| fault);
     if let Some(Fault::Error { kind, message }) = fault {
         let body = Rejection::new(500, kind, message.as_str()).body(dialect, "req_stream");
-        run.push(wire::error_event(dialect, &body).bytes(turn.newline));
+        run.push(written(&wire::error_event(dialect, &body)));
     }
     cut(turn.framing, &mut run, &mut steps);
     match fault {

@@ -40,6 +40,10 @@ pub(in crate::intercept) struct Stream {
     blind: bool,
     /// An event of this round went by unread.
     unread: bool,
+    /// The stream comes in frames of Amazon's.
+    framed: bool,
+    /// What Amazon measured in the rounds before.
+    metrics: Metrics,
     /// Terminal events.
     delta: Option<Event>,
     end: Option<Event>,
@@ -60,6 +64,8 @@ impl Stream {
             started: None,
             blind: false,
             unread: false,
+            framed: false,
+            metrics: Metrics::default(),
             delta: None,
             end: None,
         }
@@ -154,7 +160,15 @@ impl Stream {
 impl Splicer for Stream {
     fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>) {
         let done = self.state != State::Open;
-        if done && self.touched {
+        self.framed |= event.is_framed();
+        if done && (self.touched || self.state == State::Failed) {
+            return;
+        }
+        if event.is_failure() {
+            self.state = State::Failed;
+            return out.push_back(event.raw());
+        }
+        if self.framed && !event.is_whole() {
             return;
         }
         let Some(text) = event.data() else {
@@ -185,6 +199,7 @@ impl Splicer for Stream {
             }
             Some("message_stop") => {
                 self.state = State::Complete;
+                self.metrics.add(&data);
                 if self.touched {
                     self.end = Some(event.clone());
                 } else {
@@ -246,21 +261,61 @@ impl Splicer for Stream {
 
     fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>) {
         if ending.filler {
-            out.extend(filler(self.next));
+            out.extend(filler(self.framed, self.next));
             self.next += 1;
         }
         if let Some(delta) = self.delta.take() {
             out.push_back(self.merged_delta(&delta, ending).unwrap_or_else(|| delta.raw()));
         }
-        out.extend(self.end.take().map(|end| end.raw()));
+        if let Some(end) = self.end.take() {
+            out.push_back(self.metrics.merged(&end, ending).unwrap_or_else(|| end.raw()));
+        }
     }
 
     fn error(&mut self, message: &str) -> Bytes {
-        error_event(message)
+        error_event(message, self.framed)
     }
 
     fn refusal(&mut self, answer: &Object<'_>) -> Bytes {
-        event("error", &answer.in_one_line())
+        if self.framed {
+            let said = answer.object("error").and_then(|error| error.string("message"));
+            return error_event(&said.unwrap_or_default(), true);
+        }
+        event(false, "error", &answer.in_one_line())
+    }
+}
+
+/// What Amazon measures of an invocation, in the last event: the first byte of the first round, the
+/// input of the last, and of all what adds up.
+#[derive(Debug, Default)]
+struct Metrics {
+    output: u64,
+    latency: u64,
+    first_byte: Option<u64>,
+}
+
+impl Metrics {
+    const KEY: &str = "amazon-bedrock-invocationMetrics";
+
+    fn add(&mut self, data: &Object<'_>) {
+        let Some(metrics) = data.object(Self::KEY) else { return };
+        let count = |key| metrics.number(key);
+        self.output += count("outputTokenCount").unwrap_or_default();
+        self.latency += count("invocationLatency").unwrap_or_default();
+        self.first_byte = self.first_byte.or(count("firstByteLatency"));
+    }
+
+    fn merged(&self, event: &Event, ending: &Ending) -> Option<Bytes> {
+        ending.output?;
+        let data = Object::parse(event.data()?)?;
+        let metrics = data.object(Self::KEY)?;
+        let edit = |key, count: Option<u64>| Some((metrics.get(key)?.span(), count?.to_string()));
+        let edits = [
+            edit("outputTokenCount", Some(self.output)),
+            edit("invocationLatency", Some(self.latency)),
+            edit("firstByteLatency", self.first_byte),
+        ];
+        Some(event.edited(edits.into_iter().flatten().collect()))
     }
 }
 
@@ -273,14 +328,14 @@ fn renumbered(event: &Event, data: &Object<'_>, client: u64) -> Bytes {
     }
 }
 
-fn filler(index: u64) -> [Bytes; 3] {
+fn filler(framed: bool, index: u64) -> [Bytes; 3] {
     let start = "{\"type\":\"text\",\"text\":\"\"}";
     let delta = format!("{{\"type\":\"text_delta\",\"text\":{}}}", quoted(FILLER));
     [("start", "content_block", start), ("delta", "delta", &delta), ("stop", "", "")].map(
         |(kind, key, value)| {
             let kind = format!("content_block_{kind}");
             let member = if key.is_empty() { String::new() } else { format!(",\"{key}\":{value}") };
-            event(&kind, &format!("{{\"type\":\"{kind}\",\"index\":{index}{member}}}"))
+            event(framed, &kind, &format!("{{\"type\":\"{kind}\",\"index\":{index}{member}}}"))
         },
     )
 }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::{Digest, Mixed, Restoration};
+#[cfg(feature = "bedrock")]
+use crate::intercept::bedrock;
 use crate::{
     intercept::{
         anthropic, gemini, openai_responses,
@@ -33,6 +35,8 @@ pub(crate) fn restore<'a>(record: &[u8], turn: &TurnView<'a>) -> Option<Vec<Edit
     let said = |role: &str| value(turn, &turn.message)?.object().filter(|message| message.is("role", role));
     let mut edits = match turn.dialect {
         Dialect::AnthropicMessages => content(&restoration, said("assistant")?.get("content")?, &ANTHROPIC)?,
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => content(&restoration, said("assistant")?.get("content")?, &CONVERSE)?,
         Dialect::Gemini => content(&restoration, said("model")?.get("parts")?, &GEMINI)?,
         Dialect::OpenAiChat => parts(&restoration, &said("assistant")?)?,
         Dialect::OpenAiResponses => {
@@ -47,6 +51,8 @@ pub(crate) fn restore<'a>(record: &[u8], turn: &TurnView<'a>) -> Option<Vec<Edit
             Dialect::AnthropicMessages | Dialect::Gemini => {
                 results(mixed, &value(turn, next)?.object()?, &mut edits)?;
             }
+            #[cfg(feature = "bedrock")]
+            Dialect::BedrockConverse => results(mixed, &value(turn, next)?.object()?, &mut edits)?,
             Dialect::OpenAiChat | Dialect::OpenAiResponses => {
                 let end = turn.message.end;
                 edits.push((end..end, format!(",{}", mixed.results.join(","))));
@@ -76,6 +82,10 @@ struct Reader {
 
 const ANTHROPIC: Reader =
     Reader { block: |item| anthropic::block(item, ""), literals: text_field, among_calls: false };
+
+#[cfg(feature = "bedrock")]
+const CONVERSE: Reader =
+    Reader { block: |item| bedrock::block(item, ""), literals: text_field, among_calls: false };
 
 const GEMINI: Reader =
     Reader { block: |item| gemini::block(item, ""), literals: text_field, among_calls: true };

@@ -3,6 +3,8 @@
 mod answering;
 mod anthropic_json;
 mod anthropic_stream;
+#[cfg(feature = "bedrock")]
+mod bedrock;
 mod gemini;
 mod openai_json;
 mod openai_stream;

@@ -1,6 +1,7 @@
 //! What real providers refuse, with their words.
 
 mod anthropic;
+mod converse;
 mod gemini;
 mod openai;
 mod responses;
@@ -63,6 +64,7 @@ impl Rejection {
             Dialect::OpenAi | Dialect::Responses => json!({"error": {
                 "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
             }}),
+            Dialect::Converse => json!({"message": self.message}),
             Dialect::Gemini => json!({"error": {
                 "code": self.status, "message": self.message, "status": "INVALID_ARGUMENT",
             }}),
@@ -79,13 +81,14 @@ pub(super) fn check(dialect: Dialect, body: &Value) -> Checked {
         Dialect::OpenAi => openai::check(body),
         Dialect::Responses => responses::check(body),
         Dialect::Gemini => gemini::check(body),
+        Dialect::Converse => converse::check(body),
     }
 }
 
 /// What a body that does not parse gets.
 pub(super) fn unreadable(dialect: Dialect, error: &serde_json::Error) -> Rejection {
     match dialect {
-        Dialect::Anthropic | Dialect::Gemini => {
+        Dialect::Anthropic | Dialect::Gemini | Dialect::Converse => {
             Rejection::invalid(format!("The request body is not valid JSON: {error}"))
         }
         Dialect::OpenAi | Dialect::Responses => Rejection::invalid(

@@ -1,10 +1,12 @@
 //! A turn of the model as bytes.
 
 mod anthropic;
+mod converse;
 mod gemini;
 mod openai;
 mod responses;
 
+use headroom_engine::eventstream;
 use serde_json::Value;
 
 use super::{received::Received, script::Turn};
@@ -26,6 +28,17 @@ impl Event {
         Self { name: None, data: data.to_string() }
     }
 
+    /// As a frame: of Converse, or around one of Anthropic's events.
+    pub(super) fn frame(&self, dialect: Dialect) -> Vec<u8> {
+        let name = self.name.unwrap_or_default();
+        let frame = match dialect {
+            _ if name.ends_with("Exception") => eventstream::exception(name, &self.data),
+            Dialect::Converse => eventstream::event(name, &self.data),
+            _ => eventstream::chunk(&self.data),
+        };
+        frame.to_vec()
+    }
+
     pub(super) fn bytes(&self, newline: &str) -> Vec<u8> {
         let name = self.name.map(|name| format!("event: {name}{newline}")).unwrap_or_default();
         format!("{name}data: {}{newline}{newline}", self.data).into_bytes()
@@ -45,6 +58,7 @@ pub(super) fn json(meta: &Meta<'_>, turn: &Turn) -> Value {
         Some(Dialect::OpenAi) => openai::json(meta, turn),
         Some(Dialect::Responses) => responses::json(meta, turn),
         Some(Dialect::Gemini) => gemini::json(meta, turn),
+        Some(Dialect::Converse) => converse::json(meta, turn),
         _ => anthropic::json(meta, turn),
     }
 }
@@ -54,6 +68,7 @@ pub(super) fn events(meta: &Meta<'_>, turn: &Turn) -> Vec<Event> {
         Some(Dialect::OpenAi) => openai::events(meta, turn),
         Some(Dialect::Responses) => responses::events(meta, turn),
         Some(Dialect::Gemini) => gemini::events(meta, turn),
+        Some(Dialect::Converse) => converse::events(meta, turn),
         _ => anthropic::events(meta, turn),
     }
 }
@@ -62,6 +77,7 @@ pub(super) fn events(meta: &Meta<'_>, turn: &Turn) -> Vec<Event> {
 pub(super) fn error_event(dialect: Dialect, body: &Value) -> Event {
     match dialect {
         Dialect::Anthropic => Event::named("error", body),
+        Dialect::Converse => Event::named("modelStreamErrorException", body),
         Dialect::OpenAi | Dialect::Gemini => Event::data(body),
         Dialect::Responses => {
             let error = &body["error"];
