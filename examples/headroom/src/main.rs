@@ -19,7 +19,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Stands between clients and LLM providers.
-    Proxy(proxy::Args),
+    Proxy(Box<proxy::Args>),
     /// Offers compression and retrieval to MCP clients.
     Mcp(mcp::Args),
     /// Compresses a request from a file or stdin.
@@ -28,7 +28,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Proxy(args) => proxy::run(args),
+        Command::Proxy(args) => proxy::run(*args),
         Command::Mcp(args) => mcp::run(args),
         Command::Compress(args) => compress::run(args),
     }
