@@ -110,6 +110,7 @@ fn before_the_end(dialect: Dialect, blocks: &[Block]) -> usize {
         Dialect::OpenAi => 1 + usize::from(!blocks.is_empty()),
         Dialect::Responses => 2 + 6 * blocks.len(),
         Dialect::Gemini => blocks.len(),
+        Dialect::Converse => unreachable!("no SDK here speaks it"),
     }
 }
 

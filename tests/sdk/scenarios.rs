@@ -72,6 +72,7 @@ fn results(dialect: Dialect, results: &[(&str, &str)]) -> Value {
         Dialect::Anthropic => within("content"),
         Dialect::Gemini => within("parts"),
         Dialect::OpenAi | Dialect::Responses => all.collect(),
+        Dialect::Converse => unreachable!("no SDK here speaks it"),
     }
 }
 
@@ -83,6 +84,7 @@ fn common(api: &'static str, dialect: Dialect) -> Vec<Scenario> {
         Dialect::OpenAi => "length",
         Dialect::Responses => "incomplete",
         Dialect::Gemini => "MAX_TOKENS",
+        Dialect::Converse => unreachable!("no SDK here speaks it"),
     };
     let date = "Sun Nov 22 10:04:00 UTC 2026";
     vec![
@@ -202,7 +204,7 @@ fn structured(api: &'static str, dialect: Dialect) -> Scenario {
             let format = json!({"type": "json_schema", "name": "cause", "strict": true, "schema": schema});
             request["text"] = json!({"format": format});
         }
-        Dialect::Gemini => unreachable!("its driver has no place for it"),
+        Dialect::Gemini | Dialect::Converse => unreachable!("its driver has no place for it"),
     }
     scenario
 }
