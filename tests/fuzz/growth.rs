@@ -30,7 +30,7 @@ pub fn growth(target: &Target, seed: &[u8]) -> Option<Growth> {
     let large = (target.more)(seed, 2 * SMALL.div_ceil(seed.len()));
     let by = large.len() as f64 / small.len().max(1) as f64;
     let mut least: Option<f64> = None;
-    for _ in 0..6 {
+    for _ in 0..8 {
         let (one, two) = (timed(target, &small), timed(target, &large));
         if two < SECONDS {
             return None;
@@ -46,36 +46,14 @@ pub fn growth(target: &Target, seed: &[u8]) -> Option<Growth> {
     least.map(|ratio| Growth { bytes: small.len(), ratio })
 }
 
-/// The shorter of two runs.
+/// The shortest of some runs, in seconds: what a busy machine adds is least there.
 fn timed(target: &Target, data: &[u8]) -> f64 {
-    let run = || {
-        let clock = Clock::start();
+    let run = |_| {
+        let begin = Instant::now();
         target.run(data);
-        clock.seconds()
+        begin.elapsed().as_secs_f64()
     };
-    run().min(run())
-}
-
-/// The time that this thread was running, where the system tells it.
-struct Clock(Option<u64>, Instant);
-
-impl Clock {
-    fn start() -> Self {
-        Self(on_cpu(), Instant::now())
-    }
-
-    fn seconds(&self) -> f64 {
-        match (self.0, on_cpu()) {
-            (Some(before), Some(after)) => after.saturating_sub(before) as f64 / 1e9,
-            _ => self.1.elapsed().as_secs_f64(),
-        }
-    }
-}
-
-/// Nanoseconds on a processor (Linux).
-fn on_cpu() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    stat.split(' ').next()?.parse().ok()
+    (0..3).map(run).fold(f64::INFINITY, f64::min)
 }
 
 /// `data`, `times` over.

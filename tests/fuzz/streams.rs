@@ -167,7 +167,8 @@ pub(super) fn events(dialect: Dialect, data: &[u8]) {
     if is_foreign(data) {
         // A last event without its end is none; it could be the start of a call.
         let rest = rounds[0].strip_prefix(&whole.client[..]).expect("what is not ours passes as it came");
-        let cut = memchr::memmem::find(rest, b"\n\n").is_none_or(|at| at + 2 == rest.len());
+        let array = data.trim_ascii_start().starts_with(b"[");
+        let cut = array || memchr::memmem::find(rest, b"\n\n").is_none_or(|at| at + 2 == rest.len());
         assert!(whole.sent.is_empty() && cut, "what is not ours passes");
     }
     if data.len() > 1 << 15 {

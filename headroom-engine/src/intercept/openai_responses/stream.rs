@@ -79,7 +79,9 @@ impl Stream {
         {
             edits.push((answer.span(), id.to_owned()));
         }
-        out.push_back(event.edited(edits));
+        // What was cut off in the middle stays so, as long as nothing follows it.
+        let same = edits.is_empty() && !self.touched;
+        out.push_back(if same { event.raw() } else { event.edited(edits) });
     }
 
     fn value(&self, key: &str) -> Option<&str> {
