@@ -102,7 +102,7 @@ impl Scenario {
             assert!(pairs.any(|(passed, sent)| 2 * passed < sent), "{what}: nothing was saved");
         }
         for request in passed.iter().filter(|_| self.chained) {
-            assert_eq!(handles(request), [], "{what}: what is kept elsewhere could not be asked for");
+            assert!(handles(request).is_empty(), "{what}: what is kept elsewhere could not be asked for");
         }
         for pair in passed.windows(2) {
             assert!(pair[1].prefix().starts_with(pair[0].prefix()), "{what}: every byte comes again");

@@ -108,5 +108,5 @@ pub(crate) async fn printed(mut command: Command) -> String {
 
 /// Fails a test that would hang; it synchronises nothing.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(240), future).await.expect("nothing hangs")
+    tokio::time::timeout(Duration::from_secs(600), future).await.expect("nothing hangs")
 }

@@ -12,12 +12,15 @@ use crate::bed::{Running, alone, proxy, python, room, within};
 
 const KEY: &str = "sk-of-nobody-but-this-test";
 
-/// LiteLLM with one model, which is at `upstream`; and its URL.
-async fn litellm(upstream: &str) -> Option<(Running, String)> {
+/// LiteLLM with these models, each at a URL; and its own URL.
+async fn litellm(models: &[(&str, &str)]) -> Option<(Running, String)> {
     let program = python()?.join("litellm");
-    let room = room(&format!("litellm-{}", upstream.rsplit_once(':').unwrap().1));
-    let config = json!({"model_list": [{"model_name": "gpt-6", "litellm_params": {
-        "model": "openai/gpt-6", "api_key": "dummy", "api_base": format!("{upstream}/v1")}}]});
+    let room = room("litellm");
+    let one = |(name, upstream): &(&str, &str)| {
+        let at = json!({"model": "openai/gpt-6", "api_key": "dummy", "api_base": format!("{upstream}/v1")});
+        json!({"model_name": name, "litellm_params": at})
+    };
+    let config = json!({"model_list": models.iter().map(one).collect::<Vec<_>>()});
     std::fs::write(room.join("config.yaml"), config.to_string()).unwrap();
     // It cannot choose a port itself.
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port().to_string();
@@ -29,8 +32,8 @@ async fn litellm(upstream: &str) -> Option<(Running, String)> {
     Some((running, format!("http://127.0.0.1:{port}")))
 }
 
-/// Asks about a log; the answer.
-async fn ask(base: &str) -> Value {
+/// Asks a model about a log; the answer.
+async fn ask(base: &str, model: &str) -> Value {
     let log: String =
         (0..400).map(|n| format!("2026-11-02T10:00:00 INFO worker: batch {n} of shard 1 done\n")).collect();
     let parameters = json!({"type": "object", "properties": {"command": {"type": "string"}}});
@@ -38,7 +41,7 @@ async fn ask(base: &str) -> Value {
         "name": "run_command", "description": "Runs a command in the shell", "parameters": parameters}});
     let call = json!({"id": "call_1", "type": "function", "function": {
         "name": "run_command", "arguments": "{\"command\":\"journalctl\"}"}});
-    let body = json!({"model": "gpt-6", "tools": [tool], "messages": [
+    let body = json!({"model": model, "tools": [tool], "messages": [
         {"role": "user", "content": "Are all batches done?"},
         {"role": "assistant", "content": null, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": log},
@@ -62,16 +65,17 @@ fn says(_: &Received) -> headroom_tests::provider::Reply {
 #[tokio::test]
 async fn litellm_behind_the_proxy_and_before_it() {
     let provider = Provider::start(says).await;
-    let Some((_behind, behind)) = litellm(&provider.url()).await else { return };
-    let (_proxy, url) = proxy(&behind).await;
-    let (_second, to_provider) = proxy(&provider.url()).await;
-    let (_before, before) = litellm(&to_provider).await.unwrap();
-    for base in [&behind, &url, &before] {
-        assert_eq!(ask(base).await, "All batches are done.", "{base}");
+    let (_between, between) = proxy(&provider.url()).await;
+    let models = [("gpt-6", &*provider.url()), ("gpt-6-between", &*between)];
+    let Some((_litellm, litellm)) = litellm(&models).await else { return };
+    let (_before, before) = proxy(&litellm).await;
+    for (base, model) in [(&litellm, "gpt-6"), (&before, "gpt-6"), (&litellm, "gpt-6-between")] {
+        assert_eq!(ask(base, model).await, "All batches are done.", "{base} {model}");
     }
     let received = provider.received();
-    let sizes: Vec<usize> = received.iter().map(|request| request.body().len()).collect();
+    let asked: Vec<_> = received.iter().filter(|request| request.dialect().is_some()).collect();
+    assert!(asked.iter().all(|request| request.rejection().is_none()));
+    let sizes: Vec<usize> = asked.iter().map(|request| request.body().len()).collect();
     let [without, behind, before] = sizes[..] else { panic!("three requests, not {sizes:?}") };
     assert!(4 * behind < without && 4 * before < without, "{sizes:?}");
-    assert!(received.iter().all(|request| request.rejection().is_none()));
 }
