@@ -68,9 +68,11 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         let mut idle = Vec::new();
         for _ in 0..STARTS {
             let proxy = Process::proxy(&binary, &upstream)?;
+            idle.extend(proxy.rss());
+            drop(proxy);
+            let proxy = Process::proxy(&binary, &upstream)?;
             ask(&client(), &proxy.url, generate::conversation(1 << 10).into()).await?;
             starts.push(proxy.started.elapsed().as_secs_f64() * 1e3);
-            idle.extend(proxy.rss());
         }
         let ways = Ways {
             client: client(),
@@ -187,7 +189,7 @@ fn report(
     table.print(out)?;
     writeln!(
         out,
-        "\nfirst answer {start:.0} ms after the start; resident {idle:.1} MB then, {rss:.1} MB at the end"
+        "\nfirst answer {start:.0} ms after the start; resident {idle:.1} MB when idle, {rss:.1} MB at the end"
     )?;
     if arguments.json {
         let json = json!({

@@ -66,7 +66,9 @@ impl Forward {
                 tunnel::through(request.map(Either::Left), protocol, |it| self.0.sockets.request(it)).await
             }
             None => {
-                plain(request.method().clone(), request.headers_mut());
+                if request.method() == Method::POST {
+                    plain(request.headers_mut());
+                }
                 match named(request, upstream).await {
                     Ok(request) => self.0.client.request(request).await.map(passed),
                     Err(error) => return unsent(wire, &*error),
@@ -78,8 +80,8 @@ impl Forward {
 }
 
 /// Asks for an answer that can be read on its way: what it cost is counted from it.
-fn plain(method: Method, headers: &mut http::HeaderMap) {
-    if method == Method::POST && headers.contains_key(header::ACCEPT_ENCODING) {
+fn plain(headers: &mut http::HeaderMap) {
+    if headers.contains_key(header::ACCEPT_ENCODING) {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }

@@ -48,9 +48,17 @@ impl Upstream {
 #[derive(Clone, Debug)]
 pub(crate) enum Upstreams {
     /// The path of a request decides.
-    ByPath { anthropic: Upstream, openai: Upstream, gemini: Upstream },
+    ByPath(Box<Providers>),
     /// One for all.
     One(Upstream),
+}
+
+/// One server for each wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Providers {
+    anthropic: Upstream,
+    openai: Upstream,
+    gemini: Upstream,
 }
 
 impl Upstreams {
@@ -83,7 +91,8 @@ impl Upstreams {
         }
         let one = match &config.backend {
             None => {
-                return Ok(Self::ByPath { anthropic: anthropic()?, openai: openai()?, gemini: gemini()? });
+                let all = Providers { anthropic: anthropic()?, openai: openai()?, gemini: gemini()? };
+                return Ok(Self::ByPath(Box::new(all)));
             }
             Some(Backend::Anthropic) => anthropic()?,
             Some(Backend::OpenAi) => openai()?,
@@ -109,10 +118,10 @@ impl Upstreams {
     pub(crate) fn of(&self, path: &str, headers: &HeaderMap) -> &Upstream {
         match self {
             Self::One(one) => one,
-            Self::ByPath { anthropic, openai, gemini } => match Wire::of(path, headers) {
-                Wire::Anthropic => anthropic,
-                Wire::OpenAi => openai,
-                Wire::Gemini => gemini,
+            Self::ByPath(all) => match Wire::of(path, headers) {
+                Wire::Anthropic => &all.anthropic,
+                Wire::OpenAi => &all.openai,
+                Wire::Gemini => &all.gemini,
             },
         }
     }
@@ -121,7 +130,7 @@ impl Upstreams {
     pub(crate) fn all(&self) -> Vec<&Upstream> {
         match self {
             Self::One(one) => vec![one],
-            Self::ByPath { anthropic, openai, gemini } => vec![anthropic, openai, gemini],
+            Self::ByPath(all) => vec![&all.anthropic, &all.openai, &all.gemini],
         }
     }
 }
