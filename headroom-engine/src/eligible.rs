@@ -8,6 +8,7 @@ use crate::{
     compress::repeat::{Earlier, Holder, Place},
     history::{self, Chain},
     ledger::LedgerKey,
+    price::Size,
     rank::Query,
     reduce::Hints,
     wire::{
@@ -36,6 +37,8 @@ pub(crate) struct Candidate {
     /// How many calls stand before it, and a digest of them.
     pub(crate) calls: usize,
     pub(crate) written: [u8; 32],
+    /// Of what stands before its message, as the client sent it.
+    pub(crate) prefix: Size,
     call: Option<(usize, usize)>,
     /// The media type that stands beside it.
     pub(crate) media_type: Option<String>,
@@ -260,8 +263,12 @@ pub(crate) fn walk(
     let mut user: Option<Arc<str>> = None;
     let mut asked = [0; 32];
     let (mut results, mut count, mut written) = (0, 0, [0; 32]);
+    let tools = conversation.tools.as_ref();
+    let mut before = dynamic.constant_bytes() + tools.map_or(0, |tools| solid(&body[tools.span.clone()]));
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
+        let prefix = Size::of_bytes(before);
+        before += length(body, message);
         let mut spoke = false;
         for (block_at, block) in message.blocks.iter().enumerate() {
             match &block.kind {
@@ -298,6 +305,7 @@ pub(crate) fn walk(
                                 part: (texts.len() > 1).then_some(part + 1),
                             },
                             calls: count,
+                            prefix,
                             written,
                             call: called.map(|called| called.place),
                             user: user.clone(),
@@ -319,6 +327,28 @@ pub(crate) fn walk(
         }
     }
     (candidates, chain, keys)
+}
+
+/// About the bytes of a message, whatever stands between its tokens and however its strings are
+/// spelled. What the [`Dynamic`] values stand in is not counted.
+fn length(body: &str, message: &Message) -> usize {
+    if message.role == Role::System {
+        return 0;
+    }
+    let one = |text: &Str| text.canonical(body).len();
+    let blocks = message.blocks.iter().map(|block| match &block.kind {
+        BlockKind::Text(text) => one(text),
+        BlockKind::Result { texts, .. } => texts.iter().map(one).sum(),
+        BlockKind::Call { arguments: Arguments::Value(span), .. } => solid(&body[span.clone()]),
+        BlockKind::Call { arguments: Arguments::Text(text), .. } => solid(&text.canonical(body)),
+        BlockKind::Call { arguments: Arguments::None, .. } | BlockKind::Thinking | BlockKind::Other => 0,
+    });
+    blocks.sum()
+}
+
+/// The bytes of `json` that are no white space.
+fn solid(json: &str) -> usize {
+    json.bytes().filter(|byte| !byte.is_ascii_whitespace()).count()
 }
 
 /// A digest of what the causal query is made of.

@@ -420,7 +420,15 @@ impl Scanned {
     }
 
     fn blocks<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Blocks<'a> {
-        Blocks::new(&self.engine.0, body, &self.conversation, &self.candidates, treatment, policy)
+        Blocks::new(
+            &self.engine.0,
+            body,
+            &self.conversation,
+            &self.candidates,
+            treatment,
+            policy,
+            &self.model,
+        )
     }
 
     /// Every eligible block: what was shown before, its specialists, the gate and the memo.

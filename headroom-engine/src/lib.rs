@@ -21,6 +21,7 @@ mod library;
 mod memo;
 mod originals;
 mod policy;
+mod price;
 pub mod rank;
 mod recall;
 pub mod reduce;

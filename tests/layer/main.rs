@@ -18,5 +18,6 @@ mod headers;
 mod live;
 mod restarts;
 mod retrievals;
+mod simulated;
 mod talk;
 mod thinking;

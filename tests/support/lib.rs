@@ -7,7 +7,7 @@
 //!
 //! [`json`] and [`places`] read bodies independently of the engine, [`generate`] makes conversations
 //! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them;
-//! [`notes`] undoes what was done for the provider's cache.
+//! [`notes`] undoes what was done for the provider's cache, and [`dice`] make repeatable choices.
 //!
 //! Everything here is for tests: a mistake of the caller panics.
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@
 pub mod client;
 pub mod clients;
 pub mod convert;
+pub mod dice;
 pub mod fixtures;
 pub mod generate;
 pub mod json;
