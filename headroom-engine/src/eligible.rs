@@ -346,9 +346,33 @@ fn length(body: &str, message: &Message) -> usize {
     blocks.sum()
 }
 
-/// The bytes of `json` that are no white space.
+/// About the bytes of `json` that are no white space, the same for every spelling of its strings.
 fn solid(json: &str) -> usize {
-    json.bytes().filter(|byte| !byte.is_ascii_whitespace()).count()
+    let bytes = json.as_bytes();
+    let (mut count, mut at) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let (length, worth) = match byte {
+            b'\\' if bytes.get(at + 1) == Some(&b'u') => {
+                let code = json.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                (
+                    6,
+                    match code {
+                        Some(0x20) => 0,
+                        Some(..0x80) => 1,
+                        _ => 2,
+                    },
+                )
+            }
+            b'\\' => (2, 1),
+            b' ' | b'\t' | b'\r' | b'\n' | 0x80..0xc0 => (1, 0),
+            0xf0.. => (1, 4),
+            0xc0.. => (1, 2),
+            _ => (1, 1),
+        };
+        count += worth;
+        at += length;
+    }
+    count
 }
 
 /// A digest of what the causal query is made of.
@@ -434,6 +458,15 @@ mod tests {
         let declared: Vec<_> = said.iter().map(|said| said.hints().declared()).collect();
         assert_eq!(declared, [Some("text/csv"), Some("text/html"), None]);
         assert!(candidates.iter().all(|candidate| (candidate.message, candidate.block) == (2, 0)));
+    }
+
+    #[test]
+    fn lengths_are_the_same_however_they_are_spelled() {
+        let one = r#"{"a":"x y\u00e9 \ud83d\ude00\n/","b":[1,2]}"#;
+        let other = "{ \"a\" : \"\\u0078 y\u{e9}\\u0020\u{1f600}\\u000a\\/\",\n\"b\": [1, 2] }";
+        assert_eq!(solid(one), solid(other));
+        assert_eq!(solid(r#"{"a": 1}"#), 7);
+        assert_eq!((solid("\\u12"), solid("\\")), (2, 1));
     }
 
     #[test]

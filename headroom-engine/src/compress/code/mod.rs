@@ -222,8 +222,8 @@ fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<Budget> 
     }
     let careful = moves || says(&WHOLE);
     let percent = match tokens {
+        _ if careful => 60,
         _ if asked || partial => 50,
-        _ if careful => 55,
         ..2000 => 60,
         _ => 66,
     };
