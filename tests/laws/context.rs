@@ -17,7 +17,10 @@ use headroom_tests::{
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::harness::{cases, chat_fixtures, chats, rewrite_as, spell, utf8};
+use crate::{
+    harness::{cases, chat_fixtures, chats, rewrite_as, spell, utf8},
+    repeats::reads,
+};
 
 /// On a model whose thinking is not bound to its prefix, so that a budget holds.
 fn rewrite(engine: &Engine, dialect: Dialect, body: &str, model: &str, budget: usize) -> Rewrite {
@@ -175,6 +178,25 @@ proptest! {
     fn over_conversations_made_up(talk in long(), dialect in chats(), budget in 800usize..4000) {
         let body = spell(dialect, &talk, Spelling::COMPACT);
         holds(dialect, &body, budget);
+    }
+}
+
+/// How many blocks of a request point at others.
+fn references(out: &Rewrite) -> usize {
+    out.report.blocks.iter().filter(|block| block.kind == Some("repeat")).count()
+}
+
+#[test]
+fn nothing_points_at_what_may_have_left() {
+    let file =
+        |seed: usize| -> String { (0..90).map(|at| format!("let value_{seed}_{at} = {at};\n")).collect() };
+    for dialect in [Dialect::AnthropicMessages, Dialect::OpenAiChat] {
+        let body = spell(dialect, &reads((0..16).map(|at| file(at % 3)).collect()), Spelling::COMPACT);
+        let whole = rewrite(&Engine::new(), dialect, &body, free(dialect), 1_000_000);
+        assert!(whole.report.context.is_none() && references(&whole) > 8);
+        let cut = rewrite(&Engine::new(), dialect, &body, free(dialect), 5000);
+        assert!(cut.report.context.is_some_and(|context| context.messages > 0));
+        assert_eq!(references(&cut), 0);
     }
 }
 

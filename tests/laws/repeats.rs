@@ -34,7 +34,7 @@ fn file(seed: usize, lines: usize) -> String {
 }
 
 /// A conversation in which these texts are read, one after the other.
-fn reads(texts: Vec<String>) -> Talk {
+pub(crate) fn reads(texts: Vec<String>) -> Talk {
     let turn = |text| {
         let call = Call {
             name: "read_file".into(),
