@@ -201,7 +201,7 @@ impl Policy {
     /// How likely it is, in percent, that the model asks for what is hidden of a block of `kind`
     /// (`"json"`, `"log"`); 5 by default, 10 for `"code"`.
     ///
-    /// In the 183 recorded sessions of the bench fewer than one elided block in twenty hides what is
+    /// In the 183 recorded sessions of the bench about one elided block in twenty hides what is
     /// needed or used later.
     #[must_use]
     pub fn chance(mut self, kind: impl Into<String>, percent: u32) -> Self {
