@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --release -q -p headroom-bench -- quality --corpus DIR [--probes FILE]
 //! cargo run --release -q -p headroom-bench -- sessions --wire DIR --dialect anthropic|openai [--exact]
+//! cargo run --release -q -p headroom-bench -- curve --wire DIR --dialect anthropic|openai [--svg FILE]
+//! cargo run --release -q -p headroom-bench -- simulate --wire DIR
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
 //! cargo run --release -q -p headroom-bench -- aligned --wire DIR --dialect anthropic|openai [--every]
 //! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
@@ -37,6 +39,7 @@ mod route;
 mod samples;
 mod served;
 mod sessions;
+mod simulate;
 mod soak;
 mod specialists;
 mod stores;
@@ -60,6 +63,10 @@ enum Command {
     Quality(quality::Arguments),
     /// Recorded sessions, turn by turn: laws, tokens and cache-priced cost
     Sessions(sessions::Arguments),
+    /// Cost against what stays visible, over the policy's range
+    Curve(sessions::curve::Arguments),
+    /// Recorded sessions against a provider that binds thinking to what came before it
+    Simulate(simulate::Arguments),
     /// What the layer adds to a request, with and without sockets
     Overhead(overhead::Arguments),
     /// What of the prompts is cached where the system prompt holds a time or an id
@@ -89,6 +96,8 @@ fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let done = match Command::parse() {
         Command::Quality(arguments) => quality::run(&arguments, &mut out),
+        Command::Curve(arguments) => sessions::curve::run(&arguments, &mut out),
+        Command::Simulate(arguments) => simulate::run(&arguments, &mut out),
         Command::Overhead(arguments) => overhead::run(&arguments, &mut out),
         Command::Aligned(arguments) => aligned::run(&arguments, &mut out),
         Command::Bodies(arguments) => bodies::run(&arguments, &mut out),

@@ -5,12 +5,14 @@
 //! are checked by a [reader of our own](crate::laws) on every request; the conversation's own later
 //! words say what was needed ([`oracle`](mod@crate::oracle)). The window cut is off.
 
+mod chart;
+pub(crate) mod curve;
 mod totals;
 
 use std::{
     collections::{HashMap, HashSet},
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use headroom_engine::{
@@ -48,6 +50,9 @@ pub(crate) struct Arguments {
     /// Probes; by default the nearest probes.jsonl above the folder
     #[arg(long)]
     probes: Option<PathBuf>,
+    /// A picture of what the sessions cost, turn by turn
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// One JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -75,30 +80,11 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     let probes = Probes::load(arguments.probes.as_deref(), &arguments.wire)?;
     let files = corpus::files(&arguments.wire)?;
     let policy = if arguments.exact { Policy::exact() } else { Policy::default() };
-    // A request that would not fit has no direct cost to compare with.
-    let policy = policy.context(ContextPolicy::Keep);
-    let mut replay = Replay {
-        dialect: arguments.dialect,
-        policy: policy.answer_tokens(ANSWER_TOKENS),
-        recorded: Recorded::new(),
-        counts: HashMap::new(),
-        audited: HashSet::new(),
-        kinds: Kinds::new(),
-    };
-    let mut sessions: Vec<(PathBuf, Totals)> = Vec::new();
-    let progress = Progress::new();
-    for (done, (path, source)) in files.iter().enumerate() {
-        progress.show("sessions", done, files.len());
-        let converted =
-            arguments.dialect.is_converted().then(|| convert(arguments.dialect.of_engine(), source));
-        let source = converted.as_ref().unwrap_or(source);
-        let Some(body) = Body::read(source, arguments.dialect) else { continue };
-        // Probes count the messages of what was recorded.
-        let probes = if converted.is_none() { probes.of(path) } else { &[] };
-        let totals = replay.session(source, &body, probes);
-        sessions.push((path.strip_prefix(&arguments.wire).unwrap_or(path).to_owned(), totals));
+    let mut replay = Replay::new(arguments.dialect, policy);
+    let mut sessions = replay.all(&arguments.wire, &files, &probes);
+    if let Some(file) = &arguments.svg {
+        std::fs::write(file, chart::turns(&sessions))?;
     }
-    drop(progress);
     print(&mut sessions, &replay.kinds, arguments.verbose, out)?;
     if arguments.json {
         writeln!(out, "{}", report(&sessions))?;
@@ -107,6 +93,35 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
 }
 
 impl Replay {
+    fn new(dialect: Dialect, policy: Policy) -> Self {
+        Self {
+            dialect,
+            // A request that would not fit has no direct cost to compare with.
+            policy: policy.context(ContextPolicy::Keep).answer_tokens(ANSWER_TOKENS),
+            recorded: Recorded::new(),
+            counts: HashMap::new(),
+            audited: HashSet::new(),
+            kinds: Kinds::new(),
+        }
+    }
+
+    /// Every session of `files`, which lie below `wire`.
+    fn all(&mut self, wire: &Path, files: &[(PathBuf, String)], probes: &Probes) -> Vec<(PathBuf, Totals)> {
+        let mut sessions = Vec::new();
+        let progress = Progress::new();
+        for (done, (path, source)) in files.iter().enumerate() {
+            progress.show("sessions", done, files.len());
+            let converted = self.dialect.is_converted().then(|| convert(self.dialect.of_engine(), source));
+            let source = converted.as_ref().unwrap_or(source);
+            let Some(body) = Body::read(source, self.dialect) else { continue };
+            // Probes count the messages of what was recorded.
+            let probes = if converted.is_none() { probes.of(path) } else { &[] };
+            let totals = self.session(source, &body, probes);
+            sessions.push((path.strip_prefix(wire).unwrap_or(path).to_owned(), totals));
+        }
+        sessions
+    }
+
     fn session(&mut self, source: &str, body: &Body, probes: &[Probe]) -> Totals {
         let mut totals = Totals::default();
         let (mut flat_in, mut flat_out) = (Flat::default(), Flat::default());
@@ -118,6 +133,7 @@ impl Replay {
         for (turn, upto) in cuts.iter().copied().enumerate() {
             let request = wire::cut(source, body, upto);
             let Some(read) = Body::read(&request, self.dialect) else { continue };
+            let before = totals.retrievals;
             totals.requests += 1;
             totals.turns += usize::from(upto < body.messages.len());
 
@@ -163,6 +179,7 @@ impl Replay {
                 totals.retrievals +=
                     READ * tokens_out as f64 + OUTPUT * calls + WRITE * (calls + returned as f64);
             }
+            totals.by_turn.push((direct, rewritten + totals.retrievals - before));
             if turn + 1 == cuts.len() {
                 self.note_kinds(&rewrite.report);
                 // With nothing remembered the same must come out.

@@ -111,8 +111,14 @@ pub(crate) fn times(engine: &Engine, text: &str, query: &Query, json: bool, runs
     router.route(text, Hints::default()).kind()?;
     let key = HandleKey::default();
     let gate = Gate { counter: &O200k, key: &key };
-    let context =
-        |counter| Context { query, tool: "read_file", hints: Hints::default(), is_error: false, counter };
+    let context = |counter| Context {
+        query,
+        tool: "read_file",
+        hints: Hints::default(),
+        is_error: false,
+        counter,
+        stakes: headroom_engine::reduce::Stakes::flat(250),
+    };
     // Routing is the specialists' time too, and so is the gate of each of several parts.
     let reduce = |context: &Context<'_>| {
         let routed = black_box(router.route(text, Hints::default()));

@@ -7,12 +7,14 @@ use std::{
 };
 
 use crate::{
+    catalogue::Model,
     ccr::{self, plan::Treatment},
     compress::repeat::{self, Earlier, Index, Shown},
     eligible::{self, Asked, Candidate},
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
+    price::Stakes,
     reduce::{Accepted, Context, Gate, Op, Reduction, Refusal, Witness},
     report::Reason,
     route::Routed,
@@ -32,6 +34,7 @@ pub(crate) struct Blocks<'a> {
     conversation: &'a Conversation,
     candidates: &'a [Candidate],
     policy: &'a Policy,
+    model: &'a Model,
     may_hide: bool,
     /// Of each block: everything that decides what becomes of it.
     keys: Vec<Key>,
@@ -50,12 +53,13 @@ impl<'a> Blocks<'a> {
         candidates: &'a [Candidate],
         treatment: Treatment,
         policy: &'a Policy,
+        model: &'a Model,
     ) -> Self {
         let may_hide = treatment.retrievable().is_some();
         let epoch = policy.epoch(&engine.facts);
         let mut before = [0; 32];
         let keys = candidates.iter().map(|candidate| {
-            let key = key(engine, policy, may_hide, &epoch, candidate, &before);
+            let key = key(engine, policy, model, may_hide, &epoch, candidate, &before);
             if policy.refers() {
                 before = key;
             }
@@ -69,6 +73,7 @@ impl<'a> Blocks<'a> {
             conversation,
             candidates,
             policy,
+            model,
             may_hide,
             keys,
             done,
@@ -177,11 +182,19 @@ impl<'a> Blocks<'a> {
         if kind.is_none() && found.is_none() {
             return Outcome::kept(None, Reason::NoSpecialist);
         }
+        let chance = policy.chance_of(&candidate.tool, kind.unwrap_or(REPEAT));
+        let stakes = Stakes::new(policy, self.model, candidate.prefix, chance);
         let query = candidate
             .causal_query(self.body, self.conversation, &mut self.asked)
             .scored_by(Arc::clone(&engine.scorer));
-        let context =
-            Context { query: &query, tool: &candidate.tool, hints, is_error: candidate.is_error, counter };
+        let context = Context {
+            query: &query,
+            tool: &candidate.tool,
+            hints,
+            is_error: candidate.is_error,
+            counter,
+            stakes,
+        };
         let tokens_in = counter.count(&source);
         let mut trial = Trial {
             gate: Gate { counter, key: &engine.key },
@@ -191,7 +204,7 @@ impl<'a> Blocks<'a> {
             refused: Reason::NothingToGain,
         };
         let gate = trial.gate;
-        let least = policy.hidden_limit();
+        let least = stakes.worth();
 
         let exact = routed.as_ref().and_then(|routed| routed.exact(&context, &gate));
         let exact = exact.and_then(|(kind, reduction)| trial.take(kind, &reduction, false));
@@ -213,7 +226,7 @@ impl<'a> Blocks<'a> {
         let exact = fewer(referring, exact, 0);
         let tokens_exact = exact.as_ref().map_or(tokens_in, |taken| taken.accepted.tokens_out);
 
-        let may_elide = self.may_elide(candidate, tokens_in, tokens_exact);
+        let may_elide = self.may_elide(candidate, tokens_in) && tokens_exact > least;
         let elided = routed.as_ref().filter(|_| may_elide).and_then(|routed| {
             let (kind, reduction) = routed.elide(&context, &gate, least)?;
             // What hides nothing is the exact stage again.
@@ -230,8 +243,8 @@ impl<'a> Blocks<'a> {
             });
             hides.then(|| trial.take(REPEAT, &reduction, true))?
         });
-        let elided =
-            fewer(referring, elided, least).filter(|taken| taken.accepted.tokens_out + least <= tokens_exact);
+        let elided = fewer(referring, elided, least)
+            .filter(|taken| taken.accepted.tokens_out.saturating_add(least) <= tokens_exact);
         let parts =
             routed.as_ref().map_or(1, |routed| u32::try_from(routed.parts().len()).unwrap_or(u32::MAX));
 
@@ -255,10 +268,9 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    fn may_elide(&self, candidate: &Candidate, tokens_in: usize, tokens_exact: usize) -> bool {
+    fn may_elide(&self, candidate: &Candidate, tokens_in: usize) -> bool {
         self.may_hide
             && self.policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
-            && tokens_exact > self.policy.hidden_limit()
             && !(candidate.is_error && tokens_in <= self.policy.error_limit())
     }
 }
@@ -268,6 +280,7 @@ impl<'a> Blocks<'a> {
 fn key(
     engine: &Inner,
     policy: &Policy,
+    model: &Model,
     may_hide: bool,
     epoch: &[u8; 32],
     candidate: &Candidate,
@@ -277,6 +290,10 @@ fn key(
     hasher.update(epoch);
     hasher.update(&candidate.digest);
     hasher.update(&candidate.query);
+    if may_hide {
+        // The chances are the epoch's.
+        hasher.update(&Stakes::new(policy, model, candidate.prefix, 0).bytes());
+    }
     hasher.update(before);
     if let Some(media_type) = &candidate.media_type {
         hasher.update(blake3::hash(media_type.as_bytes()).as_bytes());
@@ -303,7 +320,9 @@ struct Taken {
 /// The first, unless the other saves more by more than `margin` tokens.
 fn fewer(first: Option<Taken>, other: Option<Taken>, margin: usize) -> Option<Taken> {
     match (first, other) {
-        (Some(first), Some(other)) if other.accepted.tokens_out + margin < first.accepted.tokens_out => {
+        (Some(first), Some(other))
+            if other.accepted.tokens_out.saturating_add(margin) < first.accepted.tokens_out =>
+        {
             Some(other)
         }
         (first, other) => first.or(other),

@@ -8,6 +8,7 @@ use crate::{
     compress::repeat::{Earlier, Holder, Place},
     history::{self, Chain},
     ledger::LedgerKey,
+    price::Size,
     rank::Query,
     reduce::Hints,
     wire::{
@@ -36,6 +37,8 @@ pub(crate) struct Candidate {
     /// How many calls stand before it, and a digest of them.
     pub(crate) calls: usize,
     pub(crate) written: [u8; 32],
+    /// Of what stands before its message, as the client sent it.
+    pub(crate) prefix: Size,
     call: Option<(usize, usize)>,
     /// The media type that stands beside it.
     pub(crate) media_type: Option<String>,
@@ -280,8 +283,12 @@ pub(crate) fn walk(
     let mut user: Option<Arc<str>> = None;
     let mut asked = [0; 32];
     let (mut results, mut count, mut written) = (0, 0, [0; 32]);
+    let tools = conversation.tools.as_ref();
+    let mut before = dynamic.constant_bytes() + tools.map_or(0, |tools| solid(&body[tools.span.clone()]));
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
+        let prefix = Size::of_bytes(before);
+        before += length(body, message);
         let mut spoke = false;
         for (block_at, block) in message.blocks.iter().enumerate() {
             match &block.kind {
@@ -318,6 +325,7 @@ pub(crate) fn walk(
                                 part: (texts.len() > 1).then_some(part + 1),
                             },
                             calls: count,
+                            prefix,
                             written,
                             call: called.map(|called| called.place),
                             user: user.clone(),
@@ -339,6 +347,52 @@ pub(crate) fn walk(
         }
     }
     (candidates, chain, keys)
+}
+
+/// About the bytes of a message, whatever stands between its tokens and however its strings are
+/// spelled. What the [`Dynamic`] values stand in is not counted.
+fn length(body: &str, message: &Message) -> usize {
+    if message.role == Role::System {
+        return 0;
+    }
+    let one = |text: &Str| text.canonical(body).len();
+    let blocks = message.blocks.iter().map(|block| match &block.kind {
+        BlockKind::Text(text) => one(text),
+        BlockKind::Result { texts, .. } => texts.iter().map(one).sum(),
+        BlockKind::Call { arguments: Arguments::Value(span), .. } => solid(&body[span.clone()]),
+        BlockKind::Call { arguments: Arguments::Text(text), .. } => solid(&text.canonical(body)),
+        BlockKind::Call { arguments: Arguments::None, .. } | BlockKind::Thinking | BlockKind::Other => 0,
+    });
+    blocks.sum()
+}
+
+/// About the bytes of `json` that are no white space, the same for every spelling of its strings.
+fn solid(json: &str) -> usize {
+    let bytes = json.as_bytes();
+    let (mut count, mut at) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let (length, worth) = match byte {
+            b'\\' if bytes.get(at + 1) == Some(&b'u') => {
+                let code = json.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                (
+                    6,
+                    match code {
+                        Some(0x20) => 0,
+                        Some(..0x80) => 1,
+                        _ => 2,
+                    },
+                )
+            }
+            b'\\' => (2, 1),
+            b' ' | b'\t' | b'\r' | b'\n' | 0x80..0xc0 => (1, 0),
+            0xf0.. => (1, 4),
+            0xc0.. => (1, 2),
+            _ => (1, 1),
+        };
+        count += worth;
+        at += length;
+    }
+    count
 }
 
 /// A digest of what the causal query is made of.
@@ -424,6 +478,15 @@ mod tests {
         let declared: Vec<_> = said.iter().map(|said| said.hints().declared()).collect();
         assert_eq!(declared, [Some("text/csv"), Some("text/html"), None]);
         assert!(candidates.iter().all(|candidate| (candidate.message, candidate.block) == (2, 0)));
+    }
+
+    #[test]
+    fn lengths_are_the_same_however_they_are_spelled() {
+        let one = r#"{"a":"x y\u00e9 \ud83d\ude00\n/","b":[1,2]}"#;
+        let other = "{ \"a\" : \"\\u0078 y\u{e9}\\u0020\u{1f600}\\u000a\\/\",\n\"b\": [1, 2] }";
+        assert_eq!(solid(one), solid(other));
+        assert_eq!(solid(r#"{"a": 1}"#), 7);
+        assert_eq!((solid("\\u12"), solid("\\")), (2, 1));
     }
 
     #[test]

@@ -360,8 +360,9 @@ impl Scanned {
         };
         let Compressed { mut edits, mut originals, blocks } = compressed;
         report.blocks = blocks;
-        let restored =
-            restore(text, &self.conversation, self.context.dialect, &self.keys, records, &mut report);
+        let forgotten = cut.as_ref().map_or(0..0, Cut::forgotten);
+        let (conversation, dialect) = (&self.conversation, self.context.dialect);
+        let restored = restore(text, conversation, dialect, &self.keys, records, &forgotten, &mut report);
         let mut moved = Moved::default();
         if !by_caller && self.aligns(policy) {
             let ground = Ground {
@@ -444,7 +445,15 @@ impl Scanned {
     }
 
     fn blocks<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Blocks<'a> {
-        Blocks::new(&self.engine.0, body, &self.conversation, &self.candidates, treatment, policy)
+        Blocks::new(
+            &self.engine.0,
+            body,
+            &self.conversation,
+            &self.candidates,
+            treatment,
+            policy,
+            &self.model,
+        )
     }
 
     #[cfg(feature = "image")]
@@ -506,8 +515,14 @@ impl Scanned {
         }
         let engine = &self.engine.0;
         let compressed = self.compress(body, treatment, &policy.clone().repeats(false));
-        let (entries, units, fixed) =
-            context::measure(body, &self.conversation, &compressed.blocks, &engine.counts, &*engine.counter);
+        let (entries, units, fixed) = context::measure(
+            body,
+            &self.conversation,
+            &self.dynamic,
+            &compressed.blocks,
+            &engine.counts,
+            &*engine.counter,
+        );
         let plan = context::plan(&entries, &units, fixed, marks);
         let cut = Cut::new(self.context.dialect, body, &self.conversation, &plan, self.binds, &engine.key);
         let moved = cut.is_some() && plan.moved_at == self.conversation.messages.len();

@@ -62,6 +62,7 @@ mod library;
 mod memo;
 mod originals;
 mod policy;
+mod price;
 pub mod rank;
 mod recall;
 pub mod reduce;

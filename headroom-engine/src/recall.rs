@@ -1,6 +1,6 @@
 //! How far the ledger may be trusted, and what it puts back.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use crate::{
     catalogue::Model,
@@ -48,13 +48,15 @@ fn may_be_claude(model: &str) -> bool {
     opaque || ["anthropic", "claude"].iter().any(|known| model.contains(known))
 }
 
-/// The edits that put back what `records` hold. `keys` are those behind each message.
+/// The edits that put back what `records` hold, but for the messages that a cut has `forgotten`.
+/// `keys` are those behind each message.
 pub(crate) fn restore(
     body: &str,
     conversation: &Conversation,
     dialect: Dialect,
     keys: &[LedgerKey],
     records: &[Record],
+    forgotten: &Range<usize>,
     report: &mut Report,
 ) -> Vec<Edit> {
     if records.is_empty() {
@@ -63,7 +65,7 @@ pub(crate) fn restore(
     let records: HashMap<LedgerKey, &Record> = records.iter().map(|record| (record.key, record)).collect();
     let mut edits = Vec::new();
     for ((at, message), key) in conversation.messages.iter().enumerate().zip(keys) {
-        if message.role != Role::Assistant {
+        if message.role != Role::Assistant || forgotten.contains(&at) {
             continue;
         }
         let Some(record) = records.get(key) else { continue };

@@ -96,7 +96,7 @@ fn holds_on_real_conversations() {
     for (name, dialect, body) in fixtures() {
         println!("{name}");
         for crew in CREWS {
-            for (policy, least) in [(Policy::default(), 300), (eager(), 20), (Policy::exact(), 0)] {
+            for (policy, least) in [(Policy::default(), 60), (eager(), 20), (Policy::exact(), 0)] {
                 holds(dialect, &body, &rewrite(&engine(crew).0, dialect, &body, &policy), least);
             }
         }
@@ -168,7 +168,7 @@ fn the_least_that_must_be_saved_is_exact() {
             for dialect in DIALECTS {
                 let body = spell(dialect, &one_result(&source), Spelling::COMPACT);
                 let out = rewrite(&engine, dialect, &body, &Policy::default());
-                holds(dialect, &body, &out, 300);
+                holds(dialect, &body, &out, 60);
                 let after = O200k.count(&format!("{}={stops}", " word".repeat(words)));
                 let saved = words + stops - after;
                 let enough = saved >= 8 && saved * 20 >= words + stops;

@@ -24,5 +24,6 @@ mod live;
 mod pictures;
 mod restarts;
 mod retrievals;
+mod simulated;
 mod talk;
 mod thinking;

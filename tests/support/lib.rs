@@ -7,8 +7,8 @@
 //!
 //! [`json`] and [`places`] read bodies independently of the engine, [`generate`] makes conversations
 //! up, and [`clients`] varies what a real client varies between turns: the laws are checked with them;
-//! [`notes`] undoes what was done for the provider's cache, and [`packages`] are clients that others
-//! wrote. [`fuzz`] holds what parsers and writers are fuzzed with.
+//! [`notes`] undoes what was done for the provider's cache, [`dice`] make repeatable choices, and
+//! [`packages`] are clients that others wrote. [`fuzz`] holds what parsers and writers are fuzzed with.
 //!
 //! [`investigation`] is the one short conversation that the examples have.
 //!
@@ -24,6 +24,7 @@
 pub mod client;
 pub mod clients;
 pub mod convert;
+pub mod dice;
 pub mod fixtures;
 #[path = "../fuzz/mod.rs"]
 pub mod fuzz;

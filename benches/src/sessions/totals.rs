@@ -42,10 +42,12 @@ pub(super) struct Totals {
     pub(super) used_total: usize,
     pub(super) rounds: usize,
     pub(super) retrieved_tokens: u64,
+    /// Of each request: what it costs direct, and rewritten with its retrievals.
+    pub(super) by_turn: Vec<(f64, f64)>,
 }
 
 impl Totals {
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         let Self { requests, turns, tokens_in, tokens_out, direct, rewritten, retrievals, tool, .. } = other;
         self.requests += requests;
         self.turns += turns;
@@ -73,11 +75,11 @@ impl Totals {
         self.retrieved_tokens += other.retrieved_tokens;
     }
 
-    fn change(&self) -> f64 {
+    pub(super) fn change(&self) -> f64 {
         share(self.rewritten - self.direct, self.direct)
     }
 
-    fn charged(&self) -> f64 {
+    pub(super) fn charged(&self) -> f64 {
         share(self.rewritten + self.retrievals - self.direct, self.direct)
     }
 
@@ -95,7 +97,7 @@ impl Totals {
 /// Tokens saved in the last request of each session, by kind and what became of the block.
 pub(super) type Kinds = BTreeMap<(String, &'static str), (usize, usize, usize)>;
 
-fn sum(sessions: &[(PathBuf, Totals)]) -> Totals {
+pub(super) fn sum(sessions: &[(PathBuf, Totals)]) -> Totals {
     let mut all = Totals::default();
     sessions.iter().for_each(|(_, totals)| all.add(totals));
     all

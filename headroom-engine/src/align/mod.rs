@@ -142,6 +142,11 @@ impl Dynamic {
         self.bytes
     }
 
+    /// The same without the values.
+    pub(crate) fn constant_bytes(&self) -> usize {
+        self.bytes.saturating_sub(self.values.iter().map(|value| value.value.len()).sum())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -12,8 +12,6 @@ use crate::rank::{Query, change_points, outliers};
 pub(super) const MIN_ITEMS: usize = 12;
 /// Lists shorter than this need fewer usual items to show what is usual.
 const SHORT: usize = 400;
-/// The fewest tokens worth a retrieval: what all runs of a list hide together.
-const MIN_HIDDEN: usize = 240;
 /// The fewest tokens worth a marker: about three times what it costs.
 const MIN_RUN: usize = 40;
 
@@ -47,15 +45,15 @@ pub(super) enum Cell<'a> {
     Nested,
 }
 
-/// The runs of rows to leave out.
-pub(super) fn choose(rows: &impl Rows, query: &Query) -> Vec<Range<usize>> {
+/// The runs of rows to leave out; none where all of them hide fewer than `worth` tokens.
+pub(super) fn choose(rows: &impl Rows, query: &Query, worth: usize) -> Vec<Range<usize>> {
     let count = rows.len();
     if count < MIN_ITEMS {
         return Vec::new();
     }
     let weights: Vec<usize> = (0..count).map(|at| rows.weight(at)).collect();
     let total: usize = weights.iter().sum();
-    if total < MIN_HIDDEN {
+    if total < worth {
         return Vec::new();
     }
     let mut keep = vec![false; count];
@@ -82,7 +80,7 @@ pub(super) fn choose(rows: &impl Rows, query: &Query) -> Vec<Range<usize>> {
     }
     // A short list is soon understood.
     spread(&mut keep, if count < SHORT { left.div_ceil(3) } else { left });
-    runs(&keep, &weights)
+    runs(&keep, &weights, worth)
 }
 
 /// Outliers, change points and rare categories of a column.
@@ -175,7 +173,7 @@ fn spread(keep: &mut [bool], left: usize) {
 }
 
 /// The runs to leave out: each worth its marker, together worth a retrieval.
-fn runs(keep: &[bool], weights: &[usize]) -> Vec<Range<usize>> {
+fn runs(keep: &[bool], weights: &[usize], worth: usize) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let (mut at, mut hidden) = (0, 0);
     while at < keep.len() {
@@ -190,7 +188,7 @@ fn runs(keep: &[bool], weights: &[usize]) -> Vec<Range<usize>> {
         }
         at = at.max(start + 1);
     }
-    if hidden < MIN_HIDDEN {
+    if hidden < worth {
         runs.clear();
     }
     runs

@@ -27,6 +27,8 @@ pub(crate) struct Cut {
     gaps: Vec<Range<usize>>,
     /// Thinking that was bound to what has left, each with the comma beside it.
     unbound: Vec<Range<usize>>,
+    /// Messages whose thinking was bound to what has left.
+    moved: Range<usize>,
     anchor: Anchor,
     marker: Marker,
     handle: Handle,
@@ -69,14 +71,21 @@ impl Cut {
                 unbound.extend(thinking(message)?);
             }
         }
+        let moved = if binds { first..plan.moved_at } else { 0..0 };
         let handle = Handle::new(key, KIND, &text_of(body, &parts));
         let note = "earlier calls and results";
         let marker = Marker::new(Unit::Items, 1, parts.len(), note, Some(handle));
-        Some(Self { gaps, unbound, anchor, marker, handle, parts })
+        Some(Self { gaps, unbound, moved, anchor, marker, handle, parts })
     }
 
     pub(crate) fn handle(&self) -> Handle {
         self.handle
+    }
+
+    /// The messages behind which hidden exchanges stay forgotten: the thinking in them was bound to
+    /// what has left, as was that of the messages.
+    pub(crate) fn forgotten(&self) -> Range<usize> {
+        self.moved.clone()
     }
 
     /// The messages that leave, as they stand in the body.

@@ -7,6 +7,7 @@ use super::{
     score::{Sign, changes, is_subject},
 };
 use crate::{
+    align::Dynamic,
     rank::terms,
     report::BlockReport,
     tokens::TokenCounter,
@@ -45,11 +46,16 @@ impl Counts {
 pub(crate) fn measure(
     body: &str,
     conversation: &Conversation,
+    dynamic: &Dynamic,
     blocks: &[BlockReport],
     counts: &Counts,
     counter: &dyn TokenCounter,
 ) -> (Vec<Entry>, Vec<Unit>, usize) {
-    let text = |text: &Str| text.decode(body).map_or(0, |text| counts.count(&text, counter));
+    let text = |text: &Str| match dynamic.aligned(text) {
+        // Values that change move no cut.
+        Some(aligned) => counts.count(aligned, counter),
+        None => text.decode(body).map_or(0, |text| counts.count(&text, counter)),
+    };
     let raw = |span: std::ops::Range<usize>| counts.count(&body[span], counter);
     let mut reports = blocks.iter().peekable();
     let mut entries = Vec::with_capacity(conversation.messages.len());

@@ -20,6 +20,8 @@ pub use json::same_tokens;
 pub use render::{Hidden, Rendered, render};
 pub use verbatim::Verbatim;
 
+pub use crate::price::Stakes;
+
 use crate::{
     ccr::{Marker, Unit},
     rank::Query,
@@ -42,6 +44,8 @@ pub struct Context<'a> {
     pub is_error: bool,
     /// Counts what a choice between encodings costs.
     pub counter: &'a dyn TokenCounter,
+    /// How much must be hidden for it to pay.
+    pub stakes: Stakes,
 }
 
 /// One kind of content, understood.

@@ -13,8 +13,14 @@ use crate::{
 fn treated(source: &str) -> [Option<Accepted>; 2] {
     let engine = Engine::new();
     let query = Query::new(["why did it fail"]);
-    let context =
-        Context { query: &query, tool: "read", hints: Hints::default(), is_error: false, counter: &O200k };
+    let context = Context {
+        query: &query,
+        tool: "read",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    };
     let gate = Gate { counter: &O200k, key: &HandleKey::default() };
     let routed = engine.router().route(source, Hints::default());
     let pass = |(kind, reduction)| match gate.pass(source, None, kind, &reduction) {

@@ -227,8 +227,14 @@ fn one_refused_part_leaves_the_others() {
     use crate::{ccr::HandleKey, rank::Query, reduce::Gate, tokens::O200k};
     let source = format!("one\ntwo\nthree\nfour\n{}\nbash-$ \n{}\nbash-$ ", rows(60), rows(60));
     let (query, key) = (Query::default(), HandleKey::default());
-    let context =
-        Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
+    let context = Context {
+        query: &query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    };
     let gate = Gate { counter: &O200k, key: &key };
     let router = router();
     let routed = router.route(&source, Hints::default());

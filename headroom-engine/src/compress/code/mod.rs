@@ -5,9 +5,11 @@
 //! line's code stays as it is. The *elide* stage leaves out whole things, behind markers that are
 //! comments of the language, so that what is left still parses: modules of tests, comments but for
 //! their first line, imports that nothing names, long literals, and the bodies of functions, from
-//! the least worth a token ([`select`]). Heads of declarations, attributes and types stay. What is
-//! about to be edited must stay exact: a range that was asked for is left out only if it is long,
-//! a function that the query names never, and nothing where the user asks to reshape the code.
+//! the least worth a token ([`select`]), and only those that are worth asking for. Heads of
+//! declarations, attributes and types stay. What is about to be edited must stay exact: a range that
+//! was asked for is left out only if it is long, a function that the query names never, and nothing
+//! where the user asks to reshape the code at once. Where he asks for a plan of that first, or for all
+//! of a file to be read, less goes, and no imports: they move with the code.
 //!
 //! Whole files are outlined by their grammars ([`tree`]), fragments by their indentation
 //! ([`indent`]).
@@ -100,7 +102,7 @@ fn hidden(view: &View<'_>, context: &Context<'_>) -> Option<Found> {
         view.source
     };
     let language = language(view, code, context.hints)?;
-    let percent = budget(view, code, context)?;
+    let budget = budget(view, code, context)?;
     let lines: Vec<&str> = code.split_inclusive('\n').collect();
     let starts = view.lines.get(*rows.first()?)?.number == 1;
     let outline = starts
@@ -109,7 +111,8 @@ fn hidden(view: &View<'_>, context: &Context<'_>) -> Option<Found> {
         .filter(|outline| outline.errors * 50 <= lines.len() + 100)
         .unwrap_or_else(|| indent::outline(code, &lines, Some(language)));
     let line = asked_line(view, &rows, context);
-    let asked = Asked { query: context.query, line, percent };
+    let least = context.stakes.least(budget.chance);
+    let asked = Asked { query: context.query, line, percent: budget.percent, least, imports: budget.imports };
     let mut hidden = select::hidden(code, &lines, &outline, asked);
     // Lines between the numbered ones are nobody's: nothing is left out across them.
     hidden.retain(|hidden| rows[hidden.lines.end - 1] - rows[hidden.lines.start] == hidden.lines.len() - 1);
@@ -140,8 +143,8 @@ fn language(view: &View<'_>, code: &str, hints: Hints<'_>) -> Option<Language> {
 
 /// Arguments of calls that ask for a part of a file.
 const RANGES: [&str; 4] = ["view_range", "offset", "start_line", "line_start"];
-/// What users ask for when much of the code that is read will be written again, or read all of it.
-const RESHAPE: [&str; 16] = [
+/// What users ask for when much of the code that is read will be written again as it stands.
+const MOVES: [&str; 17] = [
     "refactor",
     "refactored",
     "refactoring",
@@ -155,22 +158,56 @@ const RESHAPE: [&str; 16] = [
     "reorganize",
     "convert",
     "duplication",
-    "full",
-    "fully",
-    "entire",
+    "split",
+    "splitting",
+    "rename",
+    "translate",
 ];
+/// What they ask for when that is talked about first: the code is read again before it is written.
+const PLANS: [&str; 12] = [
+    "analysis",
+    "analyse",
+    "analyze",
+    "plan",
+    "planning",
+    "review",
+    "explain",
+    "audit",
+    "assess",
+    "summarize",
+    "understand",
+    "investigate",
+];
+/// What they ask for when all of it is to be read.
+const WHOLE: [&str; 3] = ["full", "fully", "entire"];
 /// A query of so many terms says what it is about, and a word in it little of what is wanted.
 const WORDY: usize = 250;
 /// Fewer tokens than these stay as they are.
 const SMALL: usize = 600;
 /// A range that was asked for stays as it is up to this many tokens.
 const RANGE: usize = 8000;
+/// How likely a body is asked for, in percent, and where code is to be written again.
+const USUAL: f64 = 2.0;
+const CAREFUL: f64 = 5.0;
 
-/// How much of a view may be left out, in percent: a pure function of its size and what asked for
-/// it. `None` if nothing.
-fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<usize> {
+/// How much of a view may be left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Budget {
+    /// Of its tokens, in percent.
+    percent: usize,
+    /// How likely a body that is left out is asked for, in percent.
+    chance: f64,
+    /// Imports go too: where code moves, they move with it.
+    imports: bool,
+}
+
+/// A pure function of a view's size and what asked for it. `None` if all of it stays.
+fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<Budget> {
     let query = context.query;
-    if query.iter().take(WORDY).count() < WORDY && RESHAPE.iter().any(|word| query.contains(word)) {
+    let wordy = query.iter().take(WORDY).count() == WORDY;
+    let says = |words: &[&str]| !wordy && words.iter().any(|word| query.contains(word));
+    let moves = says(&MOVES);
+    if moves && !says(&PLANS) {
         return None;
     }
     let tokens = weigh(code);
@@ -183,13 +220,15 @@ fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<usize> {
     if tokens < SMALL || (asked && tokens < RANGE) {
         return None;
     }
-    Some(if asked || partial {
-        50
-    } else if tokens < 2000 {
-        60
-    } else {
-        66
-    })
+    let careful = moves || says(&WHOLE);
+    let percent = match tokens {
+        _ if careful => 60,
+        _ if asked || partial => 50,
+        ..2000 => 60,
+        _ => 66,
+    };
+    let chance = if careful { CAREFUL } else { USUAL };
+    Some(Budget { percent, chance, imports: !careful })
 }
 
 /// The row of the line that the call asked for by its number.

@@ -27,6 +27,10 @@ pub(super) struct Asked<'a> {
     pub(super) line: Option<usize>,
     /// Of the whole, what is to be left out, in percent.
     pub(super) percent: usize,
+    /// The fewest tokens of a body that are worth asking for.
+    pub(super) least: usize,
+    /// Imports that nothing names may go.
+    pub(super) imports: bool,
 }
 
 /// The runs of lines of `lines` to leave out, in order, each with its kind.
@@ -44,7 +48,9 @@ pub(super) fn hidden(code: &str, lines: &[&str], outline: &Outline, asked: Asked
     };
     selection.runs(RunKind::Tests);
     selection.runs(RunKind::Comment);
-    selection.imports();
+    if asked.imports {
+        selection.imports();
+    }
     selection.runs(RunKind::Literal);
     selection.bodies(asked);
     selection.gaps()
@@ -151,13 +157,14 @@ impl Selection<'_> {
     fn bodies(&mut self, asked: Asked<'_>) {
         let outline = self.outline;
         let worth = self.worth(asked.query);
+        let least = LEAST.max(asked.least);
         let mut bodies: Vec<(f32, usize)> = Vec::new();
         for (at, item) in outline.items.iter().enumerate() {
             let cost = self.own(at);
             let name = self.code[item.name.clone()].to_ascii_lowercase();
             let named = name.len() > 2 && asked.query.contains(&name);
             let here = asked.line.is_some_and(|line| item.body.start <= line + 2 && line < item.body.end + 2);
-            if cost < LEAST || (named && !item.test) || here {
+            if cost < least || (named && !item.test) || here {
                 continue;
             }
             let value = if item.test { 0.5 } else { 1.0 } + worth[at];
@@ -169,7 +176,7 @@ impl Selection<'_> {
                 break;
             }
             let cost = self.own(at);
-            if cost < LEAST {
+            if cost < least {
                 continue;
             }
             self.left = self.left.saturating_sub(cost - MARKER);

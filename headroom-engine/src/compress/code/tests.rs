@@ -15,7 +15,14 @@ use crate::{
 
 fn context<'a>(query: &'a Query, path: &'a str) -> Context<'a> {
     let hints = Hints::default().path(path);
-    Context { query, tool: "read", hints, is_error: false, counter: &O200k }
+    Context {
+        query,
+        tool: "read",
+        hints,
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    }
 }
 
 fn gate(source: &str, reduction: &Reduction) -> Result<Rendered, Refusal> {
@@ -290,6 +297,10 @@ fn what_will_be_edited_stays() {
     shows(&text, &["def asked(a):\n    total_0", "def other(a):\n    # [~lines"]);
     let reshape = Query::new(["refactor this file"]);
     assert!(!hides_any(&source, &reshape));
+    for first in ["make a plan how to refactor this file", "read this file in full"] {
+        assert!(hides_any(&source, &Query::new([first])), "{first}");
+    }
+    assert!(!hides_any(&source, &Query::new(["read it in full and split it into modules"])));
     let range = Query::new(["{\"path\": \"a.py\", \"offset\": 100}"]);
     assert!(!hides_any(&source, &range));
 }

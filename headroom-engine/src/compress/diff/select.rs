@@ -14,8 +14,6 @@ use crate::{
 
 /// About the tokens of a marker without a handle, and what a run must cost to be worth one.
 const GAP: usize = 14;
-/// Fewer tokens than these hidden in all are not worth a round trip.
-const WORTH: usize = 250;
 /// Percent of the tokens that what is kept should cost.
 const SHARE: usize = 25;
 /// A kept line longer than this many bytes is cut.
@@ -33,13 +31,13 @@ pub(super) fn choose(patch: &Patch<'_>, context: &Context<'_>) -> Choice {
     let costs: Vec<usize> =
         patch.lines().iter().map(|line| weigh(&patch.source()[line.range.clone()])).collect();
     let total: usize = costs.iter().sum();
-    if total < WORTH * 3 / 2 {
+    if total < context.stakes.worth() * 3 / 2 {
         return Choice::default();
     }
     let keep = patch.lines().iter().map(|line| is_frame(line.kind)).collect();
     let mut selection = Selection { patch, costs, keep, total };
     selection.changes(context.query);
-    selection.choice()
+    selection.choice(context.stakes.worth())
 }
 
 /// Whether a line says what the patch is about, rather than what it changes.
@@ -225,12 +223,12 @@ impl Selection<'_, '_> {
         by_name || (count > 0 && bytes / count > 500)
     }
 
-    fn choice(mut self) -> Choice {
+    fn choice(mut self, worth: usize) -> Choice {
         let (gaps, hidden) = gaps(&mut self.keep, &self.costs, GAP);
         let gaps = gaps.into_iter().map(|gap| (gap.clone(), self.note(gap))).collect();
         let cuts = self.cuts();
         let cut: usize = cuts.iter().map(|cut| weigh(&self.patch.source()[cut.clone()])).sum();
-        if hidden + cut < WORTH.max(self.total / 8) {
+        if hidden + cut < worth.max(self.total / 8) {
             return Choice::default();
         }
         Choice { gaps, cuts }

@@ -13,7 +13,14 @@ use crate::{
 };
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "bash", hints: Hints::default(), is_error: false, counter: &O200k }
+    Context {
+        query,
+        tool: "bash",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    }
 }
 
 fn elided(source: &str, query: &str) -> Rendered {

@@ -16,8 +16,14 @@ fn gate(source: &str, reduction: &Reduction) -> Result<Accepted, Refusal> {
 
 fn both(source: &str) -> [Option<Reduction>; 2] {
     let query = Query::default();
-    let context =
-        Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
+    let context = Context {
+        query: &query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    };
     [HtmlCompressor.exact(source, &context), HtmlCompressor.elide(source, &context)]
 }
 

@@ -10,15 +10,13 @@ use crate::reduce::Context;
 
 /// About the tokens of a marker without a handle, and what a gap must cost to be worth one.
 const GAP: usize = 16;
-/// Fewer tokens than these hidden in all are not worth a round trip.
-const WORTH: usize = 250;
 /// The beginning of a text stays, up to so many tokens.
 const OPENING: u32 = 160;
 
 /// The runs of units to leave out, in order; empty if that is not worth it.
 pub(super) fn hidden(text: &Text<'_>, units: &[Unit], context: &Context<'_>) -> Vec<Range<usize>> {
     let total: usize = units.iter().map(|unit| unit.cost as usize).sum();
-    if total < 2 * WORTH || units.len() < 6 {
+    if total < 2 * context.stakes.worth() || units.len() < 6 {
         return Vec::new();
     }
     let scores = scores(text, units, context.query);
@@ -32,7 +30,7 @@ pub(super) fn hidden(text: &Text<'_>, units: &[Unit], context: &Context<'_>) -> 
     selection.titles();
     let hidden = selection.gaps();
     let cost: usize = hidden.iter().cloned().flatten().map(|at| units[at].cost as usize).sum();
-    if cost < WORTH.max(total / 10) { Vec::new() } else { hidden }
+    if cost < context.stakes.worth().max(total / 10) { Vec::new() } else { hidden }
 }
 
 /// The tokens to keep of `total`: of a short text more than half, of a long one about two fifths.

@@ -18,8 +18,14 @@ fn gate(source: &str, reduction: &Reduction) -> Result<Accepted, Refusal> {
 
 fn reductions(source: &str, query: &str) -> [Option<Reduction>; 2] {
     let query = Query::new([query]);
-    let context =
-        Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
+    let context = Context {
+        query: &query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    };
     [Kompress.exact(source, &context), Kompress.elide(source, &context)]
 }
 

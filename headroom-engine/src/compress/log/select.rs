@@ -18,13 +18,11 @@ const ENDS: usize = 5;
 /// About the tokens of a marker without a handle, and what a gap between kept lines must cost to be
 /// worth one.
 const GAP: usize = 16;
-/// Fewer tokens than these hidden in all are not worth a round trip.
-const WORTH: usize = 250;
 
 /// The runs of lines to leave out, in order; empty if that is not worth it.
 pub(super) fn hidden(log: &Log<'_>, context: &Context<'_>) -> Vec<Range<usize>> {
     let total: usize = log.lines().iter().map(|line| usize::from(line.cost)).sum();
-    if total < WORTH || log.len() < 3 * ENDS {
+    if total < context.stakes.worth() || log.len() < 3 * ENDS {
         return Vec::new();
     }
     let mut selection = Selection::new(log, total);
@@ -37,7 +35,7 @@ pub(super) fn hidden(log: &Log<'_>, context: &Context<'_>) -> Vec<Range<usize>> 
     selection.asked(context.query);
     let hidden = selection.gaps();
     let cost: usize = hidden.iter().cloned().flatten().map(|at| usize::from(log.line(at).cost)).sum();
-    if cost < WORTH.max(total / 8) { Vec::new() } else { hidden }
+    if cost < context.stakes.worth().max(total / 8) { Vec::new() } else { hidden }
 }
 
 /// The most lines kept for the causal query.

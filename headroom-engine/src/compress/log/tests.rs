@@ -17,7 +17,14 @@ fn gate(source: &str, reduction: &Reduction) -> Result<Accepted, Refusal> {
 }
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k }
+    Context {
+        query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    }
 }
 
 fn exact(source: &str) -> String {

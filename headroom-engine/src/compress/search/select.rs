@@ -17,8 +17,8 @@ use crate::{
 
 /// About the tokens of a marker without a handle, and what a run must cost to be worth one.
 const GAP: usize = 16;
-/// Fewer tokens than these hidden in all are not worth a round trip.
-const WORTH: usize = 250;
+/// What was found is what the next call asks for: fewer tokens stay, whatever asking for them costs.
+const LITTLE: usize = 250;
 /// Percent of the tokens that lines and names together should cost.
 const SHARE: usize = 26;
 /// Percent that lines may cost at least, whatever the names cost.
@@ -37,7 +37,7 @@ pub(super) fn choose(hits: &Hits<'_>, context: &Context<'_>) -> Choice {
     let costs: Vec<usize> =
         hits.lines().iter().map(|line| weigh(&hits.source()[line.range.clone()])).collect();
     let total: usize = costs.iter().sum();
-    if total < WORTH * 3 / 2 {
+    if total < worth(context) * 3 / 2 {
         return Choice::default();
     }
     let mut selection =
@@ -46,7 +46,12 @@ pub(super) fn choose(hits: &Hits<'_>, context: &Context<'_>) -> Choice {
     selection.unnameable();
     selection.hits(context.query);
     selection.headings();
-    selection.choice(context.query)
+    selection.choice(context)
+}
+
+/// The fewest tokens worth hiding.
+fn worth(context: &Context<'_>) -> usize {
+    context.stakes.worth().max(LITTLE)
 }
 
 struct Selection<'h, 'a> {
@@ -165,14 +170,14 @@ impl Selection<'_, '_> {
         }
     }
 
-    fn choice(mut self, query: &Query) -> Choice {
+    fn choice(mut self, context: &Context<'_>) -> Choice {
         let (gaps, hidden) = gaps(&mut self.keep, &self.costs, GAP);
         let kept = self.hits.lines().iter().zip(&self.keep).filter(|(line, keep)| **keep && line.is_hit());
         self.seen.extend(kept.map(|(line, _)| line.file));
         let gaps = gaps.into_iter().map(|gap| (gap.clone(), self.note(gap))).collect();
-        let cuts = self.cuts(query);
+        let cuts = self.cuts(context.query);
         let cut: usize = cuts.iter().map(|cut| weigh(&self.hits.source()[cut.clone()])).sum();
-        if hidden + cut < WORTH.max(self.total / 8) {
+        if hidden + cut < worth(context).max(self.total / 8) {
             return Choice::default();
         }
         Choice { gaps, cuts }

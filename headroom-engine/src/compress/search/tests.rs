@@ -13,7 +13,14 @@ use crate::{
 };
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "grep", hints: Hints::default(), is_error: false, counter: &O200k }
+    Context {
+        query,
+        tool: "grep",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    }
 }
 
 fn gate(source: &str, reduction: &Reduction) -> Accepted {

@@ -84,7 +84,7 @@ use crate::reduce::{Context, Hints, Op, Reducer, Reduction, Segment, Verbatim};
 /// let row = |n| format!(r#"{{"id": {n}, "name": "user {n}", "ok": true}}"#);
 /// let source = format!("[{}, {}, {}, {}, {}]", row(1), row(2), row(4), row(8), row(9));
 /// let query = Query::default();
-/// let context = Context { query: &query, tool: "", hints: Default::default(), is_error: false, counter: &O200k };
+/// let context = Context { query: &query, tool: "", hints: Default::default(), is_error: false, counter: &O200k, stakes: headroom_engine::reduce::Stakes::flat(250) };
 /// let reduction = SmartCrusher.exact(&source, &context).expect("it gets shorter");
 /// let text = render(&source, &reduction, SmartCrusher.kind(), &HandleKey::default()).text;
 /// assert_eq!(text, "$table id,name,ok=true\n1,user 1\n2,user 2\n4,user 4\n8,user 8\n9,user 9");

@@ -18,6 +18,7 @@ pub(super) struct Selection<'t, 's> {
     tape: &'t Tape<'s>,
     twins: &'t Twins,
     query: &'t Query,
+    worth: usize,
     members: Members,
     /// What a key means, by its hash modulo the size: keys repeat, so nearly all are found here.
     meanings: RefCell<Vec<(u64, Meaning)>>,
@@ -30,6 +31,7 @@ impl<'t, 's> Selection<'t, 's> {
             tape,
             twins,
             query,
+            worth: context.stakes.worth(),
             members: if context.is_error { Members::none(tape) } else { Members::of(tape, twins, query) },
             meanings: RefCell::new(vec![(0, Meaning::Other); 512]),
         }
@@ -102,7 +104,7 @@ impl<'t, 's> Selection<'t, 's> {
     }
 
     fn choose(&self, rows: &[Row], columns: &[&[Id]], under: Meaning) -> Vec<Range<usize>> {
-        axes::choose(&Items { selection: self, rows, columns, under }, self.query)
+        axes::choose(&Items { selection: self, rows, columns, under }, self.query, self.worth)
     }
 
     /// About how many tokens a row takes.

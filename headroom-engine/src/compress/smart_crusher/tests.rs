@@ -13,8 +13,14 @@ use crate::{
 
 fn reduce(source: &str, query: &str, elide: bool) -> Option<Reduction> {
     let query = Query::new([query]);
-    let context =
-        Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
+    let context = Context {
+        query: &query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    };
     if elide { SmartCrusher.elide(source, &context) } else { SmartCrusher.exact(source, &context) }
 }
 
@@ -247,8 +253,14 @@ fn links_and_signatures_of_single_objects_go_unless_asked_for() {
     assert!(text.contains(r#""signature":"[~bytes 1-902 #"#), "{text}");
     assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
     let query = Query::default();
-    let context =
-        Context { query: &query, tool: "", hints: Hints::default(), is_error: true, counter: &O200k };
+    let context = Context {
+        query: &query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: true,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    };
     assert!(SmartCrusher.elide(&source, &context).is_none(), "an error keeps them");
 }
 

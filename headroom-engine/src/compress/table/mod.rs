@@ -67,7 +67,7 @@ use crate::reduce::{Context, Hints, Reducer, Reduction, Segment};
 /// # use headroom_engine::{ccr::HandleKey, tokens::O200k};
 /// let source = "| city  | rain |\n|-------|------|\n| oslo  |   63 |\n| paris |   52 |\n| rome  |   61 |\n";
 /// let query = Query::default();
-/// let context = Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k };
+/// let context = Context { query: &query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k, stakes: headroom_engine::reduce::Stakes::flat(250) };
 /// let reduction = TableCompressor.exact(source, &context).expect("it gets shorter");
 /// let text = render(source, &reduction, TableCompressor.kind(), &HandleKey::default()).text;
 /// assert_eq!(text, "$md3 city,rain>\noslo,63\nparis,52\nrome,61\n");

@@ -21,7 +21,7 @@ pub(super) fn choose(source: &str, sheet: &Sheet<'_>, context: &Context<'_>) -> 
     let meanings = (0..sheet.slots.len())
         .map(|column| sheet.names.get(column).map_or(Meaning::Other, |name| meaning(bare(name))))
         .collect();
-    axes::choose(&SheetRows { source, sheet, meanings }, context.query)
+    axes::choose(&SheetRows { source, sheet, meanings }, context.query, context.stakes.worth())
 }
 
 struct SheetRows<'a, 's> {

@@ -9,7 +9,14 @@ use crate::{
 };
 
 fn context(query: &Query) -> Context<'_> {
-    Context { query, tool: "", hints: Hints::default(), is_error: false, counter: &O200k }
+    Context {
+        query,
+        tool: "",
+        hints: Hints::default(),
+        is_error: false,
+        counter: &O200k,
+        stakes: crate::reduce::Stakes::flat(250),
+    }
 }
 
 fn written(source: &str, reduction: &Reduction) -> String {
