@@ -29,13 +29,13 @@ impl Engine {
     ///
     /// ```
     /// use headroom_engine::{Dialect, Engine, Policy};
-    /// let body = br#"{"requests":[{"custom_id":"a","params":{"model":"m","messages":[]}}]}"#;
-    /// let rewrite = Engine::new().batch(body.to_vec().into(), Dialect::AnthropicMessages, &Policy::default())?;
-    /// assert_eq!(&rewrite.body[..], body);
+    /// let body = br#"{"requests":[{"custom_id":"a","params":{"model":"m","messages":[]}}]}"#.to_vec().into();
+    /// let rewrite = Engine::new().batch(&body, Dialect::AnthropicMessages, &Policy::default())?;
+    /// assert_eq!(rewrite.body, body);
     /// # Ok::<(), headroom_engine::ScanError>(())
     /// ```
-    pub fn batch(&self, body: Bytes, dialect: Dialect, policy: &Policy) -> Result<Rewrite, ScanError> {
-        let text = std::str::from_utf8(&body).map_err(|_| ScanError::NotUtf8)?;
+    pub fn batch(&self, body: &Bytes, dialect: Dialect, policy: &Policy) -> Result<Rewrite, ScanError> {
+        let text = std::str::from_utf8(body).map_err(|_| ScanError::NotUtf8)?;
         let requests = wire::batch(dialect, text)?;
         let policy = policy.clone().exactly();
         let context = RequestContext { route: Route::ExactOnly, ..RequestContext::new(dialect) };
@@ -57,7 +57,7 @@ impl Engine {
             }
         }
         let written =
-            Splice::new(edits, body.len()).map_or_else(|| body.clone(), |splice| splice.apply(&body));
+            Splice::new(edits, body.len()).map_or_else(|| body.clone(), |splice| splice.apply(body));
         Ok(Rewrite {
             body: written,
             originals: Originals::default(),
@@ -91,7 +91,7 @@ mod tests {
 
     fn batch(body: &str) -> Result<Rewrite, ScanError> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Engine::new().batch(body, Dialect::AnthropicMessages, &Policy::default())
+        Engine::new().batch(&body, Dialect::AnthropicMessages, &Policy::default())
     }
 
     #[test]
@@ -133,14 +133,16 @@ mod tests {
         ] {
             let bytes = Bytes::copy_from_slice(body.as_bytes());
             let rewrite =
-                Engine::new().batch(bytes.clone(), Dialect::AnthropicMessages, &Policy::default()).unwrap();
+                Engine::new().batch(&bytes, Dialect::AnthropicMessages, &Policy::default()).unwrap();
             assert_eq!((rewrite.body.as_ptr(), rewrite.body.len()), (bytes.as_ptr(), bytes.len()), "{body}");
         }
         for body in ["", "{", "[]", "{}", r#"{"requests":{}}"#, r#"{"requests":[],"requests":[]}"#] {
             assert!(batch(body).is_err(), "{body}");
         }
         assert!(
-            Engine::new().batch("{\"requests\":[]}".into(), Dialect::OpenAiChat, &Policy::default()).is_err()
+            Engine::new()
+                .batch(&"{\"requests\":[]}".into(), Dialect::OpenAiChat, &Policy::default())
+                .is_err()
         );
     }
 }

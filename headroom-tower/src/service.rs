@@ -264,7 +264,7 @@ where
 {
     let rewrite = {
         let (engine, source, dialect) = (shared.engine.clone(), source.clone(), target.dialect);
-        shared.pool.run(source.len(), move || engine.batch(source, dialect, &policy)).await
+        shared.pool.run(source.len(), move || engine.batch(&source, dialect, &policy)).await
     };
     let Some(Ok(rewrite)) = rewrite else {
         let why = rewrite.map_or(Skipped::Aborted, |_| Skipped::Unscannable);

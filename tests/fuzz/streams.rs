@@ -164,7 +164,9 @@ fn is_foreign(data: &[u8]) -> bool {
 pub(super) fn events(dialect: Dialect, data: &[u8]) {
     let rounds = rounds(data);
     let whole = heard(dialect, &rounds, |length| length);
-    if is_foreign(data) {
+    // A call of chat completions that is never named could be ours: it is withheld.
+    let unnamed = dialect == Dialect::OpenAiChat && memchr::memmem::find(data, b"tool_calls").is_some();
+    if is_foreign(data) && !unnamed {
         // A last event without its end is none; it could be the start of a call.
         let rest = rounds[0].strip_prefix(&whole.client[..]).expect("what is not ours passes as it came");
         let array = data.trim_ascii_start().starts_with(b"[");

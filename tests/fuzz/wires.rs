@@ -32,7 +32,7 @@ pub(super) fn body(dialect: Dialect, data: &[u8]) {
 /// A batch.
 pub(super) fn batch(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
-    let Ok(out) = engine().batch(body.clone(), Dialect::AnthropicMessages, &Policy::default()) else {
+    let Ok(out) = engine().batch(&body, Dialect::AnthropicMessages, &Policy::default()) else {
         return;
     };
     assert!(!out.report.tool_listed);
