@@ -1,4 +1,5 @@
 //! `headroom proxy` as its users meet it: a process of its own, real sockets, the provider double.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and their helpers")]
 
 mod admin;
 mod bed;
