@@ -67,7 +67,7 @@ impl Stakes {
             asked: caution * (prefix.tokens() * read + CALL * (output + write)),
             returned: caution * write,
             least: policy.hidden_limit(),
-            chance: chance,
+            chance,
         }
     }
 

@@ -66,7 +66,7 @@ pub(super) fn retrieval(data: &[u8]) {
     let (asked, original) = head(data);
     let handle = Handle::new(&HandleKey::default(), "text", &original);
     let budget = 40 + asked.len() * 7;
-    let range = asked.len().is_multiple_of(3).then(|| (original.len() / 90, original.len() / 30));
+    let range = asked.len().is_multiple_of(3).then_some((original.len() / 90, original.len() / 30));
     let mut request = Request::new(handle, budget);
     (request.query, request.range) = (Some(&*asked), range);
     for request in [Request::new(handle, budget), request] {
@@ -83,7 +83,7 @@ pub(super) fn specialists(data: &[u8]) {
     let key = HandleKey::default();
     let hints = Hints::default().command(&asked);
     let context =
-        Context { query: &query, tool: "run", hints, is_error: asked.len() % 5 == 4, counter: &O200k };
+        Context { query: &query, tool: "run", hints, is_error: asked.len() % 5 == 4, counter: &O200k, stakes: Stakes::flat(60) };
     let gate = Gate { counter: &O200k, key: &key };
     for reducer in engine().reducers() {
         if !reducer.recognises(&source, hints) {
