@@ -66,7 +66,7 @@ pub(super) fn retrieval(data: &[u8]) {
     let (asked, original) = head(data);
     let handle = Handle::new(&HandleKey::default(), "text", &original);
     let budget = 40 + asked.len() * 7;
-    let range = asked.len().is_multiple_of(3).then(|| (original.len() / 90, original.len() / 30));
+    let range = asked.len().is_multiple_of(3).then_some((original.len() / 90, original.len() / 30));
     let mut request = Request::new(handle, budget);
     (request.query, request.range) = (Some(&*asked), range);
     for request in [Request::new(handle, budget), request] {
