@@ -7,7 +7,9 @@ use http::request::Parts;
 
 /// Signs a request whose head and body are final.
 #[derive(Clone)]
-pub(crate) struct Resigner(Arc<dyn Fn(&mut Parts, &Bytes) + Send + Sync>);
+pub(crate) struct Resigner(Arc<Sign>);
+
+type Sign = dyn Fn(&mut Parts, &Bytes) + Send + Sync;
 
 impl Resigner {
     pub(crate) fn new(sign: impl Fn(&mut Parts, &Bytes) + Send + Sync + 'static) -> Self {

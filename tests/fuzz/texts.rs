@@ -8,7 +8,7 @@ use headroom_engine::{
         marker,
     },
     rank::Query,
-    reduce::{Context, Gate, Hints, Refusal},
+    reduce::{Context, Gate, Hints, Refusal, Stakes},
     tokens::{O200k, TokenCounter as _},
 };
 use serde_json::json;
@@ -82,8 +82,14 @@ pub(super) fn specialists(data: &[u8]) {
     let query = Query::new([&*asked]);
     let key = HandleKey::default();
     let hints = Hints::default().command(&asked);
-    let context =
-        Context { query: &query, tool: "run", hints, is_error: asked.len() % 5 == 4, counter: &O200k, stakes: Stakes::flat(60) };
+    let context = Context {
+        query: &query,
+        tool: "run",
+        hints,
+        is_error: asked.len() % 5 == 4,
+        counter: &O200k,
+        stakes: Stakes::flat(60),
+    };
     let gate = Gate { counter: &O200k, key: &key };
     for reducer in engine().reducers() {
         if !reducer.recognises(&source, hints) {

@@ -20,8 +20,8 @@ use headroom_tower::{HeadroomLayer, LedgerStore, MemoryStore};
 
 use crate::{
     bed::{Bed, OURS, within},
+    durable::Durable,
     talk::{Talk, eager, fetch, handles, log, run, script},
-    thinking::Durable,
 };
 
 const MODEL: &str = "claude-opus-5-5";
@@ -123,7 +123,7 @@ struct Seen {
 /// One generated conversation.
 async fn generated(memory: Memory, seed: u64, seen: &mut Seen) {
     let mut dice = Dice::new(seed);
-    let window = (seed % 2 == 0).then_some(9_000);
+    let window = seed.is_multiple_of(2).then_some(9_000);
     let mut fleet = Fleet::new(memory, window);
     let mut bed = Bed::client(fleet.replicas[0].clone(), script(answers(seed))).await;
     let mut talk = Talk::about(Anthropic, &log(0)).thinking();

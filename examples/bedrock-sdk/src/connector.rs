@@ -75,6 +75,7 @@ impl HttpConnector for HeadroomClient {
 
 /// Signs a final request with the credentials among its extensions. What cannot be signed stays as it
 /// is, and is refused.
+#[expect(clippy::disallowed_methods, reason = "a signature holds for some minutes")]
 fn resign(head: &mut Parts, body: &Bytes, region: &str) {
     let Some(credentials) = head.extensions.get::<Credentials>().cloned() else { return };
     for name in ["authorization", "x-amz-date", "x-amz-security-token"] {

@@ -34,6 +34,7 @@ const MODEL: &str = "us.amazon.nova-pro-v1:0";
 struct Played {
     /// What the program read.
     text: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "checked by the test"))]
     stop: Option<StopReason>,
     /// Bytes of the log, and of the request that carried it.
     log: usize,

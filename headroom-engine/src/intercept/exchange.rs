@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::{
     Item, Parts, Recall, RetrievalReport,
     format::{self, Format},
-    ranking::{Ask, Ranked, Ranking, Said, WORTH},
     picture::Picture,
+    ranking::{Ask, Ranked, Ranking, Said, WORTH},
     raw::{self, Object},
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},

@@ -222,7 +222,6 @@ impl Event {
     pub(super) fn data(&self) -> Option<&str> {
         match self.lines.as_slice() {
             _ if self.joined.is_some() => self.joined.as_deref(),
-            [] => None,
             [line] => std::str::from_utf8(&self.raw[line.clone()]).ok(),
             _ => None,
         }

@@ -49,7 +49,7 @@ impl Capture {
                 ("signature", Some(signature)) => self.signature = Some(signature.to_owned()),
                 // Pieces of base64 are not pieces of the bytes.
                 ("redactedContent", Some(data)) => {
-                    self.lost |= self.redacted.replace(data.to_owned()).is_some()
+                    self.lost |= self.redacted.replace(data.to_owned()).is_some();
                 }
                 _ => self.lost = true,
             }

@@ -442,7 +442,7 @@ fn edge_69_no_visible_block_becomes_one() {
 /// The messages of the next request, with what the ledger knows put back; `behind` stand behind the
 /// first one.
 fn returned(outcome: &Outcome, behind: &[Value]) -> Option<Vec<Value>> {
-    let mut request = script().request.clone();
+    let mut request = script().request;
     request["messages"].as_array_mut().unwrap().extend_from_slice(behind);
     let body = request.to_string();
     let read = crate::wire::read(Dialect::BedrockConverse, &body).unwrap();
