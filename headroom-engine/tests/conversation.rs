@@ -53,9 +53,10 @@ fn the_next_turn_restores_what_was_hidden() {
     };
     let think = json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"});
     let text = json!({"type": "text", "text": "all is well"});
-    let Step::Send(sent) = exchange.response(answer(json!([think, call]), "tool_use")) else {
-        panic!("a follow-up")
+    let Step::Rank(search) = exchange.response(answer(json!([think, call]), "tool_use")) else {
+        panic!("a long original is searched")
     };
+    let Step::Send(sent) = exchange.ranked(Some(search.run())) else { panic!("a follow-up") };
     let Step::Remember(records) = exchange.response(answer(json!([think, text]), "end_turn")) else {
         panic!("a record")
     };

@@ -34,6 +34,9 @@ fn part(dialect: Dialect, base64: &str, format: ImageFormat) -> Value {
             json!({"type": "input_image", "image_url": url, "detail": "high", "x": 1})
         }
         Dialect::OpenAiChat => json!({"type": "image_url", "image_url": {"url": url}}),
+        Dialect::BedrockConverse => {
+            json!({"image": {"format": kind.trim_start_matches("image/"), "source": {"bytes": base64}}})
+        }
         _ => json!({"inlineData": {"mimeType": kind, "data": base64}}),
     }
 }
@@ -65,6 +68,11 @@ fn messages(dialect: Dialect, first: &str, second: &str) -> Vec<Value> {
             json!({"role": "assistant", "content": "I see."}),
             json!({"role": "user", "content": [again]}),
         ],
+        Dialect::BedrockConverse => vec![
+            json!({"role": "user", "content": [one, other]}),
+            json!({"role": "assistant", "content": [{"text": "I see."}]}),
+            json!({"role": "user", "content": [again]}),
+        ],
         _ => vec![
             json!({"role": "user", "parts": [one, other]}),
             json!({"role": "model", "parts": [{"text": "I see."}]}),
@@ -83,6 +91,8 @@ fn body(dialect: Dialect, messages: &[Value], description: &str) -> String {
             "tools": [{"type": "function", "function": function}]}),
         Dialect::OpenAiResponses => json!({"model": "gpt-6", "store": false, "input": messages,
             "tools": [{"type": "function", "name": "run_command", "description": description, "parameters": schema}]}),
+        Dialect::BedrockConverse => json!({"messages": messages, "toolConfig": {"tools": [
+            {"toolSpec": {"name": "run_command", "description": description, "inputSchema": {"json": schema}}}]}}),
         _ => json!({"contents": messages, "tools": [{"functionDeclarations": [function]}]}),
     }
     .to_string()

@@ -102,7 +102,16 @@ impl Asker {
             return Some(Err(format!("no recorded result for {}", sighting.call)));
         };
         let shown = squeeze(&sighting.shown);
-        let answer = squeeze(&answer);
+        // What was brought before is only pointed at.
+        let answer = match answer.contains("read it there") {
+            true => request
+                .results()
+                .iter()
+                .filter(|(id, _)| ours.contains(id))
+                .map(|(_, text)| squeeze(text))
+                .collect(),
+            false => squeeze(&answer),
+        };
         let brought = fragments(source).any(|hidden| !shown.contains(&hidden) && answer.contains(&hidden));
         Some(if brought { Ok(()) } else { Err(format!("nothing that {} hid came back", sighting.marker)) })
     }

@@ -114,8 +114,9 @@ async fn what_a_proxy_hid_is_redeemed_there() {
 
     let received = provider.received();
     let received = String::from_utf8(received[0].body().to_vec()).unwrap();
-    let marker = received.split("[~").find(|part| part.contains(" #")).unwrap();
-    let handle = marker.split_once(" #").unwrap().1.split(']').next().unwrap();
+    let is_handle = |digits: &&str| digits.len() == 30 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let behind = received.split('#').skip(1).filter_map(|behind| behind.get(..30));
+    let handle = behind.into_iter().find(is_handle).unwrap();
 
     let raw = run(&["retrieve", handle, "--raw", "--proxy", &proxy.url()], b"");
     assert_eq!(stderr(&raw), "");

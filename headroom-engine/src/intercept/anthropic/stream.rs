@@ -161,7 +161,7 @@ impl Splicer for Stream {
     fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>) {
         let done = self.state != State::Open;
         self.framed |= event.is_framed();
-        if done && (self.touched || self.state == State::Failed) {
+        if done && self.touched {
             return;
         }
         if event.is_failure() {

@@ -117,7 +117,7 @@ impl Stream {
 impl Splicer for Stream {
     fn event(&mut self, event: Event, out: &mut VecDeque<Bytes>) {
         let done = self.state != State::Open;
-        if done && (self.touched || self.state == State::Failed) {
+        if done && self.touched {
             return;
         }
         if event.is_failure() {
