@@ -1,6 +1,8 @@
 //! Headroom at work, without a key and without a network.
 //!
-//!     cargo run --release -p quickstart
+//! ```text
+//! cargo run --release -p quickstart
+//! ```
 //!
 //! It starts a double of a provider, which refuses what real ones refuse, signs thinking and keeps a
 //! prompt cache, and sends it recorded conversations of agents turn by turn: once directly, once

@@ -222,10 +222,10 @@ fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<Budget> 
     }
     let careful = moves || says(&WHOLE);
     let percent = match tokens {
-        _ if careful => 60,
+        _ if careful => 43,
         _ if asked || partial => 50,
-        ..2000 => 60,
-        _ => 66,
+        ..2000 => 66,
+        _ => 72,
     };
     let chance = if careful { CAREFUL } else { USUAL };
     Some(Budget { percent, chance, imports: !careful })

@@ -57,8 +57,11 @@ impl Twins {
     }
 }
 
+/// Both halves of the product, so that every bit of a word reaches every bit of the hash: without the
+/// upper one, strings that differ in some digits were found to be equal.
 fn mix(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+    let product = u128::from(hash.rotate_left(5) ^ word) * u128::from(0x517c_c1b7_2722_0a95_u64);
+    (product as u64) ^ ((product >> 64) as u64)
 }
 
 fn hash_bytes(bytes: &[u8]) -> u64 {
