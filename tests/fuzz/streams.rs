@@ -173,6 +173,10 @@ pub(super) fn events(dialect: Dialect, data: &[u8]) {
         let cut = array || memchr::memmem::find(rest, b"\n\n").is_none_or(|at| at + 2 == rest.len());
         assert!(whole.sent.is_empty() && cut, "what is not ours passes");
     }
+    // What begins like Amazon's frames and is none is judged by its first piece.
+    if rounds.iter().any(|round| matches!(round.first(), Some(0 | 1))) {
+        return;
+    }
     if data.len() > 1 << 15 {
         // For the time that it takes.
         assert_eq!(heard(dialect, &rounds, |_| 64), whole);
