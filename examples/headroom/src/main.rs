@@ -1,4 +1,5 @@
 //! `headroom`: the layer as a proxy, as an MCP server and as a command.
+#![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "help texts are for terminals")]
 
 mod compress;
 mod config;
