@@ -25,7 +25,7 @@ use crate::{
 /// ```
 /// use headroom_tower::HeadroomLayer;
 /// use tower::{ServiceBuilder, service_fn};
-/// # async fn send(_: http::Request<()>) -> Result<http::Response<()>, std::io::Error> { unimplemented!() }
+/// # async fn send(_: http::Request<()>) -> Result<http::Response<()>, std::io::Error> { Ok(http::Response::default()) }
 /// let layer = HeadroomLayer::new();
 /// let client = ServiceBuilder::new().layer(layer.clone()).service(service_fn(send));
 /// // ... and once requests have been answered:
