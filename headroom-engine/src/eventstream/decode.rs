@@ -86,6 +86,11 @@ impl Decoder {
         self.buffer.split().freeze()
     }
 
+    /// The next `length` bytes as they came, once they are there.
+    pub(crate) fn take(&mut self, length: usize) -> Option<Bytes> {
+        (self.buffer.len() >= length).then(|| self.buffer.split_to(length).freeze())
+    }
+
     /// The bytes of a verified prelude's frame whose content is not what it should be: what is behind
     /// them can be read.
     pub(crate) fn skip_frame(&mut self) -> Option<Bytes> {
@@ -129,6 +134,35 @@ impl Decoder {
         let _ = self.buffer.split_to(total);
         self.known = false;
         Ok(Some(message))
+    }
+}
+
+/// What a stream begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prelude {
+    /// That of a frame.
+    Valid,
+    /// It may be one.
+    Short,
+    /// No frame.
+    None,
+}
+
+impl Prelude {
+    /// Judges the start of a stream, however much of it has come: a short one that cannot become a
+    /// frame is none at once.
+    pub(crate) fn at_start(bytes: &[u8]) -> Self {
+        // A frame is shorter than 16 MiB, or a little longer; no text begins so.
+        match (bytes.first(), bytes.get(..PRELUDE)) {
+            (None, _) => Self::Short,
+            (Some(0 | 1), None) => Self::Short,
+            (Some(0 | 1), Some(prelude))
+                if crc32(&prelude[..PRELUDE - 4]) == word(&prelude[PRELUDE - 4..]) =>
+            {
+                Self::Valid
+            }
+            _ => Self::None,
+        }
     }
 }
 

@@ -34,6 +34,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use base64::{decode as base64_decode, encode as base64_encode};
+pub(crate) use decode::Prelude;
 pub use decode::{DecodeError, Decoder, MAX_FRAME};
 pub use message::{HeaderValue, Headers, Message, encode};
 

@@ -53,8 +53,8 @@ impl Format for Messages {
     }
 
     #[cfg(feature = "bedrock")]
-    fn framed(&self) -> bool {
-        true
+    fn framings(&self) -> super::format::Framings {
+        super::format::Framings::EventsOrFrames
     }
 
     #[cfg(feature = "bedrock")]

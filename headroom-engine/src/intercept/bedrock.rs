@@ -5,7 +5,7 @@ mod stream;
 
 use super::{
     exchange::{Ending, FILLER},
-    format::{Answers, Format},
+    format::{Answers, Format, Framings},
     raw::{Edit, Object, Raw, quoted, splice},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
     stream::Splicer,
@@ -56,8 +56,8 @@ impl Format for Converse {
         b""
     }
 
-    fn framed(&self) -> bool {
-        true
+    fn framings(&self) -> Framings {
+        Framings::Frames
     }
 }
 

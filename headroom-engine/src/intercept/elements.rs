@@ -3,18 +3,20 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::{Event, Frame, Framer};
 #[cfg(feature = "bedrock")]
 use super::framed::Framed;
+use super::{
+    format::Framings,
+    frame::{Event, Frame, Framer},
+};
+#[cfg(feature = "bedrock")]
+use crate::eventstream::Prelude;
 
-/// The incremental parser of a stream that is events, an array or frames; the first byte tells.
+/// The incremental parser of a stream that is events, an array or frames; how it begins tells.
 #[derive(Debug)]
 pub(super) struct Frames {
     cap: usize,
-    /// It may be an array.
-    arrays: bool,
-    /// It may be frames.
-    framed: bool,
+    framings: Framings,
     parser: Parser,
     /// The stream before this one came in frames.
     was_framed: bool,
@@ -30,16 +32,20 @@ enum Parser {
 }
 
 impl Frames {
-    /// Of a dialect whose streams may be `arrays`, or `framed`.
-    pub(super) fn new(cap: usize, arrays: bool, framed: bool) -> Self {
-        let parser =
-            if arrays || framed { Parser::Unknown(Vec::new()) } else { Parser::Events(Framer::new(cap)) };
-        Self { cap, arrays, framed, parser, was_framed: false }
+    /// Of a dialect whose streams may come so.
+    pub(super) fn new(cap: usize, framings: Framings) -> Self {
+        let parser = match framings {
+            Framings::Events => Parser::Events(Framer::new(cap)),
+            #[cfg(feature = "bedrock")]
+            Framings::Frames => Parser::Framed(Framed::new(cap)),
+            _ => Parser::Unknown(Vec::new()),
+        };
+        Self { cap, framings, parser, was_framed: false }
     }
 
     /// The same for another stream.
     pub(super) fn again(&self) -> Self {
-        Self { was_framed: self.is_framed(), ..Self::new(self.cap, self.arrays, self.framed) }
+        Self { was_framed: self.is_framed(), ..Self::new(self.cap, self.framings) }
     }
 
     /// Whether it comes in frames.
@@ -55,27 +61,11 @@ impl Frames {
     pub(super) fn push(&mut self, chunk: &[u8]) {
         match &mut self.parser {
             Parser::Unknown(seen) => {
+                let from = seen.len();
                 seen.extend_from_slice(chunk);
-                // No text begins with a zero, and every frame does: it is shorter than 16 MiB, or a
-                // little longer.
-                #[cfg(feature = "bedrock")]
-                if self.framed && matches!(seen.first(), Some(0 | 1)) {
-                    let mut framed = Framed::new(self.cap);
-                    framed.push(seen);
-                    self.parser = Parser::Framed(framed);
-                    return;
-                }
-                // What was seen before is white space.
-                let blank = |byte: &&u8| self.arrays && byte.is_ascii_whitespace();
-                let first = chunk.iter().find(|byte| !blank(byte));
-                if first.is_none() && seen.len() <= self.cap {
-                    return;
-                }
-                let (array, seen) = (self.arrays && first == Some(&b'['), std::mem::take(seen));
-                self.parser = match array {
-                    true => Parser::Elements(Elements::new(self.cap)),
-                    false => Parser::Events(Framer::new(self.cap)),
-                };
+                let Some(parser) = Parser::of(seen, from, self.framings, self.cap) else { return };
+                let seen = std::mem::take(seen);
+                self.parser = parser;
                 self.push(&seen);
             }
             Parser::Events(framer) => framer.push(chunk),
@@ -109,6 +99,33 @@ impl Frames {
             #[cfg(feature = "bedrock")]
             Parser::Framed(framed) => framed.finish(),
         }
+    }
+}
+
+impl Parser {
+    /// What reads a stream that begins with `seen`, of which what stands before `from` did not tell;
+    /// `None` if more of it must be seen. Where the stream was cut has no part in it.
+    fn of(seen: &[u8], from: usize, framings: Framings, cap: usize) -> Option<Self> {
+        match framings {
+            Framings::EventsOrArray => {
+                // What was seen before is white space.
+                let first = seen[from..].iter().find(|byte| !byte.is_ascii_whitespace());
+                if first.is_none() && seen.len() <= cap {
+                    return None;
+                }
+                if first == Some(&b'[') {
+                    return Some(Self::Elements(Elements::new(cap)));
+                }
+            }
+            #[cfg(feature = "bedrock")]
+            Framings::EventsOrFrames => match Prelude::at_start(seen) {
+                Prelude::Valid => return Some(Self::Framed(Framed::new(cap))),
+                Prelude::Short => return None,
+                Prelude::None => {}
+            },
+            _ => {}
+        }
+        Some(Self::Events(Framer::new(cap)))
     }
 }
 
@@ -207,7 +224,7 @@ mod tests {
     use super::*;
 
     fn frames(chunks: &[&[u8]], cap: usize) -> (Vec<String>, Vec<u8>) {
-        let mut frames = Frames::new(cap, true, false);
+        let mut frames = Frames::new(cap, Framings::EventsOrArray);
         let (mut seen, mut bytes) = (Vec::new(), Vec::new());
         let mut take = |frame: Frame| match frame {
             Frame::Event(event) => {

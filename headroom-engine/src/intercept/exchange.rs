@@ -92,6 +92,10 @@ pub(super) struct Exchange {
     /// Thinking was written behind a hidden exchange.
     bound_thinking: bool,
     restoration: Restoration,
+    /// Where in the request the messages begin that the client does not know.
+    hidden: Option<usize>,
+    /// How many of `visible` are of the rounds in them.
+    earlier: usize,
     report: RetrievalReport,
 }
 
@@ -113,6 +117,8 @@ impl Exchange {
             visible: Vec::new(),
             bound_thinking: false,
             restoration: Restoration::default(),
+            hidden: None,
+            earlier: 0,
             report: RetrievalReport::default(),
         }
     }
@@ -152,6 +158,11 @@ impl Exchange {
         &self.report
     }
 
+    /// Takes what an answer without a call of ours was counted at.
+    pub(super) fn passed(&mut self, usage: Usage) {
+        self.count(usage);
+    }
+
     /// Takes the current round's complete answer.
     pub(super) fn take(&mut self, round: Round) -> Next {
         self.count(round.usage);
@@ -164,7 +175,7 @@ impl Exchange {
         let forgotten = round.calls_client() && self.forgets();
         let unanswerable = !round.calls_client() && (!round.rebuilt || self.round > self.parts.max_rounds);
         if ours == 0 || round.stop == Stop::Cut || forgotten || unanswerable {
-            return self.finish(&round);
+            return self.finish(round);
         }
         let mut absent: Vec<Handle> = Vec::new();
         if self.round < self.parts.max_rounds {
@@ -219,13 +230,28 @@ impl Exchange {
     /// for.
     pub(super) fn ranked(&mut self, ranked: Option<Ranked>) -> Option<Next> {
         let (round, ranking) = self.ranking.take()?;
-        Some(self.said(&round, ranked.unwrap_or_else(|| ranking.lost())))
+        Some(self.said(round, ranked.unwrap_or_else(|| ranking.lost())))
     }
 
     /// What the ledger is to keep of this answer.
     pub(super) fn record(&self) -> Option<Record> {
-        (!self.forgets() && !self.restoration.is_empty())
-            .then(|| Record::new(self.parts.history.turn(&self.visible), self.restoration.encode()))
+        let hidden = self.hidden.map(|start| start..self.parts.messages_end);
+        if self.forgets() || (hidden.is_none() && self.restoration.mixed.is_none()) {
+            return None;
+        }
+        // It stands in the request, and what was seen of it among the rest.
+        let hidden = hidden.and_then(|hidden| std::str::from_utf8(self.parts.request.get(hidden)?).ok());
+        let seen = self.visible.iter().take(self.earlier);
+        let texts = seen.filter_map(|item| match item {
+            Item::Text(text) => Some(text.as_str()),
+            Item::Call { .. } | Item::Other(_) => None,
+        });
+        let restoration = Restoration {
+            hidden: hidden.unwrap_or_default().to_owned(),
+            prefix: texts.collect(),
+            ..self.restoration.clone()
+        };
+        Some(Record::new(self.parts.history.turn(&self.visible), restoration.encode()))
     }
 
     fn count(&mut self, usage: Usage) {
@@ -264,7 +290,7 @@ impl Exchange {
             counter: Arc::clone(&self.parts.counter),
         };
         if ranking.bytes() <= AT_ONCE {
-            return self.said(&round, ranking.run());
+            return self.said(round, ranking.run());
         }
         self.ranking = Some((round, ranking.clone()));
         Next::Rank(ranking)
@@ -284,7 +310,7 @@ impl Exchange {
         }
     }
 
-    fn said(&mut self, round: &Round, ranked: Ranked) -> Next {
+    fn said(&mut self, round: Round, ranked: Ranked) -> Next {
         self.whole = ranked.whole;
         let mut answers = Vec::with_capacity(ranked.said.len());
         for (call, said) in round.ours().zip(ranked.said) {
@@ -358,38 +384,35 @@ impl Exchange {
     }
 
     /// Ours only: the exchange stays between the model and us.
-    fn hide(&mut self, round: &Round, answers: &[Answer]) -> Next {
+    fn hide(&mut self, round: Round, answers: &[Answer]) -> Next {
         let results = self.format.carry(&self.format.results(answers, &self.parts.tool));
-        let insert = format!("{},{results}", round.message);
-        for block in &round.blocks {
+        for block in round.blocks {
             if self.texts() == Texts::Last && matches!(block.kind, Kind::Text(_)) {
                 continue;
             }
-            self.see(block);
             if block.is_visible() {
-                self.restoration.earlier.push(Digest::of(block));
-                if let Kind::Text(text) = &block.kind {
-                    self.restoration.prefix.push_str(text);
-                }
+                self.restoration.earlier.push(Digest::of(&block));
             } else if block.is_thinking() {
-                self.restoration.thinking.push(Digest::of(block));
+                self.restoration.thinking.push(Digest::of(&block));
             }
+            self.see(block);
         }
-        if !self.restoration.hidden.is_empty() {
-            self.restoration.hidden.push(',');
-        }
-        self.restoration.hidden.push_str(&insert);
+        self.earlier = self.visible.len();
 
         if let Some((request, end)) = self.format.opened(&self.parts.request, self.parts.messages_end) {
             (self.parts.request, self.parts.messages_end) = (request, end);
         }
         let end = self.parts.messages_end.min(self.parts.request.len());
-        let mut body = Vec::with_capacity(self.parts.request.len() + insert.len() + 1);
+        let insert = round.message.len() + results.len() + 1;
+        let mut body = Vec::with_capacity(self.parts.request.len() + insert + 1);
         body.extend_from_slice(&self.parts.request[..end]);
         if !body.trim_ascii_end().ends_with(b"[") {
             body.push(b',');
         }
-        body.extend_from_slice(insert.as_bytes());
+        self.hidden.get_or_insert(body.len());
+        for part in [round.message.as_bytes(), b",", results.as_bytes()] {
+            body.extend_from_slice(part);
+        }
         self.parts.messages_end = body.len();
         body.extend_from_slice(&self.parts.request[end..]);
         self.parts.request = body.into();
@@ -399,7 +422,7 @@ impl Exchange {
     }
 
     /// Ours beside the client's: the client goes first, ours are put back when it returns.
-    fn mix(&mut self, round: &Round, answers: &[Answer]) -> Next {
+    fn mix(&mut self, round: Round, answers: &[Answer]) -> Next {
         let mut mixed = Mixed::default();
         for block in &round.blocks {
             if block.is_ours() {
@@ -413,45 +436,46 @@ impl Exchange {
         self.finish(round)
     }
 
-    fn finish(&mut self, round: &Round) -> Next {
+    fn finish(&mut self, round: Round) -> Next {
         let earlier = !self.restoration.earlier.is_empty();
-        for block in &round.blocks {
-            self.see(block);
-        }
         let last = round.blocks.iter().any(Block::is_visible);
         let touched = self.round > 0 || round.ours().next().is_some();
+        let calls_client = round.calls_client();
+        for block in round.blocks {
+            self.see(block);
+        }
         let filler = touched && !last && (!earlier || (self.bound_thinking && !self.forgets()));
         if filler {
             self.visible.push(Item::Text(FILLER.to_owned()));
         }
         if !last && !filler {
             // There is no turn of the client's to stand behind the exchange.
-            self.restoration = Restoration::default();
+            (self.restoration, self.hidden) = (Restoration::default(), None);
         }
         Next::Finish(Ending {
             filler,
-            calls_client: round.calls_client(),
+            calls_client,
             output: (self.round > 0).then_some(self.report.output_tokens),
         })
     }
 
     /// Notes what the client sees of the current round.
-    fn see(&mut self, block: &Block) {
+    fn see(&mut self, block: Block) {
         self.bound_thinking |= block.is_thinking() && self.round > 0;
         if !block.is_visible() {
             return;
         }
-        let item = match &block.kind {
+        let item = match block.kind {
             Kind::Text(text) => match self.texts() {
                 Texts::Joined(joint) if self.visible.iter().any(|item| matches!(item, Item::Text(_))) => {
                     Item::Text(format!("{joint}{}", text.trim_start()))
                 }
-                _ => Item::Text(text.clone()),
+                _ => Item::Text(text),
             },
             Kind::Call(call) => {
-                Item::Call { id: call.id.clone(), name: call.name.clone(), arguments: call.arguments.clone() }
+                Item::Call { id: call.id, name: call.name, arguments: call.arguments }
             }
-            Kind::Thinking | Kind::Other(_) => Item::Other(block.raw.clone()),
+            Kind::Thinking | Kind::Other(_) => Item::Other(block.raw),
         };
         self.visible.push(item);
     }

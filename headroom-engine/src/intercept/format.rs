@@ -72,20 +72,30 @@ pub(super) trait Format: Send + Sync {
         b": keep-alive\n\n"
     }
 
-    /// Whether a stream may be an array instead of events.
-    fn arrays(&self) -> bool {
-        false
-    }
-
-    /// Whether a stream may come in frames of Amazon's instead of events.
-    fn framed(&self) -> bool {
-        false
+    /// How a stream may come.
+    fn framings(&self) -> Framings {
+        Framings::Events
     }
 
     /// What may be sent while the client of such a stream waits.
     fn keep_alive_frame(&self) -> Bytes {
         Bytes::new()
     }
+}
+
+/// How the streams of a dialect may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framings {
+    /// As server-sent events.
+    Events,
+    /// As these, or as one JSON array.
+    EventsOrArray,
+    /// As these, or in frames of Amazon's.
+    #[cfg(feature = "bedrock")]
+    EventsOrFrames,
+    /// In frames of Amazon's alone.
+    #[cfg(feature = "bedrock")]
+    Frames,
 }
 
 /// The answers of all rounds.

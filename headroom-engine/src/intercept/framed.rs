@@ -39,12 +39,18 @@ pub(super) struct Framed {
     decoder: Decoder,
     /// Where frames begin is no longer known.
     lost: bool,
+    /// The first piece behind that has been given.
+    given: bool,
 }
+
+/// Where frames are no longer known, whether what follows may pass is judged by so many bytes of it,
+/// or by all there is.
+const JUDGED: usize = 64 << 10;
 
 impl Framed {
     /// Of frames no longer than `cap`.
     pub(super) fn new(cap: usize) -> Self {
-        Self { decoder: Decoder::with_limit(cap.min(eventstream::MAX_FRAME)), lost: false }
+        Self { decoder: Decoder::with_limit(cap.min(eventstream::MAX_FRAME)), lost: false, given: false }
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) {
@@ -53,26 +59,36 @@ impl Framed {
 
     /// The next frame; `None` if more bytes are needed.
     pub(super) fn next(&mut self) -> Option<Frame> {
-        if self.lost {
-            let bytes = self.decoder.take_rest();
-            return (!bytes.is_empty()).then_some(Frame::Piece { bytes, first: false });
-        }
-        match self.decoder.next()? {
-            Ok(message) => Some(Frame::Event(event(message))),
-            Err(_) => {
-                let bytes = self.decoder.skip_frame().unwrap_or_else(|| {
+        if !self.lost {
+            match self.decoder.next()? {
+                Ok(message) => return Some(Frame::Event(event(message))),
+                Err(_) => {
+                    if let Some(bytes) = self.decoder.skip_frame() {
+                        return Some(Frame::Piece { bytes, first: true });
+                    }
                     self.lost = true;
-                    self.decoder.take_rest()
-                });
-                Some(Frame::Piece { bytes, first: true })
+                }
             }
         }
+        if !self.given {
+            let bytes = self.decoder.take(JUDGED)?;
+            self.given = true;
+            return Some(Frame::Piece { bytes, first: true });
+        }
+        let bytes = self.decoder.take_rest();
+        (!bytes.is_empty()).then_some(Frame::Piece { bytes, first: false })
     }
 
     /// What is left at the end of the stream.
     pub(super) fn finish(&mut self) -> Option<Frame> {
         let left = self.decoder.take_rest();
-        (!left.is_empty()).then(|| Frame::Event(Event::part(left)))
+        if left.is_empty() {
+            return None;
+        }
+        Some(match self.lost {
+            true => Frame::Piece { bytes: left, first: !std::mem::replace(&mut self.given, true) },
+            false => Frame::Event(Event::part(left)),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ mod stream;
 
 use super::{
     exchange::{Ending, FILLER},
-    format::{Answers, Format},
+    format::{Answers, Format, Framings},
     raw::{Edit, Object, Raw, quoted, splice},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
     stream::Splicer,
@@ -75,8 +75,8 @@ impl Format for Gemini {
         b"\n"
     }
 
-    fn arrays(&self) -> bool {
-        true
+    fn framings(&self) -> Framings {
+        Framings::EventsOrArray
     }
 }
 

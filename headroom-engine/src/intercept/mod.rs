@@ -24,6 +24,7 @@ mod json;
 mod openai_chat;
 mod openai_responses;
 mod picture;
+mod pieces;
 mod ranking;
 mod raw;
 pub(crate) mod record;

@@ -92,10 +92,6 @@ impl Digest {
 }
 
 impl Restoration {
-    pub(super) fn is_empty(&self) -> bool {
-        self.hidden.is_empty() && self.mixed.is_none()
-    }
-
     pub(super) fn encode(&self) -> Bytes {
         let mut out = Writer(vec![VERSION]);
         out.text(&self.hidden);

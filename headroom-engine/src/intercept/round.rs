@@ -25,7 +25,8 @@ pub(super) enum Stop {
 
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    /// JSON, as it stands (or would stand) in the answer.
+    /// JSON, as it stands (or would stand) in the answer; of a text that has been [told](Block::told),
+    /// nothing.
     pub(super) raw: String,
     pub(super) kind: Kind,
 }
@@ -74,6 +75,13 @@ impl Block {
         match &self.kind {
             Kind::Call(call) => Some(call),
             _ => None,
+        }
+    }
+
+    /// Drops what was said of a text beside its decoded form: its message has been written.
+    pub(super) fn told(&mut self) {
+        if matches!(self.kind, Kind::Text(_)) {
+            self.raw = String::new();
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     format,
     frame::{EVENT_CAP, Event, Frame},
     raw::Object,
-    round::Round,
+    round::{Round, Usage},
 };
 use crate::ccr::Handle;
 
@@ -37,8 +37,13 @@ pub(super) trait Splicer: Send {
     fn state(&self) -> State;
     /// A call of ours has been seen, in this round or an earlier one.
     fn is_touched(&self) -> bool;
-    /// The current round, which is complete.
+    /// The current round, which is complete; it is told once.
     fn round(&mut self) -> Round;
+    /// What a round without a call of ours was counted at; nothing of it is needed any more. `None` if
+    /// only the round says.
+    fn passed(&mut self) -> Option<Usage> {
+        None
+    }
     /// The round is not the last.
     fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>);
     /// The terminal events.
@@ -73,8 +78,7 @@ impl StreamExchange {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
         let format = format::of(parts.dialect);
-        let (splicer, frames) =
-            (format.splicer(tool, forgets), Frames::new(cap, format.arrays(), format.framed()));
+        let (splicer, frames) = (format.splicer(tool, forgets), Frames::new(cap, format.framings()));
         Self { exchange: Exchange::new(parts, true), frames, splicer, ending: None }
     }
 
@@ -103,6 +107,12 @@ impl StreamExchange {
         out.append(&mut last);
         if self.splicer.state() != State::Complete {
             // Cut short or failed: what has come is all there is, and no call in it is meant.
+            return Step::Done;
+        }
+        if !self.splicer.is_touched()
+            && let Some(usage) = self.splicer.passed()
+        {
+            self.exchange.passed(usage);
             return Step::Done;
         }
         let round = self.splicer.round();

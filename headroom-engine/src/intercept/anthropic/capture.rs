@@ -2,6 +2,7 @@
 
 use super::block;
 use crate::intercept::{
+    pieces::Pieces,
     raw::{Object, Raw, decode, quoted, splice},
     round::{Block, Kind},
 };
@@ -12,13 +13,13 @@ pub(super) struct Capture {
     /// The block as its first event gave it.
     start: String,
     /// What strings have grown by, escapes as they came.
-    grown: Vec<(String, String)>,
+    grown: Vec<(String, Pieces)>,
     /// Strings that a later one takes the place of.
     set: Vec<(String, String)>,
     /// What arrays have grown by.
     pushed: Vec<(String, Vec<String>)>,
     /// JSON inside a string, in pieces.
-    input: String,
+    input: Pieces,
     lost: bool,
 }
 
@@ -29,7 +30,7 @@ impl Capture {
             grown: Vec::new(),
             set: Vec::new(),
             pushed: Vec::new(),
-            input: String::new(),
+            input: Pieces::default(),
             lost: false,
         }
     }
@@ -62,26 +63,29 @@ impl Capture {
         }
     }
 
-    /// The block, and whether it is all there.
-    pub(super) fn block(&self, tool: &str) -> (Block, bool) {
-        let whole = self.rebuild();
+    /// The block, and whether it is all there; nothing is left here.
+    pub(super) fn block(&mut self, tool: &str) -> (Block, bool) {
+        let (begun, input) = (!self.input.is_empty(), decode(&self.input.take("")));
+        let whole = self.rebuild(begun.then_some(&*input));
         let mut built = match Raw::parse(whole.as_deref().unwrap_or(&self.start)) {
             Some(raw) => block(raw, tool),
             None => Block { raw: self.start.clone(), kind: Kind::Other(String::new()) },
         };
-        if let (Kind::Call(call), false) = (&mut built.kind, self.input.is_empty()) {
+        if let (Kind::Call(call), true) = (&mut built.kind, begun) {
             // What is no object the API would not take back, but its reader shall see it.
-            call.arguments = decode(&self.input);
+            call.arguments = input;
         }
         (built, whole.is_some() && !self.lost)
     }
 
-    fn rebuild(&self) -> Option<String> {
+    fn rebuild(&mut self, input: Option<&str>) -> Option<String> {
         let object = Object::parse(&self.start)?;
         let mut fields: Vec<(&str, String)> = Vec::new();
-        for (key, more) in &self.grown {
+        for (key, more) in &mut self.grown {
             let before = object.get(key).and_then(Raw::inner).unwrap_or_default();
-            fields.push((key, format!("\"{before}{more}\"")));
+            let mut literal = more.take(&format!("\"{before}"));
+            literal.push('"');
+            fields.push((key, literal));
         }
         fields.extend(self.set.iter().map(|(key, value)| (key.as_str(), format!("\"{value}\""))));
         for (key, more) in &self.pushed {
@@ -92,9 +96,8 @@ impl Capture {
             items.extend(more.iter().map(String::as_str));
             fields.push((key, format!("[{}]", items.join(","))));
         }
-        if !self.input.is_empty() {
-            let input = decode(&self.input);
-            let object = Raw::parse(&input).filter(|input| input.object().is_some());
+        if let Some(input) = input {
+            let object = Raw::parse(input).filter(|input| input.object().is_some());
             fields.push(("input", object.map_or("{}", Raw::text).to_owned()));
         }
         let mut edits = Vec::new();

@@ -2,6 +2,7 @@
 
 use super::block;
 use crate::intercept::{
+    pieces::Pieces,
     raw::{Object, Raw, decode, quoted},
     round::{Block, Kind},
 };
@@ -11,10 +12,10 @@ use crate::intercept::{
 pub(super) struct Capture {
     /// What its first event held; a text has none.
     start: Option<String>,
-    text: String,
+    text: Pieces,
     /// JSON inside a string, in pieces.
-    input: String,
-    thought: String,
+    input: Pieces,
+    thought: Pieces,
     signature: Option<String>,
     redacted: Option<String>,
     citations: Vec<String>,
@@ -56,25 +57,25 @@ impl Capture {
         }
     }
 
-    /// The block, and whether it is all there.
-    pub(super) fn block(&self, tool: &str) -> (Block, bool) {
-        let whole = self.rebuild();
+    /// The block, and whether it is all there; nothing is left here.
+    pub(super) fn block(&mut self, tool: &str) -> (Block, bool) {
+        let (begun, input) = (!self.input.is_empty(), decode(&self.input.take("")));
+        let whole = self.rebuild(&input);
         let mut built = match whole.as_deref().and_then(Raw::parse) {
             Some(raw) => block(raw, tool),
             None => Block { raw: "{}".to_owned(), kind: Kind::Other(String::new()) },
         };
-        if let (Kind::Call(call), false) = (&mut built.kind, self.input.is_empty()) {
+        if let (Kind::Call(call), true) = (&mut built.kind, begun) {
             // What is no object the API would not take back, but its reader shall see it.
-            call.arguments = decode(&self.input);
+            call.arguments = input;
         }
         (built, whole.is_some() && !self.lost)
     }
 
-    fn rebuild(&self) -> Option<String> {
+    fn rebuild(&mut self, input: &str) -> Option<String> {
         if let Some(start) = &self.start {
             let call = Object::parse(start)?.object("toolUse")?;
-            let input = decode(&self.input);
-            let input = Raw::parse(&input).filter(|input| input.object().is_some()).map_or("{}", Raw::text);
+            let input = Raw::parse(input).filter(|input| input.object().is_some()).map_or("{}", Raw::text);
             let members: Vec<String> = call
                 .members()
                 .filter(|(key, _)| *key != "input")
@@ -89,20 +90,22 @@ impl Capture {
         if !self.thought.is_empty() || self.signature.is_some() {
             let signature =
                 self.signature.as_ref().map(|signature| format!(",\"signature\":\"{signature}\""));
-            return Some(format!(
-                "{{\"reasoningContent\":{{\"reasoningText\":{{\"text\":\"{}\"{}}}}}}}",
-                self.thought,
-                signature.unwrap_or_default()
-            ));
+            let mut whole = self.thought.take("{\"reasoningContent\":{\"reasoningText\":{\"text\":\"");
+            whole.push('"');
+            whole.push_str(&signature.unwrap_or_default());
+            whole.push_str("}}}");
+            return Some(whole);
         }
         if !self.citations.is_empty() {
-            return Some(format!(
-                "{{\"citationsContent\":{{\"content\":[{{\"text\":\"{}\"}}],\"citations\":[{}]}}}}",
-                self.text,
-                self.citations.join(",")
-            ));
+            let mut whole = self.text.take("{\"citationsContent\":{\"content\":[{\"text\":\"");
+            whole.push_str("\"}],\"citations\":[");
+            whole.push_str(&self.citations.join(","));
+            whole.push_str("]}}");
+            return Some(whole);
         }
-        Some(format!("{{\"text\":\"{}\"}}", self.text))
+        let mut whole = self.text.take("{\"text\":\"");
+        whole.push_str("\"}");
+        Some(whole)
     }
 }
 

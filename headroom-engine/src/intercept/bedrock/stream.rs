@@ -190,15 +190,22 @@ impl Splicer for Stream {
     }
 
     fn round(&mut self) -> Round {
-        let (blocks, whole): (Vec<Block>, Vec<bool>) =
-            self.slots.iter().map(|slot| slot.capture.block(&self.tool)).unzip();
+        let (mut blocks, whole): (Vec<Block>, Vec<bool>) =
+            self.slots.iter_mut().map(|slot| slot.capture.block(&self.tool)).unzip();
+        let message = message(&blocks);
+        blocks.iter_mut().for_each(Block::told);
         Round {
-            message: message(&blocks),
+            message,
             blocks,
             stop: self.stop.unwrap_or(Stop::Cut),
             usage: self.usage,
             rebuilt: !self.unread && whole.iter().all(|whole| *whole),
         }
+    }
+
+    fn passed(&mut self) -> Option<Usage> {
+        self.slots.clear();
+        Some(self.usage)
     }
 
     fn next_round(&mut self, _: Texts, _: &mut VecDeque<Bytes>) {

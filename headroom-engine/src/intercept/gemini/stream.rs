@@ -3,7 +3,7 @@
 //! Calls come whole. No event says that the stream is at its end: the last one has a
 //! `finishReason`, and in an array a bracket follows.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use bytes::Bytes;
 
@@ -14,7 +14,8 @@ use super::{
 use crate::intercept::{
     exchange::{Ending, Texts},
     frame::Event,
-    raw::{Edit, Object, Raw, quoted, splice},
+    pieces::Pieces,
+    raw::{Edit, Object, Raw, decode, quoted, splice},
     round::{Block, Kind, Round, Stop, Usage},
     stream::{Splicer, State, is_foreign},
 };
@@ -28,13 +29,20 @@ enum Write<'a> {
     Last(&'a Ending),
 }
 
+/// A part of the current round.
+enum Part {
+    /// Text that was cut for streaming, escapes as they came.
+    Text(Pieces),
+    Block(Block),
+}
+
 /// The splicer of this dialect.
 pub(in crate::intercept) struct Stream {
     tool: String,
     later: bool,
     touched: bool,
     state: State,
-    parts: Vec<Block>,
+    parts: Vec<Part>,
     stop: Option<Stop>,
     usage: Usage,
     /// Raw values of the first round.
@@ -109,18 +117,23 @@ impl Stream {
         let parts = content.and_then(|content| content.get("parts")).and_then(Raw::array).unwrap_or_default();
         let mut left = Vec::new();
         for part in parts {
+            if self.is_text(part) {
+                left.push(Cow::Borrowed(part.text()));
+                continue;
+            }
             let block = block(part, &self.tool);
             if block.is_ours() {
                 self.touched = true;
-                let first = !self.parts.iter().any(|block| block.call().is_some());
+                let call = |part: &Part| matches!(part, Part::Block(block) if block.call().is_some());
+                let first = !self.parts.iter().any(call);
                 self.signature = self.signature.take().or_else(|| signature(&block.raw).filter(|_| first));
             } else {
                 let call = block.call().is_some();
                 let taken = if call { self.signature.take() } else { None };
                 let resigned = taken.and_then(|signature| signed(&block.raw, &signature));
-                left.push(resigned.unwrap_or_else(|| block.raw.clone()));
+                left.push(resigned.map_or(Cow::Borrowed(part.text()), Cow::Owned));
             }
-            self.keep(block);
+            self.parts.push(Part::Block(block));
         }
         if let Some(reason) = candidate.and_then(|candidate| candidate.string("finishReason")) {
             self.stop = Some(stop(&reason));
@@ -128,30 +141,34 @@ impl Stream {
         if !self.touched {
             self.pass(event, out);
         } else if self.stop.is_some() {
-            self.held.push((event.clone(), left));
+            self.held.push((event.clone(), left.into_iter().map(Cow::into_owned).collect()));
         } else {
             self.write(event, &left, Write::Plain, out);
         }
     }
 
-    /// Notes a part; text that was cut for streaming becomes one again.
-    fn keep(&mut self, block: Block) {
-        let plain = |block: &Block| {
-            matches!(block.kind, Kind::Text(_))
-                && Object::parse(&block.raw).is_some_and(|part| part.members().count() == 1)
-        };
-        if plain(&block)
-            && let Some(last) = self.parts.last_mut().filter(|last| plain(last))
-            && let (Kind::Text(text), Kind::Text(more)) = (&mut last.kind, &block.kind)
-        {
-            text.push_str(more);
-            last.raw = format!("{{\"text\":{}}}", quoted(text));
-            return;
+    /// Notes a part that is text and nothing else: what was cut for streaming becomes one again.
+    fn is_text(&mut self, part: Raw<'_>) -> bool {
+        let Some(part) = part.object() else { return false };
+        let mut members = part.members();
+        let (Some(("text", text)), None) = (members.next(), members.next()) else { return false };
+        let Some(more) = text.inner() else { return false };
+        if !matches!(self.parts.last(), Some(Part::Text(_))) {
+            self.parts.push(Part::Text(Pieces::default()));
         }
-        self.parts.push(block);
+        if let Some(Part::Text(text)) = self.parts.last_mut() {
+            text.push_str(more);
+        }
+        true
     }
 
-    fn write(&mut self, event: &Event, left: &[String], how: Write<'_>, out: &mut VecDeque<Bytes>) {
+    fn write(
+        &mut self,
+        event: &Event,
+        left: &[impl AsRef<str>],
+        how: Write<'_>,
+        out: &mut VecDeque<Bytes>,
+    ) {
         let Some((data, text)) = event.data().and_then(|text| Some((Object::parse(text)?, text))) else {
             return;
         };
@@ -179,7 +196,7 @@ impl Stream {
             && (had.is_some() || filled)
         {
             let filler = filled.then(filler);
-            let parts: Vec<&str> = left.iter().chain(&filler).map(String::as_str).collect();
+            let parts: Vec<&str> = left.iter().map(AsRef::as_ref).chain(filler.as_deref()).collect();
             edits.push(with_parts(candidate, &parts.join(",")));
         }
         let data = splice(text, edits);
@@ -254,9 +271,19 @@ impl Splicer for Stream {
     }
 
     fn round(&mut self) -> Round {
-        let mut blocks = self.parts.clone();
+        let block = |part| match part {
+            Part::Text(mut text) => {
+                let mut raw = text.take("{\"text\":\"");
+                let kind = Kind::Text(decode(&raw[9..]));
+                raw.push_str("\"}");
+                Block { raw, kind }
+            }
+            Part::Block(block) => block,
+        };
+        let mut blocks: Vec<Block> = std::mem::take(&mut self.parts).into_iter().map(block).collect();
         let message = message(&blocks);
         sign(&mut blocks);
+        blocks.iter_mut().for_each(Block::told);
         Round {
             message,
             blocks,
@@ -264,6 +291,11 @@ impl Splicer for Stream {
             usage: self.usage,
             rebuilt: !self.unread,
         }
+    }
+
+    fn passed(&mut self) -> Option<Usage> {
+        self.parts.clear();
+        Some(self.usage)
     }
 
     fn next_round(&mut self, _: Texts, out: &mut VecDeque<Bytes>) {

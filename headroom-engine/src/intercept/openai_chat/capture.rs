@@ -2,6 +2,7 @@
 
 use super::call;
 use crate::intercept::{
+    pieces::Pieces,
     raw::{Object, Raw, decode, quoted},
     round::{Block, Kind},
 };
@@ -10,7 +11,8 @@ use crate::intercept::{
 #[derive(Debug, Default)]
 pub(super) struct Capture {
     /// Escapes as they came.
-    content: String,
+    content: Pieces,
+    has_text: bool,
     /// Fields we know nothing about.
     fields: Fields,
     pub(super) calls: Vec<CallCapture>,
@@ -23,7 +25,7 @@ pub(super) struct CallCapture {
     kind: String,
     /// Decoded.
     pub(super) name: String,
-    arguments: String,
+    arguments: Pieces,
     fields: Fields,
     /// Of another type than a function.
     pub(super) foreign: bool,
@@ -39,7 +41,7 @@ struct Fields {
 /// Strings and arrays without what encloses them.
 #[derive(Debug)]
 enum Field {
-    Text(String),
+    Text(Pieces),
     Array(String),
     Once(String),
 }
@@ -58,23 +60,29 @@ impl Capture {
         }
     }
 
+    /// Whether the message that was told says anything.
     pub(super) fn has_text(&self) -> bool {
-        !decode(&self.content).trim().is_empty()
+        self.has_text
     }
 
-    /// The message, its blocks, and whether it is all there.
-    pub(super) fn message(&self, tool: &str) -> (String, Vec<Block>, bool) {
-        let content = format!("\"{}\"", self.content);
-        let shown = if self.content.is_empty() { "null" } else { &content };
-        let calls: Vec<String> = self.calls.iter().map(CallCapture::json).collect();
+    /// The message, its blocks, and whether it is all there; nothing but that is left here.
+    pub(super) fn message(&mut self, tool: &str) -> (String, Vec<Block>, bool) {
+        let is_empty = self.content.is_empty();
+        let mut content = self.content.take("\"");
+        content.push('"');
+        let text = decode(&content[1..content.len() - 1]);
+        self.has_text = !text.trim().is_empty();
+        let shown = if is_empty { "null" } else { &content };
+        let calls: Vec<String> = self.calls.iter_mut().map(CallCapture::json).collect();
         let mut message = format!("{{\"role\":\"assistant\",\"content\":{shown}{}", self.fields.members());
+        drop(content);
         if !calls.is_empty() {
             message.push_str(&format!(",\"tool_calls\":[{}]", calls.join(",")));
         }
         message.push('}');
         let mut blocks = Vec::new();
-        if !self.content.is_empty() {
-            blocks.push(Block { raw: content.clone(), kind: Kind::Text(decode(&self.content)) });
+        if !is_empty {
+            blocks.push(Block { raw: String::new(), kind: Kind::Text(text) });
         }
         blocks.extend(calls.iter().filter_map(|json| Some(call(Raw::parse(json)?, tool))));
         let whole = !self.fields.lost && self.calls.iter().all(|call| !call.fields.lost && !call.foreign);
@@ -108,13 +116,13 @@ impl CallCapture {
         !self.arguments.is_empty()
     }
 
-    fn json(&self) -> String {
+    fn json(&mut self) -> String {
         let kind = if self.kind.is_empty() { "function" } else { &self.kind };
         format!(
             "{{\"id\":\"{}\",\"type\":\"{kind}\",\"function\":{{\"name\":{},\"arguments\":\"{}\"}}{}}}",
             self.id,
             quoted(&self.name),
-            self.arguments,
+            self.arguments.take(""),
             self.fields.members()
         )
     }
@@ -136,7 +144,7 @@ impl Fields {
         match self.values.iter_mut().find(|(name, _)| name == key) {
             None => self.values.push((key.to_owned(), new)),
             Some((_, old)) => match (old, new) {
-                (Field::Text(old), Field::Text(more)) => old.push_str(&more),
+                (Field::Text(old), Field::Text(mut more)) => old.push_str(&more.take("")),
                 (Field::Array(old), Field::Array(more)) => {
                     if !old.is_empty() && !more.is_empty() {
                         old.push(',');
@@ -149,15 +157,19 @@ impl Fields {
         }
     }
 
-    fn members(&self) -> String {
-        self.values.iter().map(|(key, value)| format!(",{}:{}", quoted(key), value.json())).collect()
+    fn members(&mut self) -> String {
+        self.values.iter_mut().map(|(key, value)| format!(",{}:{}", quoted(key), value.json())).collect()
     }
 }
 
 impl Field {
     fn of(value: Raw<'_>) -> Self {
         match (value.inner(), value.array()) {
-            (Some(inner), _) => Self::Text(inner.to_owned()),
+            (Some(inner), _) => {
+                let mut text = Pieces::default();
+                text.push_str(inner);
+                Self::Text(text)
+            }
             (_, Some(items)) => {
                 Self::Array(items.iter().map(|item| item.text()).collect::<Vec<_>>().join(","))
             }
@@ -165,9 +177,13 @@ impl Field {
         }
     }
 
-    fn json(&self) -> String {
+    fn json(&mut self) -> String {
         match self {
-            Self::Text(inner) => format!("\"{inner}\""),
+            Self::Text(inner) => {
+                let mut literal = inner.take("\"");
+                literal.push('"');
+                literal
+            }
             Self::Array(items) => format!("[{items}]"),
             Self::Once(json) => json.clone(),
         }
@@ -188,7 +204,7 @@ mod tests {
 
     #[test]
     fn edge_46_fields_we_do_not_know_come_back() {
-        let capture = capture(&[
+        let mut capture = capture(&[
             r#"{"role":"assistant","content":"","refusal":null,"reasoning_content":"a"}"#,
             r#"{"content":null,"reasoning_content":"\u00e9","reasoning_details":[{"t":1.0}]}"#,
             r#"{"content":"x","reasoning_details":[{"t":2}]}"#,

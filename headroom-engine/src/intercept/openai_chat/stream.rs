@@ -364,6 +364,11 @@ impl Splicer for Stream {
         }
     }
 
+    fn passed(&mut self) -> Option<Usage> {
+        self.capture = Capture::default();
+        Some(self.usage)
+    }
+
     fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>) {
         for waiting in std::mem::take(&mut self.held) {
             out.extend(self.write(&waiting, Write::Mid));
