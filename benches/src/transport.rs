@@ -13,11 +13,11 @@ use std::{
     },
     task::{Context, Poll},
     thread,
-    time::Instant,
 };
 
 use bytes::Bytes;
-use headroom_tower::{Headroom, HeadroomLayer, RequestBody};
+use headroom_tests::{clock::spent, streams::Streamed as Wire};
+use headroom_tower::{Headroom, HeadroomLayer, Report, RequestBody};
 use http::{Method, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
@@ -202,34 +202,23 @@ impl Transport for Loopback {
 
 /// A provider that streams so many text deltas, one a frame.
 #[derive(Clone, Debug)]
-struct Streaming {
+pub(crate) struct Streaming {
+    wire: Wire,
+    request: Bytes,
     frames: Arc<Vec<Bytes>>,
+    /// The first delta is this one of them.
+    first: usize,
     given: Arc<AtomicUsize>,
 }
 
 impl Streaming {
-    fn new(deltas: usize) -> Self {
-        let event = |name: &str, data: &str| Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
-        let mut frames = vec![
-            event(
-                "message_start",
-                r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}}"#,
-            ),
-            event(
-                "content_block_start",
-                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
-            ),
-        ];
-        frames.extend((0..deltas).map(|at| {
-            let text = format!("token {at} of the answer");
-            event("content_block_delta", &format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#))
-        }));
-        frames.extend([
-            event("content_block_stop", r#"{"type":"content_block_stop","index":0}"#),
-            event("message_delta", r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":900}}"#),
-            event("message_stop", r#"{"type":"message_stop"}"#),
-        ]);
-        Self { frames: Arc::new(frames), given: Arc::default() }
+    pub(crate) fn new(wire: Wire, deltas: usize) -> Self {
+        let mut frames = wire.head();
+        let first = frames.len();
+        let text = |at: usize| format!("token {at} of the answer");
+        frames.extend((0..deltas).map(|at| wire.delta(at, &text(at))));
+        frames.extend(wire.tail(deltas, &(0..deltas).map(text).collect::<String>(), None));
+        Self { wire, request: wire.request(), frames: Arc::new(frames), first, given: Arc::default() }
     }
 }
 
@@ -248,14 +237,15 @@ impl<B: Body + Send + 'static> tower::Service<Request<B>> for Streaming {
             given: Arc::clone(&self.given),
             next: 0,
         });
-        response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
+        let kind = http::HeaderValue::from_static(self.wire.content_type());
+        response.headers_mut().insert(CONTENT_TYPE, kind);
         ready(Ok(response))
     }
 }
 
 /// Its body: every frame is there when asked for.
 #[derive(Debug)]
-struct Frames {
+pub(crate) struct Frames {
     frames: Arc<Vec<Bytes>>,
     given: Arc<AtomicUsize>,
     next: usize,
@@ -276,7 +266,7 @@ impl Body for Frames {
     }
 }
 
-/// The times of one streamed answer, in µs from its head.
+/// The times of one streamed answer, in µs of the reading thread's own time from its head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Streamed {
     /// Until the first token.
@@ -285,34 +275,36 @@ pub(crate) struct Streamed {
     pub(crate) all: f64,
     /// Frames that the upstream had given when the first token was seen.
     pub(crate) given: usize,
+    /// Frames that came, and whether a retrieval would have been answered.
+    pub(crate) came: usize,
+    pub(crate) intercepted: bool,
 }
 
-/// Streams an answer of `deltas` frames to `body`, through the layer or not.
-pub(crate) async fn streamed(layer: Option<&HeadroomLayer>, body: Bytes, deltas: usize) -> Streamed {
-    let service = Streaming::new(deltas);
-    let given = Arc::clone(&service.given);
-    let request = post("/v1/messages", body);
-    match layer {
-        None => read(service.oneshot(request).await, &given).await,
-        Some(layer) => read(layer.layer(service).oneshot(request).await, &given).await,
-    }
-}
-
-async fn read<R: Body<Data = Bytes>>(
-    response: Result<Response<R>, Infallible>,
-    given: &AtomicUsize,
-) -> Streamed {
-    let Ok(response) = response;
-    let mut body = pin!(response.into_body());
-    let start = Instant::now();
-    let mut times = Streamed::default();
-    while let Some(Ok(frame)) = body.frame().await {
-        let is_delta = |data: &Bytes| memchr::memmem::find(data, b"content_block_delta").is_some();
-        if times.given == 0 && frame.data_ref().is_some_and(is_delta) {
-            times.first = start.elapsed().as_secs_f64() * 1e6;
-            times.given = given.load(Ordering::Relaxed);
+impl Streaming {
+    /// Streams its answer, through the layer or not.
+    pub(crate) async fn streamed(&self, layer: Option<&HeadroomLayer>) -> Streamed {
+        let request = post(self.wire.path(), self.request.clone());
+        match layer {
+            None => self.read(self.clone().oneshot(request).await).await,
+            Some(layer) => self.read(layer.layer(self.clone()).oneshot(request).await).await,
         }
     }
-    times.all = start.elapsed().as_secs_f64() * 1e6;
-    times
+
+    async fn read<R: Body<Data = Bytes>>(&self, response: Result<Response<R>, Infallible>) -> Streamed {
+        let Ok(response) = response;
+        let report = response.extensions().get::<Report>();
+        let listed = report.and_then(Report::rewrite).is_some_and(|rewrite| rewrite.tool_listed);
+        let mut times = Streamed { intercepted: listed, ..Streamed::default() };
+        let mut body = pin!(response.into_body());
+        let start = spent();
+        while let Some(Ok(_)) = body.frame().await {
+            if times.came == self.first {
+                times.first = spent().saturating_sub(start).as_secs_f64() * 1e6;
+                times.given = self.given.load(Ordering::Relaxed);
+            }
+            times.came += 1;
+        }
+        times.all = spent().saturating_sub(start).as_secs_f64() * 1e6;
+        times
+    }
 }

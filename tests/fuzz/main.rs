@@ -1,7 +1,8 @@
-//! Runs the fuzz targets: `cargo test -p headroom-tests --test fuzz -- [SECONDS] [TARGET…]`.
+//! Runs the fuzz targets: `HEADROOM_FUZZ_SECONDS=60 cargo test -p headroom-tests --test fuzz -- [TARGET…]`.
 //!
-//! Without an argument all of them share a minute. The seed is fixed but for the time given, so that
-//! what fails once fails again; an input that fails is written beside the build's files.
+//! Each target gets that many seconds of mutations behind its corpus; as many run at once as there are
+//! processors. The seed is fixed but for the time given, so that what fails once fails again; an input
+//! that fails is written beside the build's files.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program of the tests")]
 
 mod memory;
@@ -11,52 +12,81 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
 use headroom_tests::fuzz::{Mutator, TARGETS, Target, growth};
 
-/// For all targets together, unless said otherwise.
-const SECONDS: f64 = 60.0;
-/// Bytes of an input.
-const MOST: usize = 16 << 10;
+/// Seconds of a target's mutations.
+const KNOB: &str = "HEADROOM_FUZZ_SECONDS";
+/// What they are unless the environment says.
+const SECONDS: f64 = 3.0;
 
 fn main() -> ExitCode {
     // What cargo and other harnesses pass beside, `--nocapture`, is none of ours.
-    let words: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let (numbers, names): (Vec<&String>, Vec<&String>) =
-        words.iter().partition(|word| word.parse::<f64>().is_ok());
-    let seconds = numbers.first().and_then(|word| word.parse().ok()).unwrap_or(SECONDS);
+    let names: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let seconds = env::var(KNOB).map_or(Ok(SECONDS), |word| word.parse());
+    let Ok(each) = seconds.map(Duration::from_secs_f64) else {
+        println!("fuzz: {KNOB} is no number");
+        return ExitCode::FAILURE;
+    };
     let chosen =
-        |target: &&Target| names.is_empty() || names.iter().any(|name| target.name().contains(&***name));
+        |target: &&Target| names.is_empty() || names.iter().any(|name| target.name().contains(&**name));
     let targets: Vec<&Target> = TARGETS.iter().filter(chosen).collect();
-    let each = Duration::from_secs_f64(seconds / targets.len().max(1) as f64);
+    // Before anything else allocates.
     let heavy = if names.is_empty() { memory::problems() } else { Vec::new() };
     heavy.iter().for_each(|problem| println!("fuzz memory: {problem}"));
-    let failed = targets.iter().filter(|target| !holds(target, each)).count();
+
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !holds(target, each) {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let failed = failed.into_inner();
     println!("fuzz: {} targets, {failed} failed", targets.len());
     if failed == 0 && heavy.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs one target for `time`.
+/// Runs one target's corpus, and then mutations of it for `time`.
 fn holds(target: &Target, time: Duration) -> bool {
     let begin = Instant::now();
     let corpus = target.corpus();
-    let mut mutator = Mutator::new(20_261_122);
-    let mut runs = 0u64;
     for seed in &corpus {
         if !passes(target, seed) || !grows(target, seed) {
             return false;
         }
     }
+    let seeds = begin.elapsed();
+    let mut mutator = Mutator::new(20_261_122);
+    let mut runs = 0u64;
+    let (begin, mut growing) = (Instant::now(), Duration::ZERO);
     while begin.elapsed() < time {
-        let input = mutator.input(&corpus, MOST);
+        let input = mutator.input(&corpus, target.most());
         runs += 1;
-        if !passes(target, &input) || (runs.is_multiple_of(1000) && !grows(target, &input)) {
+        if !passes(target, &input) {
             return false;
         }
+        // Growing an input costs as much as thousands of runs: a tenth of the time at most.
+        if growing * 10 < begin.elapsed() && runs.is_multiple_of(100) {
+            let start = Instant::now();
+            if !grows(target, &input) {
+                return false;
+            }
+            growing += start.elapsed();
+        }
     }
-    println!("fuzz {:16} {runs:8} runs", target.name());
+    println!("fuzz {:16} {runs:8} runs, seeds {:.1} s", target.name(), seeds.as_secs_f64());
     true
 }
 

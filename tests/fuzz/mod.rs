@@ -7,9 +7,10 @@
 //! ```
 //!
 //! The test `fuzz` runs all of them on stable, over a small corpus and what a seeded mutator makes
-//! of it: `cargo test -p headroom-tests --test fuzz -- SECONDS [TARGET…]`, the seconds for all of
-//! them together.
+//! of it, each for as long as the environment's `HEADROOM_FUZZ_SECONDS` says:
+//! `HEADROOM_FUZZ_SECONDS=60 cargo test -p headroom-tests --test fuzz -- [TARGET…]`.
 
+mod frames;
 mod growth;
 mod mutate;
 mod streams;
@@ -20,7 +21,7 @@ use headroom_engine::Dialect;
 
 pub use growth::{Growth, growth};
 pub use mutate::Mutator;
-pub use streams::exchange;
+pub use streams::{exchange, handle};
 
 /// One thing to be fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,12 @@ pub struct Target {
     /// An input that is `times` as much.
     more: fn(&[u8], usize) -> Vec<u8>,
     corpus: &'static [&'static [u8]],
+    /// The most bytes of an input that a mutation leaves.
+    most: usize,
 }
+
+/// Bytes of an input, unless a target says otherwise.
+const MOST: usize = 16 << 10;
 
 macro_rules! corpus {
     ($($name:literal),* $(,)?) => { &[$(include_bytes!(concat!("corpus/", $name))),*] };
@@ -45,10 +51,28 @@ const EVENTS: &[&[u8]] = corpus![
     "sse/odd.txt",
     "array/gemini.txt",
 ];
-const ANSWERS: &[&[u8]] =
-    corpus!["answer/anthropic.json", "answer/openai.json", "answer/responses.json", "answer/gemini.json"];
-const BODIES: &[&[u8]] =
-    corpus!["body/anthropic.json", "body/openai.json", "body/responses.json", "body/gemini.json"];
+const ANSWERS: &[&[u8]] = corpus![
+    "answer/anthropic.json",
+    "answer/openai.json",
+    "answer/responses.json",
+    "answer/gemini.json",
+    "answer/converse.json"
+];
+const BODIES: &[&[u8]] = corpus![
+    "body/anthropic.json",
+    "body/openai.json",
+    "body/responses.json",
+    "body/gemini.json",
+    "body/converse.json"
+];
+/// A line a frame: see [`frames`].
+const FRAMES: &[&[u8]] = corpus![
+    "frames/anthropic.txt",
+    "frames/anthropic-mixed.txt",
+    "frames/converse.txt",
+    "frames/converse-mixed.txt",
+    "frames/odd.txt",
+];
 const TEXTS: &[&[u8]] = corpus![
     "text/log.txt",
     "text/rows.json",
@@ -62,13 +86,25 @@ const TEXTS: &[&[u8]] = corpus![
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), corpus: &'static [&'static [u8]]) -> Target {
-    Target { name, run, more: growth::repeated, corpus }
+    Target { name, run, more: growth::repeated, corpus, most: MOST }
 }
 
 impl Target {
     const fn grown(mut self, more: fn(&[u8], usize) -> Vec<u8>) -> Self {
         self.more = more;
         self
+    }
+
+    /// Of shorter inputs, where a run takes long: many short ones find more than few long ones.
+    const fn up_to(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// The most bytes of an input.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// Its name.
@@ -99,20 +135,25 @@ pub const TARGETS: &[Target] = &[
     target("body-openai", |data| wires::body(Dialect::OpenAiChat, data), BODIES).grown(wires::longer),
     target("body-responses", |data| wires::body(Dialect::OpenAiResponses, data), BODIES).grown(wires::longer),
     target("body-gemini", |data| wires::body(Dialect::Gemini, data), BODIES).grown(wires::longer),
+    target("body-converse", |data| wires::body(Dialect::BedrockConverse, data), BODIES).grown(wires::longer),
     target("batch", wires::batch, corpus!["batch/two.json"]).grown(wires::longer),
     target("sse-anthropic", |data| streams::events(Dialect::AnthropicMessages, data), EVENTS),
     target("sse-openai", |data| streams::events(Dialect::OpenAiChat, data), EVENTS),
     target("sse-responses", |data| streams::events(Dialect::OpenAiResponses, data), EVENTS),
     target("sse-gemini", |data| streams::events(Dialect::Gemini, data), EVENTS),
+    target("event-stream", frames::framer, FRAMES),
+    target("frames-anthropic", |data| streams::framed(Dialect::AnthropicMessages, data), FRAMES),
+    target("frames-converse", |data| streams::framed(Dialect::BedrockConverse, data), FRAMES),
     target("json-anthropic", |data| streams::answer(Dialect::AnthropicMessages, data), ANSWERS),
     target("json-openai", |data| streams::answer(Dialect::OpenAiChat, data), ANSWERS),
     target("json-responses", |data| streams::answer(Dialect::OpenAiResponses, data), ANSWERS),
     target("json-gemini", |data| streams::answer(Dialect::Gemini, data), ANSWERS),
+    target("json-converse", |data| streams::answer(Dialect::BedrockConverse, data), ANSWERS),
     target("marker", texts::marker, corpus!["marker/some.txt", "marker/odd.txt"]),
     target("arguments", texts::arguments, corpus!["arguments/some.txt", "arguments/odd.txt"]),
     target("retrieval", texts::retrieval, TEXTS),
-    target("specialists", texts::specialists, TEXTS),
-    target("routed", texts::routed, TEXTS),
+    target("specialists", texts::specialists, TEXTS).up_to(1 << 10),
+    target("routed", texts::routed, TEXTS).up_to(1 << 10),
 ];
 
 /// The one of this name.

@@ -1,16 +1,15 @@
 //! Answers: what is framed, withheld and spliced. Rounds are parted by a byte that no text holds.
 
-use std::{collections::VecDeque, fmt::Write as _, sync::LazyLock};
+use std::{collections::VecDeque, sync::LazyLock};
 
 use bytes::Bytes;
 use headroom_engine::{
-    Dialect, Engine, Policy, RequestContext,
+    Dialect, Engine, Policy, RequestContext, eventstream,
     intercept::{Continuation, Step, StreamExchange},
 };
-use serde_json::{Value, json};
 
-use super::mutate::Mutator;
-use crate::provider::RETRIEVAL_TOOL;
+use super::{frames, mutate::Mutator};
+use crate::{provider::RETRIEVAL_TOOL, streams::request};
 
 /// Between rounds.
 const NEXT: u8 = 0xFE;
@@ -24,50 +23,21 @@ pub(super) fn eager() -> Policy {
     Policy::default().least_hidden(20)
 }
 
-/// A request of each dialect that hides something.
-fn request(dialect: Dialect) -> Bytes {
-    let mut log = String::new();
-    for line in 0..120 {
-        let token = line * 7919 % 9973;
-        let _ =
-            writeln!(log, "2026-11-02T10:00:{:02} INFO worker: batch {line} done, token {token}", line % 60);
-    }
-    let schema = json!({"type": "object"});
-    let about = "Runs a command in the shell";
-    let body: Value = match dialect {
-        Dialect::OpenAiChat => json!({"model": "gpt-6",
-            "tools": [{"type": "function", "function": {"name": "run", "description": about, "parameters": schema}}],
-            "messages": [{"role": "user", "content": "go"},
-                {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "run", "arguments": "{}"}}]},
-                {"role": "tool", "tool_call_id": "c", "content": log}]}),
-        Dialect::OpenAiResponses => json!({"model": "gpt-6", "store": false,
-            "tools": [{"type": "function", "name": "run", "description": about, "parameters": schema}],
-            "input": [{"role": "user", "content": "go"},
-                {"type": "function_call", "call_id": "c", "name": "run", "arguments": "{}"},
-                {"type": "function_call_output", "call_id": "c", "output": log}]}),
-        Dialect::Gemini => json!({
-            "tools": [{"functionDeclarations": [{"name": "run", "description": about, "parameters": schema}]}],
-            "contents": [{"role": "user", "parts": [{"text": "go"}]},
-                {"role": "model", "parts": [{"functionCall": {"name": "run", "args": {}}}]},
-                {"role": "user", "parts": [{"functionResponse": {"name": "run", "response": {"output": log}}}]}]}),
-        _ => json!({"model": "claude-haiku-4-5", "max_tokens": 9,
-            "tools": [{"name": "run", "description": about, "input_schema": schema}],
-            "messages": [{"role": "user", "content": "go"},
-                {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "run", "input": {}}]},
-                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": log}]}]}),
-    };
-    body.to_string().into()
-}
-
 fn continuation(dialect: Dialect) -> Continuation {
-    static REQUESTS: LazyLock<[(Dialect, Bytes); 4]> = LazyLock::new(|| {
-        [Dialect::AnthropicMessages, Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Gemini]
-            .map(|dialect| (dialect, request(dialect)))
-    });
+    static REQUESTS: LazyLock<[(Dialect, Bytes); 5]> =
+        LazyLock::new(|| DIALECTS.map(|dialect| (dialect, request(dialect))));
     let (_, body) = REQUESTS.iter().find(|(other, _)| *other == dialect).expect("a known dialect");
     let scanned = engine().scan(body.clone(), &RequestContext::new(dialect)).expect("a request");
     scanned.rewrite(&eager(), &[]).continuation.expect("something is hidden")
 }
+
+const DIALECTS: [Dialect; 5] = [
+    Dialect::AnthropicMessages,
+    Dialect::OpenAiChat,
+    Dialect::OpenAiResponses,
+    Dialect::Gemini,
+    Dialect::BedrockConverse,
+];
 
 /// An exchange over the answer to a request that hides something.
 ///
@@ -78,18 +48,24 @@ pub fn exchange(dialect: Dialect) -> StreamExchange {
     continuation(dialect).stream()
 }
 
-/// A seed of the corpus, with the handle of what the requests hide.
-pub(super) fn with_handle(seed: &[u8]) -> Vec<u8> {
+/// The handle of what the requests hide; the same in all of them.
+#[must_use]
+pub fn handle() -> &'static str {
     static HANDLE: LazyLock<String> = LazyLock::new(|| {
         let dialect = Dialect::AnthropicMessages;
         let scanned = engine().scan(request(dialect), &RequestContext::new(dialect)).expect("a request");
         scanned.rewrite(&eager(), &[]).originals.handles()[0].to_string()
     });
+    &HANDLE
+}
+
+/// A seed of the corpus, with the handle of what the requests hide.
+pub(super) fn with_handle(seed: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = seed;
     while let Some(at) = memchr::memmem::find(rest, b"%HANDLE%") {
         out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(HANDLE.as_bytes());
+        out.extend_from_slice(handle().as_bytes());
         rest = &rest[at + 8..];
     }
     out.extend_from_slice(rest);
@@ -160,6 +136,22 @@ fn is_foreign(data: &[u8]) -> bool {
         && memchr::memmem::find(data, b"\\u").is_none()
 }
 
+/// A stream in frames of Amazon's, one a line of `data`.
+pub(super) fn framed(dialect: Dialect, data: &[u8]) {
+    let rounds: Vec<Vec<u8>> = rounds(data).into_iter().map(frames::encoded).collect();
+    let rounds: Vec<&[u8]> = rounds.iter().map(Vec::as_slice).collect();
+    let whole = heard(dialect, &rounds, |length| length);
+    if is_foreign(data) {
+        // A last frame without its end is none.
+        let rest = rounds[0].strip_prefix(&whole.client[..]).expect("what is not ours passes as it came");
+        let mut decoder = eventstream::Decoder::default();
+        decoder.push(rest);
+        let text = dialect == Dialect::AnthropicMessages && decoder.next().is_some();
+        assert!(whole.sent.is_empty() && (text || decoder.next().is_none()), "what is not ours passes");
+    }
+    cuts(dialect, &rounds, &whole);
+}
+
 /// A stream: cut anywhere, it is the same; without a call of ours, it is as it came.
 pub(super) fn events(dialect: Dialect, data: &[u8]) {
     let rounds = rounds(data);
@@ -173,19 +165,22 @@ pub(super) fn events(dialect: Dialect, data: &[u8]) {
         let cut = array || memchr::memmem::find(rest, b"\n\n").is_none_or(|at| at + 2 == rest.len());
         assert!(whole.sent.is_empty() && cut, "what is not ours passes");
     }
-    // What begins like Amazon's frames and is none is judged by its first piece.
-    if rounds.iter().any(|round| matches!(round.first(), Some(0 | 1))) {
-        return;
-    }
-    if data.len() > 1 << 15 {
+    cuts(dialect, &rounds, &whole);
+}
+
+/// Where a stream is cut decides nothing.
+fn cuts(dialect: Dialect, rounds: &[&[u8]], whole: &Heard) {
+    let length: usize = rounds.iter().map(|round| round.len()).sum();
+    if length > 1 << 15 {
         // For the time that it takes.
-        assert_eq!(heard(dialect, &rounds, |_| 64), whole);
+        assert_eq!(&heard(dialect, rounds, |_| 64), whole);
         return;
     }
-    let mut random = Mutator::new(data.len() as u64);
-    assert_eq!(heard(dialect, &rounds, |length| 1 + random.below(length.min(40))), whole, "cut anywhere");
-    if data.len() < 3000 {
-        assert_eq!(heard(dialect, &rounds, |_| 1), whole, "byte by byte");
+    let mut random = Mutator::new(length as u64);
+    let anywhere = heard(dialect, rounds, |length| 1 + random.below(length.min(40)));
+    assert_eq!(&anywhere, whole, "cut anywhere");
+    if length < 3000 {
+        assert_eq!(&heard(dialect, rounds, |_| 1), whole, "byte by byte");
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use headroom_tests::{
     Dialect::Anthropic,
-    provider::{Block, Received, Reply, Turn},
+    provider::{Block, Gate, Received, Reply, Turn},
 };
+use serde_json::{Value, json};
 
 use crate::{
     bed::{Bed, OURS, within},
@@ -126,4 +127,72 @@ async fn a_client_may_change_between_whole_and_streamed() {
         }
         assert!(bed.provider.received().iter().all(|request| request.rejection().is_none()));
     }
+}
+
+/// A client that leaves in the middle of a follow-up's stream keeps what it has of the turn. Thinking
+/// in it is bound to an exchange that the client never saw: the ledger must know it all the same.
+#[tokio::test]
+async fn a_client_that_leaves_early_is_not_refused_later() {
+    for whole in [false, true] {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let answers = script(move |n, request| match n {
+            0 => Turn::new([
+                Block::Thinking("Hm.".into()),
+                Block::Text("I look closer.".into()),
+                fetch(request, n),
+            ])
+            .into(),
+            1 => {
+                let said = [Block::Thinking("So.".into()), Block::Text("It is a lease.".into()), run("next")];
+                // Thinking, its signature and the text have come; of the call, nothing, or its start.
+                Turn::new(said).pings(false).delta(1000).gate(if whole { 8 } else { 7 }, &held).into()
+            }
+            _ => Turn::text("As you like.").into(),
+        });
+        let builder = eager().ledger(Arc::new(Durable::default())).single_tenant();
+        let bed = Bed::client(builder.build().unwrap(), answers).await;
+        let mut talk = Talk::about(Anthropic, &log(0)).thinking();
+        let mut heard = bed.ask(Anthropic, talk.body(true)).await;
+        within(heard.until("It is a lease.")).await;
+        while whole && heard.text().matches("event: content_block_stop").count() < 4 {
+            within(heard.frame()).await.unwrap().unwrap();
+        }
+        let kept = blocks(&heard.text());
+        assert_eq!(kept.len(), 4, "{kept:?}");
+        assert_eq!(kept[2]["type"], "thinking", "it is bound to what is hidden");
+        drop(heard);
+        // What the ledger is told, it is told behind the client's back.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        talk.say(json!({"role": "assistant", "content": kept}));
+        talk.user("Stop. What do you know?");
+        let answer = within(bed.ask(Anthropic, talk.body(true)).await.answer(Anthropic)).await.unwrap();
+        assert_eq!(answer.text(), "As you like.");
+        let received = bed.provider.received();
+        assert!(received.iter().all(|request| request.rejection().is_none()), "whole {whole}");
+        let last = received.last().unwrap();
+        assert!(String::from_utf8_lossy(last.body()).contains(OURS), "the exchange is put back");
+        assert!(last.prefix().starts_with(received[1].prefix()), "what was thought stands behind the same");
+    }
+}
+
+/// The blocks of a stream as far as it came, as clients that show each at once keep them.
+fn blocks(text: &str) -> Vec<Value> {
+    let mut blocks: Vec<Value> = Vec::new();
+    let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    for event in events.map(|data| serde_json::from_str::<Value>(data).unwrap()) {
+        if event["type"] == "content_block_start" && event["content_block"]["type"] != "tool_use" {
+            blocks.push(event["content_block"].clone());
+        }
+        let Some(last) = blocks.last_mut() else { continue };
+        for key in ["text", "thinking", "signature"] {
+            if let Some(more) = event["delta"][key].as_str() {
+                let grown = format!("{}{more}", last[key].as_str().unwrap_or_default());
+                last[key] = grown.into();
+            }
+        }
+    }
+    blocks
 }

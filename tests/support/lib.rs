@@ -23,6 +23,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod clock;
 pub mod convert;
 pub mod dice;
 pub mod fixtures;
@@ -35,6 +36,7 @@ pub mod notes;
 pub mod packages;
 pub mod places;
 pub mod provider;
+pub mod streams;
 
 /// The wire formats that the double speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,5 @@
 use aws_smithy_eventstream::frame as oracle;
-use aws_smithy_types::event_stream as aws;
+use aws_smithy_types::{DateTime, event_stream as aws};
 use bytes::Buf;
 use proptest::prelude::*;
 
@@ -139,6 +139,7 @@ fn headers() -> impl Strategy<Value = Vec<(String, aws::HeaderValue)>> {
         proptest::collection::vec(any::<u8>(), 0..30)
             .prop_map(|bytes| aws::HeaderValue::ByteArray(bytes.into())),
         ".{0,20}".prop_map(|text| aws::HeaderValue::String(text.into())),
+        any::<i64>().prop_map(|millis| aws::HeaderValue::Timestamp(DateTime::from_millis(millis))),
         any::<u128>().prop_map(aws::HeaderValue::Uuid),
     ];
     proptest::collection::vec(("[a-z:-]{1,12}", value), 0..5)
@@ -153,6 +154,7 @@ fn ours(value: &aws::HeaderValue) -> HeaderValue<'_> {
         aws::HeaderValue::Int64(value) => HeaderValue::Int64(*value),
         aws::HeaderValue::ByteArray(bytes) => HeaderValue::Bytes(bytes),
         aws::HeaderValue::String(text) => HeaderValue::String(text.as_str()),
+        aws::HeaderValue::Timestamp(value) => HeaderValue::Timestamp(value.to_millis().unwrap()),
         aws::HeaderValue::Uuid(value) => HeaderValue::Uuid(value.to_be_bytes()),
         other => panic!("{other:?} was not made"),
     }
@@ -180,6 +182,67 @@ proptest! {
         let mut back = frame;
         prop_assert_eq!(oracle::read_message_from(&mut back).unwrap(), message);
         prop_assert!(!back.has_remaining());
+    }
+
+    /// Streams of several frames, cut anywhere, through both decoders; and what we make of a frame.
+    #[test]
+    fn streams_are_read_alike(
+        frames in proptest::collection::vec((headers(), ".{0,60}", 0u8..4), 0..6),
+        cuts in proptest::collection::vec(any::<usize>(), 0..8),
+    ) {
+        let written: Vec<Bytes> = frames
+            .iter()
+            .map(|(headers, text, kind)| match kind {
+                0 => chunk(text),
+                1 => event("contentBlockDelta", text),
+                2 => exception("throttlingException", text),
+                _ => {
+                    let own: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), ours(value))).collect();
+                    encode(&own, text.as_bytes())
+                }
+            })
+            .collect();
+        let bytes = written.concat();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let mut theirs = oracle::MessageFrameDecoder::new();
+        let (mut read, mut waiting) = (Vec::new(), bytes::BytesMut::new());
+        for pair in cuts.windows(2) {
+            waiting.extend_from_slice(&bytes[pair[0]..pair[1]]);
+            while let oracle::DecodedFrame::Complete(message) = theirs.decode_frame(&mut waiting).unwrap() {
+                read.push(message);
+            }
+        }
+        let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+        let (own, failed, rest) = decoded(&chunks, MAX_FRAME);
+        prop_assert_eq!((own.len(), read.len(), failed, rest.len()), (frames.len(), frames.len(), None, 0));
+        for ((own, theirs), (_, text, kind)) in own.iter().zip(&read).zip(&frames) {
+            prop_assert_eq!(own.payload(), &theirs.payload()[..]);
+            let names: Vec<&str> = own.headers().map(|(name, _)| name).collect();
+            let expected: Vec<&str> = theirs.headers().iter().map(|header| header.name().as_str()).collect();
+            prop_assert_eq!(names, expected);
+            for ((_, own), header) in own.headers().zip(theirs.headers()) {
+                prop_assert_eq!(own, ours(header.value()));
+            }
+            // Their reader of exceptions and events takes ours for what they are.
+            match kind {
+                0 | 1 => {
+                    let smithy = aws_smithy_eventstream::smithy::parse_response_headers(theirs).unwrap();
+                    prop_assert_eq!(smithy.message_type.as_str(), "event");
+                    prop_assert_eq!(Some(smithy.smithy_type.as_str()), own.event_type());
+                    if *kind == 0 {
+                        prop_assert_eq!(chunk_json(own), Some(text.clone()));
+                    }
+                }
+                2 => {
+                    let smithy = aws_smithy_eventstream::smithy::parse_response_headers(theirs).unwrap();
+                    prop_assert_eq!(smithy.message_type.as_str(), "exception");
+                    prop_assert!(own.is_failure());
+                }
+                _ => {}
+            }
+        }
     }
 
     #[test]

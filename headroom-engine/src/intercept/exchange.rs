@@ -74,6 +74,16 @@ struct Asked {
     unit: Option<Unit>,
 }
 
+/// How far everything was once a round had been hidden.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    /// The end of the messages.
+    end: usize,
+    earlier: usize,
+    thinking: usize,
+    visible: usize,
+}
+
 pub(super) struct Exchange {
     parts: Parts,
     format: &'static dyn Format,
@@ -94,8 +104,8 @@ pub(super) struct Exchange {
     restoration: Restoration,
     /// Where in the request the messages begin that the client does not know.
     hidden: Option<usize>,
-    /// How many of `visible` are of the rounds in them.
-    earlier: usize,
+    /// What there was behind each of the rounds in them.
+    behind: Vec<Behind>,
     report: RetrievalReport,
 }
 
@@ -118,7 +128,7 @@ impl Exchange {
             bound_thinking: false,
             restoration: Restoration::default(),
             hidden: None,
-            earlier: 0,
+            behind: Vec::new(),
             report: RetrievalReport::default(),
         }
     }
@@ -233,25 +243,61 @@ impl Exchange {
         Some(self.said(round, ranked.unwrap_or_else(|| ranking.lost())))
     }
 
+    /// What the ledger is to keep of an answer that ends in the middle of a round, of which these blocks
+    /// have come: one record for each of the turns that a client may make of it.
+    ///
+    /// A client keeps the blocks that are whole, or the last one as well as far as it came; thinking in
+    /// them is bound to what is hidden.
+    pub(super) fn abandoned(&self, begun: Vec<Block>) -> Vec<Record> {
+        /// More blocks than one round tells behind its thinking.
+        const MOST: usize = 16;
+        if !self.is_durable() || !(self.bound_thinking || begun.iter().any(Block::is_thinking)) {
+            return Vec::new();
+        }
+        let mut records = Vec::new();
+        // It may end with what it was shown of a round that was hidden itself.
+        for pair in self.behind.windows(2) {
+            let [before, round] = pair else { continue };
+            if round.visible > before.visible {
+                records.extend(self.record_of(&self.visible[..round.visible], Some(before)));
+            }
+        }
+        let mut visible = self.visible.clone();
+        for block in begun.into_iter().filter(Block::is_visible).take(MOST) {
+            visible.push(item(self.texts(), &visible, block));
+            records.extend(self.record_of(&visible, self.behind.last()));
+        }
+        records
+    }
+
     /// What the ledger is to keep of this answer.
     pub(super) fn record(&self) -> Option<Record> {
-        let hidden = self.hidden.map(|start| start..self.parts.messages_end);
+        self.record_of(&self.visible, self.behind.last())
+    }
+
+    /// The record of a turn that ends behind these rounds.
+    fn record_of(&self, visible: &[Item], behind: Option<&Behind>) -> Option<Record> {
+        let hidden = self.hidden.zip(behind).map(|(start, behind)| start..behind.end);
         if self.forgets() || (hidden.is_none() && self.restoration.mixed.is_none()) {
             return None;
         }
         // It stands in the request, and what was seen of it among the rest.
         let hidden = hidden.and_then(|hidden| std::str::from_utf8(self.parts.request.get(hidden)?).ok());
-        let seen = self.visible.iter().take(self.earlier);
+        let seen = visible.iter().take(behind.map_or(0, |behind| behind.visible));
         let texts = seen.filter_map(|item| match item {
             Item::Text(text) => Some(text.as_str()),
             Item::Call { .. } | Item::Other(_) => None,
         });
-        let restoration = Restoration {
+        let mut restoration = Restoration {
             hidden: hidden.unwrap_or_default().to_owned(),
             prefix: texts.collect(),
             ..self.restoration.clone()
         };
-        Some(Record::new(self.parts.history.turn(&self.visible), restoration.encode()))
+        if let Some(behind) = behind {
+            restoration.earlier.truncate(behind.earlier);
+            restoration.thinking.truncate(behind.thinking);
+        }
+        Some(Record::new(self.parts.history.turn(visible), restoration.encode()))
     }
 
     fn count(&mut self, usage: Usage) {
@@ -397,8 +443,6 @@ impl Exchange {
             }
             self.see(block);
         }
-        self.earlier = self.visible.len();
-
         if let Some((request, end)) = self.format.opened(&self.parts.request, self.parts.messages_end) {
             (self.parts.request, self.parts.messages_end) = (request, end);
         }
@@ -414,6 +458,12 @@ impl Exchange {
             body.extend_from_slice(part);
         }
         self.parts.messages_end = body.len();
+        self.behind.push(Behind {
+            end: body.len(),
+            earlier: self.restoration.earlier.len(),
+            thinking: self.restoration.thinking.len(),
+            visible: self.visible.len(),
+        });
         body.extend_from_slice(&self.parts.request[end..]);
         self.parts.request = body.into();
         self.round += 1;
@@ -451,6 +501,7 @@ impl Exchange {
         if !last && !filler {
             // There is no turn of the client's to stand behind the exchange.
             (self.restoration, self.hidden) = (Restoration::default(), None);
+            self.behind.clear();
         }
         Next::Finish(Ending {
             filler,
@@ -465,18 +516,21 @@ impl Exchange {
         if !block.is_visible() {
             return;
         }
-        let item = match block.kind {
-            Kind::Text(text) => match self.texts() {
-                Texts::Joined(joint) if self.visible.iter().any(|item| matches!(item, Item::Text(_))) => {
-                    Item::Text(format!("{joint}{}", text.trim_start()))
-                }
-                _ => Item::Text(text),
-            },
-            Kind::Call(call) => {
-                Item::Call { id: call.id, name: call.name, arguments: call.arguments }
-            }
-            Kind::Thinking | Kind::Other(_) => Item::Other(block.raw),
-        };
+        let item = item(self.texts(), &self.visible, block);
         self.visible.push(item);
+    }
+}
+
+/// A visible block as one of the client's turn, behind those in `visible`.
+fn item(texts: Texts, visible: &[Item], block: Block) -> Item {
+    match block.kind {
+        Kind::Text(text) => match texts {
+            Texts::Joined(joint) if visible.iter().any(|item| matches!(item, Item::Text(_))) => {
+                Item::Text(format!("{joint}{}", text.trim_start()))
+            }
+            _ => Item::Text(text),
+        },
+        Kind::Call(call) => Item::Call { id: call.id, name: call.name, arguments: call.arguments },
+        Kind::Thinking | Kind::Other(_) => Item::Other(block.raw),
     }
 }

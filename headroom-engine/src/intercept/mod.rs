@@ -7,6 +7,10 @@
 //! what the client has. Calls of the client's own tools pass; where an answer holds both, ours are
 //! answered in the client's next request, out of the ledger.
 //!
+//! What is held of a stream is the model's own turn, once, since a follow-up must repeat it; while a
+//! follow-up runs, its body and the turn's decoded text. Of a turn without a call of ours nothing is
+//! kept behind its end.
+//!
 //! Nothing here does I/O, waits, or panics, whatever the bytes. An answer that holds no call of
 //! ours leaves byte for byte as it came.
 

@@ -1,7 +1,7 @@
 //! JSON text read in place: values know where they stand, so that they can be echoed or cut out
 //! byte for byte.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use crate::wire::{scan::Scanner, text::quote};
 
@@ -19,7 +19,7 @@ pub(super) struct Raw<'a> {
 #[derive(Debug)]
 pub(super) struct Object<'a> {
     raw: Raw<'a>,
-    members: Vec<(String, Raw<'a>)>,
+    members: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
 impl<'a> Raw<'a> {
@@ -78,9 +78,9 @@ impl<'a> Raw<'a> {
         }
         let mut members = Vec::new();
         Scanner::new(self.text)
-            .object(|scanner, key| {
+            .members(|scanner, key| {
                 let span = scanner.skip()?;
-                members.push((key.to_owned(), self.child(span)));
+                members.push((key, self.child(span)));
                 Ok(())
             })
             .ok()?;
@@ -123,12 +123,12 @@ impl<'a> Object<'a> {
         let whole = Raw { text: &document[start..], at: start };
         let mut members = Vec::new();
         let mut scanner = Scanner::new(whole.text);
-        let member = |scanner: &mut Scanner<'a>, key: &str| {
+        let member = |scanner: &mut Scanner<'a>, key: Cow<'a, str>| {
             let span = scanner.skip()?;
-            members.push((key.to_owned(), whole.child(span)));
+            members.push((key, whole.child(span)));
             Ok(())
         };
-        let span = scanner.object(member).ok()?;
+        let span = scanner.members(member).ok()?;
         scanner.end().ok()?;
         Some(Self { raw: whole.child(span), members })
     }
@@ -161,7 +161,7 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn members(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
-        self.members.iter().map(|(key, value)| (key.as_str(), *value))
+        self.members.iter().map(|(key, value)| (&**key, *value))
     }
 
     /// Edits that remove the members `gone` names.

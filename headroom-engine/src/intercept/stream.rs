@@ -11,9 +11,9 @@ use super::{
     format,
     frame::{EVENT_CAP, Event, Frame},
     raw::Object,
-    round::{Round, Usage},
+    round::{Block, Round, Usage},
 };
-use crate::ccr::Handle;
+use crate::{ccr::Handle, cost, ledger::Record};
 
 /// How far the current round's stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub(super) trait Splicer: Send {
     fn is_touched(&self) -> bool;
     /// The current round, which is complete; it is told once.
     fn round(&mut self) -> Round;
+    /// The blocks of the current round as far as they have come, where later ones may hold thinking that
+    /// is bound to what came before it.
+    fn begun(&self) -> Vec<Block> {
+        Vec::new()
+    }
+    /// What was counted in the current round so far.
+    fn counted(&self) -> Usage {
+        Usage::default()
+    }
     /// What a round without a call of ours was counted at; nothing of it is needed any more. `None` if
     /// only the round says.
     fn passed(&mut self) -> Option<Usage> {
@@ -169,6 +178,27 @@ impl StreamExchange {
     #[must_use]
     pub fn round_complete(&self) -> bool {
         self.splicer.state() != State::Open
+    }
+
+    /// What the provider counted in the current round so far, where that comes in frames; `None` of other
+    /// streams, whose bytes a [`Meter`](crate::cost::Meter) reads.
+    #[must_use]
+    pub fn counted(&self) -> Option<cost::Usage> {
+        let Usage { input, output, cache_read, cache_write } = self.splicer.counted();
+        let counted = cost::Usage { input, cache_read, cache_write, output };
+        (self.is_framed() && counted != cost::Usage::default()).then_some(counted)
+    }
+
+    /// What the ledger is to keep of an exchange whose client leaves now, before the answer's end: the
+    /// turn as it may come back, if it is bound to what is hidden.
+    #[must_use]
+    pub fn abandoned(&self) -> Vec<Record> {
+        match self.ending {
+            // It was not yet known that the ledger has it.
+            Some(_) => self.exchange.record().into_iter().collect(),
+            None if self.splicer.state() == State::Complete => Vec::new(),
+            None => self.exchange.abandoned(self.splicer.begun()),
+        }
     }
 
     /// What may be sent while the client waits.

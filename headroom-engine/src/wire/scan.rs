@@ -89,6 +89,14 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut each: impl FnMut(&mut Self, &str) -> Result<()>,
     ) -> Result<Range<usize>> {
+        self.members(|scanner, key| each(scanner, &key))
+    }
+
+    /// The same, for who keeps the keys: they are the body's own text where nothing is escaped.
+    pub(crate) fn members(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>,
+    ) -> Result<Range<usize>> {
         self.take(b'{')?;
         let start = self.at - 1;
         if self.peek() == b'}' {
@@ -100,7 +108,7 @@ impl<'a> Scanner<'a> {
             self.take(b':')?;
             // A key that no text can spell is none of those we look for.
             let decoded = key.decode(self.body).unwrap_or(Cow::Borrowed("\u{fffd}"));
-            each(self, &decoded)?;
+            each(self, decoded)?;
             match self.peek() {
                 b',' => self.at += 1,
                 b'}' => {

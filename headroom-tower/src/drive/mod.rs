@@ -14,7 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use headroom_engine::{
+    Record,
     ccr::Handle,
+    cost::Usage,
     intercept::{Continuation, JsonExchange, Ranked, Ranking, RetrievalReport, Step, StreamExchange},
 };
 use http::{Request, Response, request::Parts};
@@ -195,6 +197,14 @@ trait StreamRounds: Send + 'static {
         self.failed(out);
     }
     fn round_complete(&self) -> bool;
+    /// What was counted in this round, if the rounds themselves tell.
+    fn counted(&self) -> Option<Usage> {
+        None
+    }
+    /// What the ledger is to keep if the client leaves now.
+    fn abandoned(&self) -> Vec<Record> {
+        Vec::new()
+    }
     fn keep_alive(&self) -> Bytes;
     /// Something can be sent behind whatever was sent.
     fn is_framed(&self) -> bool {
@@ -227,6 +237,12 @@ impl StreamRounds for StreamExchange {
     }
     fn round_complete(&self) -> bool {
         self.round_complete()
+    }
+    fn counted(&self) -> Option<Usage> {
+        self.counted()
+    }
+    fn abandoned(&self) -> Vec<Record> {
+        self.abandoned()
     }
     fn keep_alive(&self) -> Bytes {
         self.keep_alive()

@@ -14,7 +14,10 @@ use headroom_engine::{
 };
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::{
+    runtime,
+    time::{Sleep, sleep, timeout},
+};
 use tower_service::Service;
 
 use super::{Answer, Means, StreamRounds, Upstream};
@@ -45,6 +48,7 @@ where
     let body = Spliced {
         rounds,
         meter: Meter::default(),
+        counted: false,
         phase: Phase::Reading(live),
         out: VecDeque::new(),
         last: Last::default(),
@@ -65,6 +69,8 @@ struct Spliced<X: StreamRounds, S, B> {
     rounds: X,
     /// Of the current round.
     meter: Meter,
+    /// The current round's counts were taken.
+    counted: bool,
     phase: Phase,
     /// What the client gets before anything else happens.
     out: VecDeque<Bytes>,
@@ -103,6 +109,16 @@ enum Outcome {
     /// With this answer.
     Refused(Bytes),
     Failed,
+}
+
+impl<X: StreamRounds, S, B> Spliced<X, S, B> {
+    /// What the upstream counted in this round.
+    fn count(&mut self) {
+        let usage = std::mem::take(&mut self.meter).usage();
+        if !std::mem::replace(&mut self.counted, true) {
+            self.means.report.round(self.rounds.counted().or(usage));
+        }
+    }
 }
 
 /// What stands at the very end: trailers, or an error.
@@ -150,7 +166,10 @@ where
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
-                    self.meter.push(&data);
+                    // Frames are decoded once.
+                    if !self.rounds.is_framed() {
+                        self.meter.push(&data);
+                    }
                     self.rounds.push(data, &mut self.out);
                     if self.rounds.round_complete() {
                         self.round_ends(Some(live));
@@ -185,11 +204,6 @@ where
         self.count();
         let step = self.rounds.end(&mut self.out);
         self.take(step, rest);
-    }
-
-    /// What the upstream counted in this round.
-    fn count(&mut self) {
-        self.means.report.round(std::mem::take(&mut self.meter).usage());
     }
 
     /// Nothing more will come.
@@ -251,7 +265,10 @@ where
                 let step = self.rounds.remembered(acknowledged, &mut self.out);
                 self.take(step, rest);
             }
-            Outcome::Answered(live) => self.phase = Phase::Reading(live),
+            Outcome::Answered(live) => {
+                self.counted = false;
+                self.phase = Phase::Reading(live);
+            }
             Outcome::Refused(answer) => self.rounds.refused(&answer, &mut self.out),
             Outcome::Failed => self.rounds.failed(&mut self.out),
         }
@@ -333,10 +350,16 @@ where
     }
 }
 
-/// A client that leaves ends the exchange as much as its last byte does.
+/// A client that leaves ends the exchange as much as its last byte does. What it was given may be bound
+/// to what it never saw, and comes back with its next request: the ledger is told, behind it.
 impl<X: StreamRounds, S, B> Drop for Spliced<X, S, B> {
     fn drop(&mut self) {
-        self.means.report.round(self.meter.usage());
+        let records = self.rounds.abandoned();
+        if let (false, Ok(tasks)) = (records.is_empty(), runtime::Handle::try_current()) {
+            let Means { stores, report, .. } = self.means.clone();
+            tasks.spawn(async move { stores.remember(records, &report).await });
+        }
+        self.count();
         self.means.report.finish(self.rounds.report());
         self.means.report.settle();
     }

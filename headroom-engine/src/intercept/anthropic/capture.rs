@@ -8,7 +8,7 @@ use crate::intercept::{
 };
 
 /// A block while it streams.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Capture {
     /// The block as its first event gave it.
     start: String,

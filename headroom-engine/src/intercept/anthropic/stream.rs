@@ -237,7 +237,7 @@ impl Splicer for Stream {
 
     fn round(&mut self) -> Round {
         let (mut blocks, whole): (Vec<Block>, Vec<bool>) =
-            self.slots.iter_mut().map(|slot| slot.capture.block(&self.tool)).unzip();
+            std::mem::take(&mut self.slots).iter_mut().map(|slot| slot.capture.block(&self.tool)).unzip();
         let message = message(&blocks);
         blocks.iter_mut().for_each(Block::told);
         Round {
@@ -247,6 +247,14 @@ impl Splicer for Stream {
             usage: self.usage,
             rebuilt: !self.unread && whole.iter().all(|whole| *whole),
         }
+    }
+
+    fn counted(&self) -> Usage {
+        self.usage
+    }
+
+    fn begun(&self) -> Vec<Block> {
+        self.slots.iter().map(|slot| slot.capture.clone().block(&self.tool).0).collect()
     }
 
     fn passed(&mut self) -> Option<Usage> {

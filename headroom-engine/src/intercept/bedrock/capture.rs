@@ -8,7 +8,7 @@ use crate::intercept::{
 };
 
 /// A block while it streams; strings with their escapes as they came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Capture {
     /// What its first event held; a text has none.
     start: Option<String>,

@@ -170,7 +170,7 @@ impl Splicer for Stream {
         if first {
             self.blind = self.touched || !is_foreign(&bytes, &self.tool);
         }
-        if !self.blind && self.state != State::Failed {
+        if !self.blind && (self.state != State::Failed || !self.touched) {
             out.push_back(bytes);
         }
     }
@@ -191,7 +191,7 @@ impl Splicer for Stream {
 
     fn round(&mut self) -> Round {
         let (mut blocks, whole): (Vec<Block>, Vec<bool>) =
-            self.slots.iter_mut().map(|slot| slot.capture.block(&self.tool)).unzip();
+            std::mem::take(&mut self.slots).iter_mut().map(|slot| slot.capture.block(&self.tool)).unzip();
         let message = message(&blocks);
         blocks.iter_mut().for_each(Block::told);
         Round {
@@ -201,6 +201,14 @@ impl Splicer for Stream {
             usage: self.usage,
             rebuilt: !self.unread && whole.iter().all(|whole| *whole),
         }
+    }
+
+    fn counted(&self) -> Usage {
+        self.usage
+    }
+
+    fn begun(&self) -> Vec<Block> {
+        self.slots.iter().map(|slot| slot.capture.clone().block(&self.tool).0).collect()
     }
 
     fn passed(&mut self) -> Option<Usage> {

@@ -162,13 +162,7 @@ impl Stream {
         true
     }
 
-    fn write(
-        &mut self,
-        event: &Event,
-        left: &[impl AsRef<str>],
-        how: Write<'_>,
-        out: &mut VecDeque<Bytes>,
-    ) {
+    fn write(&mut self, event: &Event, left: &[impl AsRef<str>], how: Write<'_>, out: &mut VecDeque<Bytes>) {
         let Some((data, text)) = event.data().and_then(|text| Some((Object::parse(text)?, text))) else {
             return;
         };

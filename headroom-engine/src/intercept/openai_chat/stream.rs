@@ -124,6 +124,9 @@ impl Stream {
             self.stop = Some(stop(&reason));
             self.decide_all(true);
         }
+        if calls.is_empty() && self.waiting.is_empty() && !self.touched {
+            return out.push_back(event.raw());
+        }
         self.waiting.push_back(Waiting { event: event.clone(), calls, last: self.stop.is_some() });
         self.drain(out);
     }
