@@ -26,7 +26,7 @@ use crate::{
     align::{self, Dynamic, Ground, Moved, Point},
     block::Blocks,
     builder::EngineBuilder,
-    catalogue::{Catalogue, Matching, Model},
+    catalogue::{Catalogue, Matching, Model, Tokenizer},
     ccr::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
@@ -373,6 +373,9 @@ impl Scanned {
             moved = self.dynamic.move_values(&ground, records, &mut report);
         }
         self.sign(policy, records, &mut moved);
+        // In front of what goes to the root's end, which may be the same place.
+        let opened = moved.opens(&self.conversation);
+        edits.append(&mut moved.edits);
         if !by_caller && policy.sets_breakpoints() && self.context.route != Route::ExactOnly {
             let begins = self.points.first().map(|first| first.key);
             let (dialect, model) = (self.context.dialect, &self.model);
@@ -381,7 +384,6 @@ impl Scanned {
             edits.extend(set);
         }
         edits.extend(restored);
-        edits.extend(moved.edits);
         if let Some(cut) = cut {
             edits = cut.edits(edits);
             originals.add_messages(cut.handle(), cut.into_parts());
@@ -399,7 +401,7 @@ impl Scanned {
         let body = splice.apply(&self.body);
         let intercepted = matches!(self.context.route, Route::Intercepted { .. });
         let continuation = (report.tool_listed && intercepted).then(|| {
-            let messages_end = splice.moved(self.conversation.messages_span.end - 1);
+            let messages_end = splice.moved(self.conversation.messages_span.end - 1) + opened;
             self.continuation(body.clone(), messages_end, policy, originals.clone())
         });
         Rewrite { body, originals, continuation, records: moved.records, report }
@@ -412,13 +414,19 @@ impl Scanned {
         let tools = self.conversation.tools.as_ref();
         let works = tools.is_some_and(|tools| !tools.items.is_empty());
         policy.aligns()
-            && matches!(self.context.dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat)
+            && self.can_tell()
             && !self.dynamic.is_empty()
             && self.recall != Recall::Forget
             && !self.conversation.stateful
             && self.context.route != Route::ExactOnly
             && self.model.matching != Matching::None
             && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
+    }
+
+    /// Whether notes keep their place: what stands between a Responses client and a model that is not
+    /// OpenAI's may put a developer's words elsewhere.
+    fn can_tell(&self) -> bool {
+        self.context.dialect != Dialect::OpenAiResponses || self.model.tokenizer == Tokenizer::O200k
     }
 
     /// Whether the conversation began without us, and stays so.

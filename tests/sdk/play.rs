@@ -78,7 +78,11 @@ impl Scenario {
             self.fails() || direct.error.is_none(),
             "{what}, without the layer: {:?} {:?}",
             direct.error,
-            upstream.received().iter().map(|it| String::from_utf8_lossy(it.body()).into_owned()).collect::<Vec<_>>()
+            upstream
+                .received()
+                .iter()
+                .map(|it| String::from_utf8_lossy(it.body()).into_owned())
+                .collect::<Vec<_>>()
         );
 
         let model = self.model.clone();

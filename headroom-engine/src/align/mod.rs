@@ -71,6 +71,16 @@ pub(crate) struct Moved {
     pub(crate) records: Vec<Record>,
 }
 
+impl Moved {
+    /// How far behind its closing quote an input of words alone ends, now that it is an array.
+    pub(crate) fn opens(&self, conversation: &Conversation) -> usize {
+        let span = &conversation.messages_span;
+        let words = conversation.messages.first().is_some_and(|words| words.span == *span);
+        let tail = self.edits.iter().find(|edit| words && edit.span == (span.end..span.end));
+        tail.map_or(0, |edit| edit.text.len())
+    }
+}
+
 impl Dynamic {
     /// Looks through the system prompt and the leading developer messages.
     pub(crate) fn find(body: &str, conversation: &Conversation) -> Self {
@@ -172,8 +182,8 @@ impl Dynamic {
         let mut moved = Moved::default();
         let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else {
             // Nobody has spoken yet: the prompt alone is asked to answer.
-            if let (Dialect::OpenAiChat, Some(end)) = (at.dialect, at.conversation.messages.last()) {
-                moved.edits.push(place::edit(end.span.end, &self.note(|_| true)));
+            if let Some(place) = place::behind_prompt(at.dialect, at.conversation) {
+                moved.edits.extend(place.edits(&self.note(|_| true)));
                 report.alignment.notes.push(at.conversation.messages.len() - 1);
                 self.stand_in(&mut moved, report);
             }
@@ -224,7 +234,7 @@ impl Dynamic {
         for (message, note) in notes {
             let Some(place) = place::place(at.dialect, at.conversation, message) else { continue };
             report.alignment.notes.push(message);
-            moved.edits.push(place::edit(place, &note));
+            moved.edits.extend(place.edits(&note));
         }
         self.stand_in(&mut moved, report);
         moved
