@@ -89,6 +89,7 @@ impl Ledger {
 
     fn send_as(&mut self, context: &RequestContext, body: &str, policy: &Policy) -> Rewrite {
         let scanned = Engine::new().scan(Bytes::copy_from_slice(body.as_bytes()), context).unwrap();
+        let scanned = scanned.under(policy);
         let keys = scanned.ledger_keys().to_vec();
         let records: Vec<Record> = keys.iter().filter_map(|key| self.0.get(key).cloned()).collect();
         let rewrite = scanned.answered().rewrite(policy, &records);
@@ -310,6 +311,102 @@ fn what_began_without_the_layer_is_adopted_as_the_policy_says() {
         // Without a ledger's word all count as ours.
         let scanned = Engine::new().scan(Bytes::copy_from_slice(body.as_bytes()), &durable).unwrap();
         assert_ne!(scanned.rewrite(&policy, &[]).body, body);
+    }
+}
+
+/// The conversation, its tools written as of some turn: other orders of tools and keys, another time.
+fn with_tools(dialect: Dialect, turns: usize, turn: usize, more: &str) -> String {
+    let time = format!("2026-11-22 17:0{turn}:06");
+    let tool = |name: &str, says: &str| {
+        let mut fields = vec![format!("\"name\":\"{name}\""), format!("\"description\":\"{says}\"")];
+        let count = fields.len();
+        fields.rotate_left(turn % count);
+        let fields = format!("{{{}}}", fields.join(if turn % 3 == 2 { ", " } else { "," }));
+        match dialect {
+            Dialect::OpenAiChat => format!("{{\"type\":\"function\",\"function\":{fields}}}"),
+            Dialect::AnthropicMessages | Dialect::OpenAiResponses | Dialect::Gemini => fields,
+            _ => format!("{{\"toolSpec\":{fields}}}"),
+        }
+    };
+    let mut tools = vec![
+        tool("look", "Looks it up. Current time: TIME."),
+        tool("ask", "Asks."),
+        tool("go", &format!("Goes{more}.")),
+    ];
+    let count = tools.len();
+    tools.rotate_left(turn % count);
+    let plain = match dialect {
+        Dialect::OpenAiChat | Dialect::AnthropicMessages | Dialect::OpenAiResponses => {
+            r#"[{"name":"x","function":{"name":"x"}}]"#
+        }
+        Dialect::Gemini => r#"[{"name":"x"}]"#,
+        _ => r#"[{"toolSpec":{"name":"x"}}]"#,
+    };
+    let listed = format!("[{}]", tools.join(","));
+    let body = body(dialect, "Be kind.", turns);
+    assert!(body.contains(plain));
+    body.replace(plain, &listed).replace("TIME", &time)
+}
+
+#[test]
+fn tools_stay_as_they_were_first_written_if_the_policy_says_so() {
+    let policy = Policy::default().steady_tools(true);
+    for &dialect in DIALECTS {
+        let mut ledger = Ledger::default();
+        let mut before: Option<String> = None;
+        for turn in 1..6 {
+            let source = with_tools(dialect, turn, turn, "");
+            let rewrite = ledger.send_as(&context(dialect), &source, &policy);
+            let report = &rewrite.report.alignment;
+            assert_eq!((report.found, report.moved, report.in_tools), (1, 1, 0));
+            assert_eq!(report.tools_restored, turn > 1, "{turn}");
+            let out = text(&rewrite);
+            wire::read(dialect, &out).unwrap();
+            assert!(out.contains("Current time: [time: see below]."), "{out}");
+            assert!(out.contains(&format!("[time: 2026-11-22 17:0{turn}:06]")), "{out}");
+            if let Some(before) = before.replace(out.clone()) {
+                assert!(out.starts_with(prefix(&before)), "{before}\n{out}");
+            }
+        }
+        // Another set is another list; the ledger keeps it beside the first.
+        let changed = with_tools(dialect, 6, 6, " far");
+        let rewrite = ledger.send_as(&context(dialect), &changed, &policy);
+        assert!(!rewrite.report.alignment.tools_restored && text(&rewrite).contains("Goes far."));
+        let again = text(&ledger.send_as(&context(dialect), &with_tools(dialect, 7, 7, ""), &policy));
+        assert!(again.starts_with(prefix(&before.unwrap())), "{again}");
+        // What nobody remembers goes out as it is, and stays so from then on.
+        let mut ledger = Ledger::default();
+        let lost = ledger.send_as(&context(dialect), &with_tools(dialect, 3, 3, ""), &policy);
+        assert!(lost.report.declared_breaks > 0 && !lost.report.alignment.tools_restored);
+        let next = ledger.send_as(&context(dialect), &with_tools(dialect, 4, 4, ""), &policy);
+        assert!(text(&next).starts_with(prefix(&text(&lost))));
+    }
+}
+
+#[test]
+fn tools_are_the_clients_unless_the_policy_says_otherwise() {
+    for &dialect in DIALECTS {
+        let mut ledger = Ledger::default();
+        for turn in 1..4 {
+            let source = with_tools(dialect, turn, turn, "");
+            let rewrite = ledger.send(dialect, &source);
+            assert_eq!(rewrite.body, source);
+            assert_eq!((rewrite.report.alignment.moved, rewrite.report.alignment.in_tools), (0, 1));
+        }
+        assert!(ledger.0.is_empty());
+        let steady = Policy::default().steady_tools(true);
+        // Nothing where the rest is not trusted either.
+        let context = context(dialect).route(Route::ExactOnly);
+        let source = with_tools(dialect, 1, 1, "");
+        assert_eq!(ledger.send_as(&context, &source, &steady).body, source);
+        // The order alone, where values may not be told elsewhere.
+        let context = self::context(dialect);
+        let unaligned = steady.aligned(false);
+        let plain = |turn| with_tools(dialect, turn, turn, "").replace(&format!("17:0{turn}"), "17:00");
+        let first = text(&ledger.send_as(&context, &plain(1), &unaligned));
+        assert_eq!(first, plain(1));
+        let second = text(&ledger.send_as(&context, &plain(2), &unaligned));
+        assert!(second.starts_with(prefix(&first)), "{second}");
     }
 }
 
