@@ -233,8 +233,12 @@ fn present(request: &str, dialect: Dialect, turn: usize) -> String {
                     out.insert_str(1, &prompt);
                 }
                 Dialect::Converse => out.insert_str(1, &format!("\"system\":[{{\"text\":\"{line}\"}}],")),
-                // A message of its own would be another conversation.
-                Dialect::OpenAi => {}
+                Dialect::OpenAi => {
+                    let prompt = format!("{{\"role\":\"developer\",\"content\":\"{line}\"}},");
+                    if let Some(first) = body.messages.first() {
+                        out.insert_str(first.span.start, &prompt);
+                    }
+                }
             },
         }
     }

@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// At most so many bytes a body: every turn is sent whole, and read by a slow double
     #[arg(long, default_value_t = usize::MAX)]
     most: usize,
+    /// How often each session is played, with other dice
+    #[arg(long, default_value_t = 1)]
+    rounds: u64,
     /// One JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -126,9 +129,12 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
             without += 1;
             continue;
         }
-        for ((memory, _), totals) in MEMORIES.iter().zip(&mut sides) {
-            let session = Session { conversation: &conversation, source, seed: done as u64 + 1 };
-            runtime.block_on(session.played(*memory, totals));
+        for round in 0..arguments.rounds {
+            let seed = done as u64 + 1 + round * (files.len() as u64 + 1);
+            let session = Session { conversation: &conversation, source, seed };
+            for ((memory, _), totals) in MEMORIES.iter().zip(&mut sides) {
+                runtime.block_on(session.played(*memory, totals));
+            }
         }
     }
     std::panic::set_hook(hook);
@@ -221,19 +227,21 @@ impl Session<'_> {
         u32::try_from(half).ok().filter(|_| !self.seed.is_multiple_of(3))
     }
 
-    /// The system prompt, with the time of a request in front.
-    fn prompt(&self, turn: usize) -> String {
+    /// The system prompt, with the time of a request in front; `None` where the time would stay there:
+    /// of short prompts without tools, whose client is refused with the layer and without.
+    fn prompt(&self, turn: usize) -> Option<String> {
         let now = format!("The current time is 2026-11-22 {:02}:{:02}:07.\n", 9 + turn / 60 % 12, turn % 60);
         let body: Value = serde_json::from_str(self.source).unwrap_or_default();
-        match &body["system"] {
+        body["tools"].as_array().filter(|tools| !tools.is_empty())?;
+        let prompt = match &body["system"] {
             Value::Array(blocks) => {
                 let first = json!({"type": "text", "text": now});
                 Value::from_iter([first].into_iter().chain(blocks.iter().cloned()))
             }
             Value::String(prompt) => (now + prompt).into(),
             _ => now.into(),
-        }
-        .to_string()
+        };
+        Some(prompt.to_string())
     }
 
     async fn played(&self, memory: Memory, totals: &mut Totals) {
@@ -255,8 +263,8 @@ impl Session<'_> {
         loop {
             turn.store(dialogue.turn(), Ordering::SeqCst);
             // Without a promise to keep them, values stay where they are, and may not change.
-            if matches!(memory, Memory::Durable) {
-                let now = self.prompt(dialogue.turn());
+            let now = self.prompt(dialogue.turn()).filter(|_| matches!(memory, Memory::Durable));
+            if let Some(now) = now {
                 dialogue = dialogue.field("system", &now);
             }
             let Some(body) = dialogue.request() else { break };

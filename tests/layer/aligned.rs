@@ -108,6 +108,43 @@ async fn bound_thinking_stays_valid_on_two_replicas_with_one_durable_ledger() {
     }
 }
 
+/// A client that writes its tools anew for each request, in another order and with another time.
+#[tokio::test]
+async fn tools_stay_what_they_were_if_the_policy_says_so() {
+    for dialect in [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses] {
+        let answers = script(|n, _| Turn::new([run(&format!("call_{n}"))]).into());
+        let policy = Policy::default().steady_tools(true);
+        let layer = HeadroomLayer::builder().policy(policy).build().unwrap();
+        let bed = Bed::client(layer, answers).await;
+        let mut talk = Talk::new(dialect);
+        let shell = talk.body["tools"][0].clone();
+        for turn in 0..6 {
+            let says = |says: String| {
+                let mut tool = shell.clone();
+                let of = if dialect == Dialect::OpenAi { &mut tool["function"] } else { &mut tool };
+                of["name"] = format!("tool_{}", says.len()).into();
+                of["description"] = says.into();
+                tool
+            };
+            let clock = says(format!("Asks the clock. Current time: 2026-11-22 10:{turn:02}:00"));
+            let mut tools = vec![shell.clone(), says("Asks.".to_owned()), clock];
+            tools.rotate_left(turn % 3);
+            talk.body["tools"] = tools.into();
+            let heard = bed.ask(dialect, talk.body(false)).await;
+            let alignment = heard.report().rewrite().unwrap().alignment.clone();
+            assert_eq!((alignment.moved, alignment.tools_restored), (1, turn % 3 > 0));
+            let answer = within(heard.answer(dialect)).await.unwrap();
+            talk.answered(&answer);
+            talk.result(&format!("call_{turn}"), "done");
+        }
+        let received = bed.provider.received();
+        assert!(received.iter().all(|request| request.rejection().is_none()));
+        for pair in received.windows(2) {
+            assert!(pair[1].prefix().starts_with(pair[0].prefix()), "{dialect:?}");
+        }
+    }
+}
+
 /// Each replica with a ledger of its own: breaks, declared, and nothing refused.
 #[tokio::test]
 async fn a_ledger_that_forgets_leaves_valid_requests() {

@@ -45,7 +45,9 @@ pub(crate) fn edits(
         (Dialect::AnthropicMessages, Matching::Breakpoints { most, .. })
             if most >= 2 && !has(body, "\"cache_control\"") =>
         {
-            if let Some(mark) = texts.last().and_then(|text| mark(body, text, ("\"system\"", kind), ANTHROPIC)) {
+            if let Some(mark) =
+                texts.last().and_then(|text| mark(body, text, ("\"system\"", kind), ANTHROPIC))
+            {
                 edits.extend(mark);
                 count += 1;
             }
