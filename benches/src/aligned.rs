@@ -13,9 +13,10 @@ use std::{
 };
 
 use headroom_engine::{
-    Engine, Policy,
+    Engine, Policy, RequestContext,
     tokens::{O200k, TokenCounter},
 };
+use headroom_tests::convert::convert;
 use serde_json::json;
 
 use crate::{
@@ -25,19 +26,20 @@ use crate::{
     wire::{self, Body, Dialect, Part, Piece},
 };
 
-/// `aligned --wire DIR --dialect anthropic|openai [--every]`
+/// `aligned --wire DIR --dialect anthropic|openai|responses|gemini|converse [--every]`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A folder of request bodies
     #[arg(long)]
     wire: PathBuf,
-    /// Their wire format
+    /// Their wire format; those that nobody recorded are converted from either of the first two
     #[arg(long)]
     dialect: Dialect,
     /// Also put a time and an id before prompts that hold none
     #[arg(long)]
     every: bool,
-    /// The model of all requests, instead of the recorded ones
+    /// The model of all requests, instead of the recorded ones; of converted ones gpt-5, gemini-3-pro,
+    /// and Claude Sonnet 4.5 on Bedrock
     #[arg(long)]
     model: Option<String>,
     /// One JSON object as the last line
@@ -94,14 +96,17 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     let progress = Progress::new();
     for (done, (_, source)) in files.iter().enumerate() {
         progress.show("aligned", done, files.len());
-        let Some(body) = Body::read(source, arguments.dialect) else { continue };
-        let source = match (&arguments.model, body.model.as_str()) {
+        let dialect = arguments.dialect;
+        let Some(source) = converted(source, dialect) else { continue };
+        let Some(body) = Body::read(&source, dialect) else { continue };
+        let model = arguments.model.as_deref().or(default_model(dialect));
+        let source = match (model, body.model.as_str()) {
             (Some(model), own) if !own.is_empty() => {
                 source.replacen(&json!(own).to_string(), &json!(model).to_string(), 1)
             }
-            _ => source.clone(),
+            _ => source,
         };
-        let Some(body) = Body::read(&source, arguments.dialect) else { continue };
+        let Some(body) = Body::read(&source, dialect) else { continue };
         sessions += 1;
         let holds = body.system.iter().chain(leading(&body)).any(|piece| !moments(&piece.text).is_empty());
         held += usize::from(holds);
@@ -111,13 +116,17 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         let mut ledger = Ledger::default();
         let mut sides = (Side::default(), Side::default());
         for (turn, upto) in wire::cuts(&body).into_iter().enumerate() {
-            let request = present(&wire::cut(&source, &body, upto), arguments.dialect, turn);
-            let Some(read) = Body::read(&request, arguments.dialect) else { continue };
-            let Some(rewrite) = ledger.send(&engine, &request, arguments.dialect, &Policy::exact()) else {
+            let request = present(&wire::cut(&source, &body, upto), dialect, turn);
+            let Some(read) = Body::read(&request, dialect) else { continue };
+            let mut context = RequestContext::new(dialect.of_engine());
+            if let Some(model) = model.filter(|_| body.model.is_empty()) {
+                context = context.model(model);
+            }
+            let Some(rewrite) = ledger.send_as(&engine, &request, &context, &Policy::exact()) else {
                 continue;
             };
             let sent = String::from_utf8_lossy(&rewrite.body);
-            let Some(read_sent) = Body::read(&sent, arguments.dialect) else { continue };
+            let Some(read_sent) = Body::read(&sent, dialect) else { continue };
             requests += 1;
             moved += usize::from(rewrite.report.alignment.moved > 0);
             breaks += rewrite.report.declared_breaks as usize;
@@ -161,6 +170,25 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     Ok(())
 }
 
+/// The body in a format that nobody recorded it in, or as it is.
+fn converted(source: &str, dialect: Dialect) -> Option<String> {
+    if !dialect.is_converted() {
+        return Some(source.to_owned());
+    }
+    serde_json::from_str::<serde_json::Value>(source).ok()?;
+    Some(convert(dialect.of_engine(), source))
+}
+
+/// The model of converted bodies: recorded ones belong to other providers.
+fn default_model(dialect: Dialect) -> Option<&'static str> {
+    match dialect {
+        Dialect::Anthropic | Dialect::OpenAi => None,
+        Dialect::Responses => Some("gpt-5"),
+        Dialect::Gemini => Some("gemini-3-pro"),
+        Dialect::Converse => Some("us.anthropic.claude-sonnet-4-5-v1:0"),
+    }
+}
+
 fn leading(body: &Body) -> impl Iterator<Item = &Piece> {
     let messages = body.messages.iter().flat_map(|message| &message.pieces);
     messages.take_while(|piece| piece.part == Part::System)
@@ -197,8 +225,21 @@ fn present(request: &str, dialect: Dialect, turn: usize) -> String {
         let line = format!("Current time: {now}\\nRequest ID: req-{:08x}\\n\\n", turn * 2_654_435 + 17);
         match pieces.first().filter(|piece| request[piece.span.clone()].starts_with('"')) {
             Some(first) => out.insert_str(first.span.start + 1, &line),
-            None if dialect == Dialect::Anthropic => out.insert_str(1, &format!("\"system\":\"{line}\",")),
-            None => {}
+            None => match dialect {
+                Dialect::Anthropic => out.insert_str(1, &format!("\"system\":\"{line}\",")),
+                Dialect::Responses => out.insert_str(1, &format!("\"instructions\":\"{line}\",")),
+                Dialect::Gemini => {
+                    let prompt = format!("\"systemInstruction\":{{\"parts\":[{{\"text\":\"{line}\"}}]}},");
+                    out.insert_str(1, &prompt);
+                }
+                Dialect::Converse => out.insert_str(1, &format!("\"system\":[{{\"text\":\"{line}\"}}],")),
+                Dialect::OpenAi => {
+                    let prompt = format!("{{\"role\":\"developer\",\"content\":\"{line}\"}},");
+                    if let Some(first) = body.messages.first() {
+                        out.insert_str(first.span.start, &prompt);
+                    }
+                }
+            },
         }
     }
     out
@@ -215,5 +256,12 @@ mod tests {
         assert!(out.contains("It is 2026-11-22 10:01:07 EST.") && out.contains("\"2024-05-15 15:00:00\""));
         let out = present(r#"{"messages":[{"role":"developer","content":"Hi"}]}"#, Dialect::OpenAi, 0);
         assert!(out.contains(r#""content":"Current time: 2026-11-22 09:00:07\nRequest ID: req-"#), "{out}");
+        for dialect in [Dialect::Responses, Dialect::Gemini, Dialect::Converse] {
+            let body = converted(r#"{"messages":[{"role":"user","content":"Hi"}]}"#, dialect).unwrap();
+            let out = present(&body, dialect, 0);
+            let read = Body::read(&out, dialect).unwrap();
+            assert!(read.system[0].text.starts_with("Current time: 2026-11-22 09:00:07\n"), "{out}");
+            assert_eq!(present(&out, dialect, 1), out.replace("09:00:07", "09:01:07"), "found again");
+        }
     }
 }

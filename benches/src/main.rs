@@ -6,7 +6,7 @@
 //! cargo run --release -q -p headroom-bench -- curve --wire DIR --dialect anthropic|openai [--svg FILE]
 //! cargo run --release -q -p headroom-bench -- simulate --wire DIR
 //! cargo run --release -q -p headroom-bench -- overhead [--wire DIR]
-//! cargo run --release -q -p headroom-bench -- aligned --wire DIR --dialect anthropic|openai [--every]
+//! cargo run --release -q -p headroom-bench -- aligned --wire DIR --dialect anthropic|openai|responses|gemini|converse [--every]
 //! cargo run --release -q -p headroom-bench -- bodies --wire DIR --dialect anthropic|openai [--exact]
 //! cargo run --release -q -p headroom-bench -- hard --inputs FILE
 //! cargo run --release -q -p headroom-bench -- route --corpus DIR

@@ -371,8 +371,17 @@ impl Ledger {
         dialect: Dialect,
         policy: &Policy,
     ) -> Option<Rewrite> {
-        let scanned =
-            engine.scan(request.to_owned().into(), &RequestContext::new(dialect.of_engine())).ok()?;
+        self.send_as(engine, request, &RequestContext::new(dialect.of_engine()), policy)
+    }
+
+    pub(crate) fn send_as(
+        &mut self,
+        engine: &Engine,
+        request: &str,
+        context: &RequestContext,
+        policy: &Policy,
+    ) -> Option<Rewrite> {
+        let scanned = engine.scan(request.to_owned().into(), context).ok()?;
         let known: Vec<Record> =
             scanned.ledger_keys().iter().filter_map(|key| self.0.get(key).cloned()).collect();
         let rewrite = scanned.rewrite(policy, &known);

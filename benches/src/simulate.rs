@@ -2,17 +2,23 @@
 //! is not what it was produced under.
 //!
 //! Each session is played over sockets through two replicas of the layer, chosen and restarted at
-//! random, with a model that asks for what is hidden at every other turn; a restart takes the memo and
-//! the originals. What the provider refuses without the layer is left out.
+//! random, with a model that thinks at every turn and asks for what is hidden at every other; a restart
+//! takes the memo and the originals. Two sessions of three have a model whose window holds about half
+//! of them, so that units leave; with a durable ledger the system prompt tells the time of each request,
+//! which is moved. What the provider refuses without the layer is left out.
 
 use std::{
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
+use headroom_engine::catalogue::{self, Model};
 use headroom_tests::{
     Dialect,
     client::{Dialogue, http, post, read},
@@ -20,8 +26,10 @@ use headroom_tests::{
     fixtures::Conversation,
     provider::{Asker, Provider, Question, Replay},
 };
-use headroom_tower::{HeadroomLayer, LedgerKey, LedgerStore, MemoryStore, Policy, Record, Scope, StoreError};
-use serde_json::json;
+use headroom_tower::{
+    HeadroomLayer, LedgerKey, LedgerStore, MemoryStore, Policy, Record, Report, Scope, StoreError,
+};
+use serde_json::{Value, json};
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::{
@@ -38,6 +46,9 @@ pub(crate) struct Arguments {
     /// At most so many bytes a body: every turn is sent whole, and read by a slow double
     #[arg(long, default_value_t = usize::MAX)]
     most: usize,
+    /// How often each session is played, with other dice
+    #[arg(long, default_value_t = 1)]
+    rounds: u64,
     /// One JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -89,6 +100,8 @@ struct Totals {
     sessions: usize,
     requests: usize,
     asked: usize,
+    aligned: usize,
+    cuts: usize,
     refused: usize,
     broken: usize,
 }
@@ -116,15 +129,29 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
             without += 1;
             continue;
         }
-        for ((memory, _), totals) in MEMORIES.iter().zip(&mut sides) {
-            runtime.block_on(played(&conversation, *memory, done as u64 + 1, totals));
+        for round in 0..arguments.rounds {
+            let seed = done as u64 + 1 + round * (files.len() as u64 + 1);
+            let session = Session { conversation: &conversation, source, seed };
+            for ((memory, _), totals) in MEMORIES.iter().zip(&mut sides) {
+                runtime.block_on(session.played(*memory, totals));
+            }
         }
     }
     std::panic::set_hook(hook);
     drop(progress);
-    let mut table = Table::new(&["ledger", "sessions", "requests", "retrievals", "refused", "broken"]);
+    let mut table = Table::new(&[
+        "ledger",
+        "sessions",
+        "requests",
+        "retrievals",
+        "aligned",
+        "cuts moved",
+        "refused",
+        "broken",
+    ]);
     for ((_, name), t) in MEMORIES.iter().zip(&sides) {
-        let cells = [t.sessions, t.requests, t.asked, t.refused, t.broken].map(|count| count.to_string());
+        let cells = [t.sessions, t.requests, t.asked, t.aligned, t.cuts, t.refused, t.broken];
+        let cells = cells.map(|count| count.to_string());
         table.row([(*name).to_owned()].into_iter().chain(cells));
     }
     table.print(out)?;
@@ -135,6 +162,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
             "sessions": sides[0].sessions,
             "requests": sum(|t| t.requests),
             "retrievals": sum(|t| t.asked),
+            "aligned": sum(|t| t.aligned),
+            "cuts": sum(|t| t.cuts),
             "rejections": sum(|t| t.refused),
             "broken": sum(|t| t.broken),
             "left_out": without,
@@ -167,50 +196,112 @@ async fn alone(conversation: &Conversation) -> bool {
     true
 }
 
-fn replica(ledger: Option<&Arc<dyn LedgerStore>>) -> Option<HeadroomLayer> {
+/// A replica that has just started.
+fn replica(ledger: Option<&Arc<dyn LedgerStore>>, window: Option<u32>) -> Option<HeadroomLayer> {
     let mut builder = HeadroomLayer::builder().policy(Policy::default()).single_tenant();
     if let Some(ledger) = ledger {
         builder = builder.ledger(Arc::clone(ledger));
     }
+    if let Some(window) = window {
+        let mut row: Model = catalogue::model(MODEL).clone();
+        row.window = Some(window);
+        builder = builder.model(row);
+    }
     builder.build().ok()
 }
 
-async fn played(conversation: &Conversation, memory: Memory, seed: u64, totals: &mut Totals) {
-    let mut dice = Dice::new(seed);
-    let question = |turn: usize| turn.is_multiple_of(2).then_some(Question::Whole);
-    let asker = Arc::new(Asker::new(Replay::new([conversation.clone()]).delta(4000), question));
-    let provider = Provider::start(Arc::clone(&asker)).await;
-    let mut ledger: Option<Arc<dyn LedgerStore>> = match memory {
-        Memory::Durable => Some(Arc::new(Durable::default())),
-        Memory::Forgetful => Some(Arc::new(MemoryStore::default())),
-        Memory::Nobody => None,
-    };
-    let mut replicas = [replica(ledger.as_ref()), replica(ledger.as_ref())];
-    let mut dialogue = dialogue(conversation);
-    totals.sessions += 1;
-    while let Some(body) = dialogue.request() {
-        if matches!(memory, Memory::Forgetful) && dice.roll(6) == 0 {
-            ledger = Some(Arc::new(MemoryStore::default()));
-            replicas = [replica(ledger.as_ref()), replica(ledger.as_ref())];
-        }
-        let at = usize::from(dice.roll(2) == 0);
-        if dice.roll(4) == 0 {
-            replicas[at] = replica(ledger.as_ref());
-        }
-        let Some(layer) = &replicas[at] else { break };
-        let service = layer.layer(http());
-        let answer = match service.oneshot(post(&provider.endpoint(Dialect::Anthropic), body)).await {
-            Ok(response) => read(Dialect::Anthropic, response).await.ok(),
-            Err(_) => None,
-        };
-        let Some(answer) = answer else {
-            totals.broken += 1;
-            break;
-        };
-        dialogue.answered(&answer);
+/// One recorded session.
+struct Session<'a> {
+    conversation: &'a Conversation,
+    source: &'a str,
+    seed: u64,
+}
+
+impl Session<'_> {
+    /// A window that holds about half of it, for two of three.
+    fn window(&self) -> Option<u32> {
+        /// Bytes of a token, about; and the smallest window.
+        const TOKEN: usize = 4;
+        const SMALLEST: usize = 5_000;
+        let half = (self.source.len() / TOKEN / 2).max(SMALLEST);
+        u32::try_from(half).ok().filter(|_| !self.seed.is_multiple_of(3))
     }
-    let received = provider.received();
-    totals.requests += received.len();
-    totals.refused += received.iter().filter(|request| request.rejection().is_some()).count();
-    totals.asked += asker.asked();
+
+    /// The system prompt, with the time of a request in front; `None` where the time would stay there:
+    /// of short prompts without tools, whose client is refused with the layer and without.
+    fn prompt(&self, turn: usize) -> Option<String> {
+        let now = format!("The current time is 2026-11-22 {:02}:{:02}:07.\n", 9 + turn / 60 % 12, turn % 60);
+        let body: Value = serde_json::from_str(self.source).unwrap_or_default();
+        body["tools"].as_array().filter(|tools| !tools.is_empty())?;
+        let prompt = match &body["system"] {
+            Value::Array(blocks) => {
+                let first = json!({"type": "text", "text": now});
+                Value::from_iter([first].into_iter().chain(blocks.iter().cloned()))
+            }
+            Value::String(prompt) => (now + prompt).into(),
+            _ => now.into(),
+        };
+        Some(prompt.to_string())
+    }
+
+    async fn played(&self, memory: Memory, totals: &mut Totals) {
+        let mut dice = Dice::new(self.seed);
+        let turn = Arc::new(AtomicUsize::new(0));
+        let replay = Replay::new([self.conversation.clone()]).delta(4000).told(Arc::clone(&turn));
+        let question = |turn: usize| turn.is_multiple_of(2).then_some(Question::Whole);
+        let asker = Arc::new(Asker::new(replay.thoughtful(), question));
+        let provider = Provider::start(Arc::clone(&asker)).await;
+        let mut ledger: Option<Arc<dyn LedgerStore>> = match memory {
+            Memory::Durable => Some(Arc::new(Durable::default())),
+            Memory::Forgetful => Some(Arc::new(MemoryStore::default())),
+            Memory::Nobody => None,
+        };
+        let window = self.window();
+        let mut replicas = [replica(ledger.as_ref(), window), replica(ledger.as_ref(), window)];
+        let mut dialogue = dialogue(self.conversation);
+        totals.sessions += 1;
+        loop {
+            turn.store(dialogue.turn(), Ordering::SeqCst);
+            // Without a promise to keep them, values stay where they are, and may not change.
+            let now = self.prompt(dialogue.turn()).filter(|_| matches!(memory, Memory::Durable));
+            if let Some(now) = now {
+                dialogue = dialogue.field("system", &now);
+            }
+            let Some(body) = dialogue.request() else { break };
+            if matches!(memory, Memory::Forgetful) && dice.roll(6) == 0 {
+                ledger = Some(Arc::new(MemoryStore::default()));
+                replicas = [replica(ledger.as_ref(), window), replica(ledger.as_ref(), window)];
+            }
+            let at = usize::from(dice.roll(2) == 0);
+            if dice.roll(4) == 0 {
+                replicas[at] = replica(ledger.as_ref(), window);
+            }
+            let Some(layer) = &replicas[at] else { break };
+            let service = layer.layer(http());
+            let answer = match service.oneshot(post(&provider.endpoint(Dialect::Anthropic), body)).await {
+                Ok(response) => {
+                    let report = response.extensions().get::<Report>().and_then(Report::rewrite);
+                    if let Some(rewrite) = report {
+                        totals.aligned += usize::from(rewrite.alignment.moved > 0);
+                        totals.cuts += usize::from(rewrite.context.is_some_and(|context| context.moved));
+                    }
+                    read(Dialect::Anthropic, response).await.ok()
+                }
+                Err(_) => None,
+            };
+            let Some(answer) = answer else {
+                totals.broken += 1;
+                break;
+            };
+            dialogue.answered(&answer);
+        }
+        let received = provider.received();
+        totals.requests += received.len();
+        for (at, refused) in received.iter().enumerate().filter(|(_, one)| one.rejection().is_some()) {
+            totals.refused += 1;
+            let why = refused.rejection();
+            println!("{memory:?}, session {}, window {window:?}, request {at}: {why:?}", self.seed);
+        }
+        totals.asked += asker.asked();
+    }
 }

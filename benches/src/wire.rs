@@ -112,8 +112,10 @@ impl Body {
             Dialect::Responses => "input",
             Dialect::Gemini => "contents",
         };
-        if let Some(system) = top.get("system") {
-            reader.content(Part::System, system, &mut body.system);
+        for field in ["system", "instructions"] {
+            if let Some(system) = top.get(field) {
+                reader.content(Part::System, system, &mut body.system);
+            }
         }
         match dialect {
             Dialect::Gemini => reader.declared(&top, &mut body),

@@ -284,7 +284,8 @@ pub(crate) fn walk(
     let mut asked = [0; 32];
     let (mut results, mut count, mut written) = (0, 0, [0; 32]);
     let tools = conversation.tools.as_ref();
-    let mut before = dynamic.constant_bytes() + tools.map_or(0, |tools| solid(&body[tools.span.clone()]));
+    let listed = tools.map_or(0, |tools| solid(&body[tools.span.clone()]));
+    let mut before = dynamic.constant_bytes() + dynamic.constant_tools(listed);
     for (at, message) in conversation.messages.iter().enumerate() {
         let first = candidates.len();
         let prefix = Size::of_bytes(before);

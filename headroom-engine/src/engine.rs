@@ -23,10 +23,10 @@ use bytes::Bytes;
 #[cfg(feature = "image")]
 use crate::images::Images;
 use crate::{
-    align::{self, Dynamic, Ground, Moved, Point},
+    align::{self, Dynamic, Ground, Moved, Point, tools::Steady},
     block::Blocks,
     builder::EngineBuilder,
-    catalogue::{Catalogue, Matching, Model},
+    catalogue::{Catalogue, Matching, Model, Tokenizer},
     ccr::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
@@ -40,7 +40,7 @@ use crate::{
     ledger::{LedgerKey, Record},
     memo::Memo,
     originals::Originals,
-    policy::{AdoptPolicy, ContextPolicy, Policy, RequestContext, Route},
+    policy::{AdoptPolicy, ContextPolicy, Mode, Policy, RequestContext, Route},
     rank::Scorer,
     recall::{binds_thinking, recall, restore},
     reduce::{Reducer, Witness},
@@ -131,6 +131,8 @@ impl Engine {
             model: facts,
             candidates,
             dynamic,
+            steady: None,
+            steadied: false,
             chain,
             keys,
             points,
@@ -191,6 +193,9 @@ pub struct Scanned {
     model: Model,
     candidates: Vec<Candidate>,
     dynamic: Dynamic,
+    /// The client's tools, where the policy keeps them the same.
+    steady: Option<Steady>,
+    steadied: bool,
     chain: Chain,
     /// Behind each message.
     keys: Vec<LedgerKey>,
@@ -270,6 +275,26 @@ impl Scanned {
         self
     }
 
+    /// Says under which policy the request will be rewritten, before the ledger is asked: one that
+    /// [keeps tools steady](Policy::steady_tools) asks it for more.
+    #[must_use]
+    pub fn under(mut self, policy: &Policy) -> Self {
+        self.steadied = true;
+        if !policy.steadies_tools() || !self.can_move(policy) {
+            return self;
+        }
+        if policy.aligns() {
+            self.dynamic.with_tools();
+        }
+        if let (Some(first), Ok(text)) = (self.points.first(), std::str::from_utf8(&self.body)) {
+            let dynamic = self.aligns(policy).then_some(&self.dynamic);
+            self.steady = Steady::of(text, &self.conversation, dynamic, first.key);
+        }
+        self.asked = self.questions();
+        self.asked.extend(self.steady.iter().map(Steady::key));
+        self
+    }
+
     fn durable(&self) -> bool {
         match self.context.route {
             Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
@@ -320,7 +345,8 @@ impl Scanned {
     #[must_use]
     pub fn rewrite(self, policy: &Policy, records: &[Record]) -> Rewrite {
         let body = self.body.clone();
-        catch_unwind(AssertUnwindSafe(|| self.run(policy, records, None)))
+        let run = || if self.steadied { self } else { self.under(policy) }.run(policy, records, None);
+        catch_unwind(AssertUnwindSafe(run))
             .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
     }
 
@@ -331,7 +357,7 @@ impl Scanned {
             .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
     }
 
-    fn run(self, policy: &Policy, records: &[Record], treatment: Option<Treatment>) -> Rewrite {
+    fn run(mut self, policy: &Policy, records: &[Record], treatment: Option<Treatment>) -> Rewrite {
         let last_turn =
             self.conversation.messages.iter().rposition(|message| message.role == Role::Assistant);
         let new_from = last_turn.map_or(0, |at| at + 1);
@@ -354,7 +380,14 @@ impl Scanned {
             return untouched(self.body, report);
         }
 
-        let (cut, compressed) = match self.cut(text, treatment, policy, &mut report) {
+        let body = self.body.clone();
+        let Ok(text) = std::str::from_utf8(&body) else { return untouched(self.body, report) };
+        let mut moved = Moved::default();
+        let begun = last_turn.is_some();
+        let tools = self.steady.take();
+        let tools = tools.map(|tools| tools.pin(records, begun, &mut moved.records, &mut report));
+        let tools_text = tools.as_ref().map(|tools| &*tools.text);
+        let (cut, compressed) = match self.cut(text, tools_text, treatment, policy, &mut report) {
             Some((cut, compressed)) => (Some(cut), compressed),
             None => (None, self.compress(text, treatment, policy)),
         };
@@ -363,16 +396,23 @@ impl Scanned {
         let forgotten = cut.as_ref().map_or(0..0, Cut::forgotten);
         let (conversation, dialect) = (&self.conversation, self.context.dialect);
         let restored = restore(text, conversation, dialect, &self.keys, records, &forgotten, &mut report);
-        let mut moved = Moved::default();
         if !by_caller && self.aligns(policy) {
             let ground = Ground {
                 dialect: self.context.dialect,
                 conversation: &self.conversation,
                 points: &self.points,
             };
-            moved = self.dynamic.move_values(&ground, records, &mut report);
+            let Moved { edits, records } = self.dynamic.move_values(&ground, records, &mut report);
+            moved.edits = edits;
+            moved.records.extend(records);
+        }
+        if let Some(tools) = &tools {
+            tools.write(text, &mut moved.edits);
         }
         self.sign(policy, records, &mut moved);
+        // In front of what goes to the root's end, which may be the same place.
+        let opened = moved.opens(&self.conversation);
+        edits.append(&mut moved.edits);
         if !by_caller && policy.sets_breakpoints() && self.context.route != Route::ExactOnly {
             let begins = self.points.first().map(|first| first.key);
             let (dialect, model) = (self.context.dialect, &self.model);
@@ -381,7 +421,6 @@ impl Scanned {
             edits.extend(set);
         }
         edits.extend(restored);
-        edits.extend(moved.edits);
         if let Some(cut) = cut {
             edits = cut.edits(edits);
             originals.add_messages(cut.handle(), cut.into_parts());
@@ -399,7 +438,7 @@ impl Scanned {
         let body = splice.apply(&self.body);
         let intercepted = matches!(self.context.route, Route::Intercepted { .. });
         let continuation = (report.tool_listed && intercepted).then(|| {
-            let messages_end = splice.moved(self.conversation.messages_span.end - 1);
+            let messages_end = splice.moved(self.conversation.messages_span.end - 1) + opened;
             self.continuation(body.clone(), messages_end, policy, originals.clone())
         });
         Rewrite { body, originals, continuation, records: moved.records, report }
@@ -412,13 +451,25 @@ impl Scanned {
         let tools = self.conversation.tools.as_ref();
         let works = tools.is_some_and(|tools| !tools.items.is_empty());
         policy.aligns()
-            && matches!(self.context.dialect, Dialect::AnthropicMessages | Dialect::OpenAiChat)
             && !self.dynamic.is_empty()
+            && self.can_move(policy)
+            && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
+    }
+
+    /// Whether what changes may be kept from the prefix at all.
+    fn can_move(&self, policy: &Policy) -> bool {
+        policy.mode() != Mode::Off
+            && self.can_tell()
             && self.recall != Recall::Forget
             && !self.conversation.stateful
             && self.context.route != Route::ExactOnly
             && self.model.matching != Matching::None
-            && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
+    }
+
+    /// Whether notes keep their place: what stands between a Responses client and a model that is not
+    /// OpenAI's may put a developer's words elsewhere.
+    fn can_tell(&self) -> bool {
+        self.context.dialect != Dialect::OpenAiResponses || self.model.tokenizer == Tokenizer::O200k
     }
 
     /// Whether the conversation began without us, and stays so.
@@ -504,6 +555,7 @@ impl Scanned {
     fn cut(
         &self,
         body: &str,
+        tools: Option<&str>,
         treatment: Treatment,
         policy: &Policy,
         report: &mut Report,
@@ -519,6 +571,7 @@ impl Scanned {
             body,
             &self.conversation,
             &self.dynamic,
+            tools,
             &compressed.blocks,
             &engine.counts,
             &*engine.counter,

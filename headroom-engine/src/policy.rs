@@ -109,6 +109,7 @@ pub struct Policy {
     repeats: bool,
     context: ContextPolicy,
     aligned: bool,
+    steady_tools: bool,
     breakpoints: bool,
     adopt: AdoptPolicy,
     images: bool,
@@ -132,6 +133,7 @@ impl Default for Policy {
             repeats: true,
             context: ContextPolicy::default(),
             aligned: true,
+            steady_tools: false,
             breakpoints: false,
             adopt: AdoptPolicy::Always,
             images: false,
@@ -281,6 +283,24 @@ impl Policy {
         self
     }
 
+    /// Whether tool definitions are kept the same from request to request, for clients that write them
+    /// anew each time; they are not by default.
+    ///
+    /// Times and ids in their descriptions are told behind the user's words, as those of the system
+    /// prompt are; and where a request lists the same definitions as the conversation's first one, in
+    /// another order of tools or of their keys, they go out as that one wrote them. A volatile field is
+    /// always reported ([`AlignReport::in_tools`](crate::AlignReport::in_tools)).
+    ///
+    /// The risk: definitions are what the model calls tools by. A moment in a description that says how
+    /// a tool is to be used (`data up to 2026-11-22 17:00`) is then read further down, and an order
+    /// that the application changes on purpose, so that the model prefers other tools, has no effect.
+    /// Names, schemas, defaults and examples are never touched. The ledger is asked once more.
+    #[must_use]
+    pub fn steady_tools(mut self, steady: bool) -> Self {
+        self.steady_tools = steady;
+        self
+    }
+
     /// Whether cache breakpoints are set where the client sets none and the model's prompt is long
     /// enough to be cached; off by default, since writing to the cache costs more than not to.
     #[must_use]
@@ -404,6 +424,10 @@ impl Policy {
         self.aligned
     }
 
+    pub(crate) fn steadies_tools(&self) -> bool {
+        self.steady_tools
+    }
+
     pub(crate) fn sets_breakpoints(&self) -> bool {
         self.breakpoints
     }
@@ -455,6 +479,9 @@ impl Policy {
         hasher.update(&[u8::from(self.aligned), u8::from(self.breakpoints), self.adopt as u8]);
         if self.images {
             hasher.update(b"images");
+        }
+        if self.steady_tools {
+            hasher.update(b"steady tools");
         }
         for number in [self.error_tokens, self.least_hidden, self.answer_tokens, self.rounds as usize] {
             hasher.update(&(number as u64).to_le_bytes());

@@ -51,7 +51,8 @@ pub struct Report {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AlignReport {
-    /// Values found in the system prompt and leading developer messages.
+    /// Values found in the system prompt and leading developer messages, and in tool descriptions where
+    /// the policy [keeps those steady](crate::Policy::steady_tools).
     pub found: u32,
     /// Those that were moved: all of them, or none.
     pub moved: u32,
@@ -60,8 +61,11 @@ pub struct AlignReport {
     pub unsure: u32,
     /// What looks like one in tool definitions, and stays.
     pub in_tools: u32,
-    /// The client's messages, from 0, behind which values are told, each in a message of its own.
+    /// The client's messages, from 0, behind which values are told: each in a message of its own, or, of
+    /// Gemini and Converse, in a part of its own at the message's end.
     pub notes: Vec<usize>,
+    /// Tool definitions went out as the conversation's first request wrote them, not as this one does.
+    pub tools_restored: bool,
     /// Breakpoints that were set.
     pub breakpoints: u32,
 }

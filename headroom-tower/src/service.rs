@@ -161,6 +161,7 @@ where
 
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
     let mut memory = MemoryReport::default();
+    let scanned = scanned.under(&policy);
     stores.bound = scanned.binds_thinking();
     let Ok(records) = stores.recorded(scanned.ledger_keys(), &mut memory).await else {
         return Ok(unavailable());

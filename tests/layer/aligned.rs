@@ -10,24 +10,24 @@ use headroom_tower::{AdoptPolicy, HeadroomLayer, MemoryStore, Policy, Reason};
 use serde_json::{Value, json};
 
 use crate::{
-    bed::{Bed, within},
+    bed::{Bed, Heard, within},
     durable::Durable,
-    talk::{Talk, eager, log, run, script},
+    talk::{MANNERS, Talk, eager, log, run, script},
 };
-
-/// Where values are moved, whole and streamed.
-const CHATS: [(Dialect, bool); 4] = [
-    (Dialect::Anthropic, false),
-    (Dialect::Anthropic, true),
-    (Dialect::OpenAi, false),
-    (Dialect::OpenAi, true),
-];
 
 fn prompt(turn: usize) -> String {
     format!(
         "You look after jobs.\nSession ID: sess-0123456789\nThe current time is 2026-11-22 10:{turn:02}:00."
     )
 }
+
+/// Chats that a durable ledger tells from those of others, whole and streamed.
+const CHATS: [(Dialect, bool); 4] = [
+    (Dialect::Anthropic, false),
+    (Dialect::Anthropic, true),
+    (Dialect::OpenAi, false),
+    (Dialect::OpenAi, true),
+];
 
 /// The conversation's next request, with the prompt of that turn.
 fn at(dialect: Dialect, talk: &Talk, turn: usize, stream: bool) -> bytes::Bytes {
@@ -38,9 +38,21 @@ fn at(dialect: Dialect, talk: &Talk, turn: usize, stream: bool) -> bytes::Bytes 
             let messages = talk.body["messages"].as_array_mut().unwrap();
             messages.insert(0, json!({"role": "developer", "content": prompt(turn)}));
         }
-        other => panic!("{other:?} is not aligned"),
+        Dialect::Responses => talk.body["instructions"] = prompt(turn).into(),
+        Dialect::Gemini => talk.body["systemInstruction"] = json!({"parts": [{"text": prompt(turn)}]}),
+        Dialect::Converse => talk.body["system"] = json!([{"text": prompt(turn)}]),
     }
     talk.body(stream)
+}
+
+/// Sends it. Nothing is known of the cache of the model that Converse is asked for elsewhere.
+async fn ask(bed: &Bed, dialect: Dialect, body: bytes::Bytes, stream: bool) -> Heard {
+    if dialect != Dialect::Converse {
+        return bed.ask(dialect, body).await;
+    }
+    let operation = if stream { "converse-stream" } else { "converse" };
+    let path = format!("/model/us.anthropic.claude-sonnet-4-5-v1:0/{operation}");
+    bed.send(bed.post(&path, body)).await.unwrap()
 }
 
 /// Plays turns whose time changes, `thinks` on a model that binds it; the layer is another one behind
@@ -56,9 +68,9 @@ async fn played(dialect: Dialect, stream: bool, thinks: bool, layers: &[Headroom
     let mut talk = if thinks { Talk::new(dialect).thinking() } else { Talk::new(dialect) };
     for turn in 0..8 {
         bed.restart(&layers[turn % layers.len()]);
-        let heard = bed.ask(dialect, at(dialect, &talk, turn, stream)).await;
+        let heard = ask(&bed, dialect, at(dialect, &talk, turn, stream), stream).await;
         let alignment = heard.report().rewrite().unwrap().alignment.clone();
-        assert_eq!((alignment.found, alignment.moved), (2, 2));
+        assert_eq!((alignment.found, alignment.moved), (2, 2), "{dialect:?}");
         let answer = within(heard.answer(dialect)).await.unwrap();
         talk.answered(&answer);
         talk.result(&format!("call_{turn}"), &log(turn));
@@ -82,7 +94,7 @@ fn one_prefix(bed: &Bed) {
 
 #[tokio::test]
 async fn the_prefix_grows_although_the_time_changes() {
-    for (dialect, stream) in CHATS {
+    for (dialect, stream) in MANNERS {
         one_prefix(&played(dialect, stream, false, &[eager().build().unwrap()]).await);
     }
 }
@@ -96,10 +108,47 @@ async fn bound_thinking_stays_valid_on_two_replicas_with_one_durable_ledger() {
     }
 }
 
+/// A client that writes its tools anew for each request, in another order and with another time.
+#[tokio::test]
+async fn tools_stay_what_they_were_if_the_policy_says_so() {
+    for dialect in [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses] {
+        let answers = script(|n, _| Turn::new([run(&format!("call_{n}"))]).into());
+        let policy = Policy::default().steady_tools(true);
+        let layer = HeadroomLayer::builder().policy(policy).build().unwrap();
+        let bed = Bed::client(layer, answers).await;
+        let mut talk = Talk::new(dialect);
+        let shell = talk.body["tools"][0].clone();
+        for turn in 0..6 {
+            let says = |says: String| {
+                let mut tool = shell.clone();
+                let of = if dialect == Dialect::OpenAi { &mut tool["function"] } else { &mut tool };
+                of["name"] = format!("tool_{}", says.len()).into();
+                of["description"] = says.into();
+                tool
+            };
+            let clock = says(format!("Asks the clock. Current time: 2026-11-22 10:{turn:02}:00"));
+            let mut tools = vec![shell.clone(), says("Asks.".to_owned()), clock];
+            tools.rotate_left(turn % 3);
+            talk.body["tools"] = tools.into();
+            let heard = bed.ask(dialect, talk.body(false)).await;
+            let alignment = heard.report().rewrite().unwrap().alignment.clone();
+            assert_eq!((alignment.moved, alignment.tools_restored), (1, turn % 3 > 0));
+            let answer = within(heard.answer(dialect)).await.unwrap();
+            talk.answered(&answer);
+            talk.result(&format!("call_{turn}"), "done");
+        }
+        let received = bed.provider.received();
+        assert!(received.iter().all(|request| request.rejection().is_none()));
+        for pair in received.windows(2) {
+            assert!(pair[1].prefix().starts_with(pair[0].prefix()), "{dialect:?}");
+        }
+    }
+}
+
 /// Each replica with a ledger of its own: breaks, declared, and nothing refused.
 #[tokio::test]
 async fn a_ledger_that_forgets_leaves_valid_requests() {
-    for (dialect, stream) in CHATS {
+    for (dialect, stream) in MANNERS {
         let layers = [eager().build().unwrap(), eager().build().unwrap()];
         let bed = played(dialect, stream, false, &layers).await;
         assert!(bed.provider.received().iter().all(|request| request.rejection().is_none()));

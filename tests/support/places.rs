@@ -74,33 +74,47 @@ fn chat(body: &str) -> Vec<Place> {
     found
 }
 
-/// Neighbouring outputs are one message, as are neighbouring items of the model.
 fn responses(body: &str) -> Vec<Place> {
     let mut found = Vec::new();
-    let (mut message, mut block) = (0, 0);
-    let mut before = "";
-    for (at, raw) in messages(body).into_iter().enumerate() {
-        let known = ["type", "role", "content", "call_id", "output", "name", "arguments", "input", "id"];
-        let side = match kind(raw).as_str() {
-            _ if known.iter().any(|name| twice(raw, name)) => "odd",
-            kind if kind.ends_with("_output") => "tools",
-            kind if kind.ends_with("_call") || kind == "reasoning" || role(raw) == "assistant" => "model",
-            _ => "odd",
-        };
-        let goes_on = side != "odd" && side == before;
-        (message, block) = match (at, goes_on) {
-            (0, _) => (0, 0),
-            (_, true) => (message, block + 1),
-            (_, false) => (message + 1, 0),
-        };
-        before = side;
-        if side == "tools" {
+    let list = messages(body);
+    let numbers = numbers(Dialect::OpenAiResponses, &list);
+    for (at, raw) in list.iter().enumerate() {
+        if side(raw) == "tools" {
+            let message = numbers[at];
+            let block = numbers[..at].iter().filter(|number| **number == message).count();
             for (part, literal) in texts(only(raw, "output").unwrap_or("")).enumerate() {
                 found.push(Place { message, block, part, span: span(body, literal), is_error: false });
             }
         }
     }
     found
+}
+
+/// Whose an item of Responses is.
+fn side(raw: &str) -> &'static str {
+    let known = ["type", "role", "content", "call_id", "output", "name", "arguments", "input", "id"];
+    match kind(raw).as_str() {
+        _ if known.iter().any(|name| twice(raw, name)) => "odd",
+        kind if kind.ends_with("_output") => "tools",
+        kind if kind.ends_with("_call") || kind == "reasoning" || role(raw) == "assistant" => "model",
+        _ => "odd",
+    }
+}
+
+/// Of each element of the list of messages the number of the message that it is, or belongs to: of
+/// Responses, neighbouring outputs are one, as are neighbouring items of the model.
+#[must_use]
+pub fn numbers(dialect: Dialect, list: &[&str]) -> Vec<usize> {
+    let mut number = 0;
+    let mut numbers = Vec::with_capacity(list.len());
+    for (at, raw) in list.iter().enumerate() {
+        let goes_on = |before: &&str| {
+            dialect == Dialect::OpenAiResponses && side(raw) != "odd" && side(raw) == side(before)
+        };
+        number += usize::from(at > 0 && !list[at - 1..at].iter().any(|before| goes_on(before)));
+        numbers.push(number);
+    }
+    numbers
 }
 
 fn gemini(body: &str) -> Vec<Place> {

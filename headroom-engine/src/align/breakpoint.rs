@@ -2,7 +2,7 @@
 //! provider manages the one at the end.
 
 use crate::{
-    catalogue::{Matching, Model},
+    catalogue::{Matching, Model, Tokenizer},
     ledger::LedgerKey,
     wire::{Conversation, Dialect, Role, splice::Edit, text::Str},
 };
@@ -26,6 +26,7 @@ pub(crate) fn edits(
     let leading = conversation.messages.iter().take_while(|message| message.role == Role::System);
     let texts: Vec<&Str> =
         conversation.system.iter().chain(leading.flat_map(|message| message.texts())).collect();
+    // Without tools more turns are not to be expected.
     let Some(tools) = conversation.tools.as_ref().filter(|tools| !tools.items.is_empty()) else {
         return none;
     };
@@ -38,16 +39,23 @@ pub(crate) fn edits(
     let at_root = |text: String| Edit { span: root..root, text };
     let mut edits = Vec::new();
     let mut count = 0;
+    let kind = if dialect == Dialect::OpenAiResponses { "input_text" } else { "text" };
+    let content = ("\"content\"", kind);
     match (dialect, model.matching) {
         (Dialect::AnthropicMessages, Matching::Breakpoints { most, .. })
             if most >= 2 && !has(body, "\"cache_control\"") =>
         {
-            if let Some(mark) = texts.last().and_then(|text| mark(body, text, "\"system\"", ANTHROPIC)) {
+            if let Some(mark) =
+                texts.last().and_then(|text| mark(body, text, ("\"system\"", kind), ANTHROPIC))
+            {
                 edits.extend(mark);
                 count += 1;
             }
-            edits.push(at_root(ANTHROPIC.to_owned()));
-            count += 1;
+            // Where the path names the model, Amazon's and Google's, the field may not be known.
+            if conversation.model.is_some() {
+                edits.push(at_root(ANTHROPIC.to_owned()));
+                count += 1;
+            }
         }
         // A point behind the last words would stand elsewhere in the next turn; there is no field that
         // has the provider manage one.
@@ -55,22 +63,33 @@ pub(crate) fn edits(
         (Dialect::BedrockConverse, Matching::Breakpoints { most, .. })
             if most >= 1 && !has(body, "\"cachePoint\"") =>
         {
-            let end = texts.last().map(|text| text.range.end);
-            let close = |end: usize| {
+            let close = |text: &&Str| {
+                let end = text.range.end;
                 let blank = body[end..].len() - body[end..].trim_start().len();
                 body[end + blank..].starts_with('}').then_some(end + blank + 1)
             };
-            if let Some(at) = end.and_then(close) {
+            // Tools stand before the prompt, and alone where there is none.
+            let behind = match texts.last() {
+                Some(text) => close(text),
+                None => Some(tools.span.end - 1),
+            };
+            if let Some(at) = behind {
                 edits.push(Edit { span: at..at, text: BEDROCK.to_owned() });
                 count += 1;
             }
         }
-        (Dialect::OpenAiChat, Matching::Automatic { .. } | Matching::Exact { .. })
-            if !has(body, "\"prompt_cache_") =>
+        (
+            Dialect::OpenAiChat | Dialect::OpenAiResponses,
+            Matching::Automatic { .. } | Matching::Exact { .. },
+        ) if model.tokenizer != Tokenizer::Unknown
+            && !conversation.stateful
+            && !has(body, "\"prompt_cache_") =>
         {
             let exact = matches!(model.matching, Matching::Exact { .. });
-            let last = texts.last().filter(|_| exact);
-            if let Some(mark) = last.and_then(|text| mark(body, text, "\"content\"", OPENAI)) {
+            // `instructions` are no block that could carry one.
+            let blocks = conversation.system.is_empty() || texts.len() > conversation.system.len();
+            let last = texts.last().filter(|_| exact && blocks);
+            if let Some(mark) = last.and_then(|text| mark(body, text, content, OPENAI)) {
                 edits.extend(mark);
                 count += 1;
             }
@@ -90,8 +109,8 @@ fn has(body: &str, key: &str) -> bool {
 }
 
 /// Adds `field` to the block of a text; a string that stands for one, under the key `alone`, becomes
-/// it.
-fn mark(body: &str, text: &Str, alone: &str, field: &str) -> Option<Vec<Edit>> {
+/// it, of type `kind`.
+fn mark(body: &str, text: &Str, (alone, kind): (&str, &str), field: &str) -> Option<Vec<Edit>> {
     let (start, end) = (text.range.start, text.range.end);
     let insert = |at: usize, text: String| Edit { span: at..at, text };
     let key = body[..start].trim_end().strip_suffix(':')?.trim_end();
@@ -99,7 +118,8 @@ fn mark(body: &str, text: &Str, alone: &str, field: &str) -> Option<Vec<Edit>> {
         return Some(vec![insert(end, field.to_owned())]);
     }
     key.ends_with(alone).then(|| {
-        vec![insert(start, "[{\"type\":\"text\",\"text\":".to_owned()), insert(end, format!("{field}}}]"))]
+        let open = format!("[{{\"type\":\"{kind}\",\"text\":");
+        vec![insert(start, open), insert(end, format!("{field}}}]"))]
     })
 }
 
@@ -159,6 +179,12 @@ mod tests {
         ] {
             assert_eq!(sent(Dialect::AnthropicMessages, &body), (body, 0));
         }
+        let nameless = anthropic(&long, "").replace("\"model\":\"claude-sonnet-4-5\",", "");
+        let named = RequestContext::new(Dialect::AnthropicMessages).model("claude-sonnet-4-5@20250929");
+        let scanned = Engine::new().scan(Bytes::from(nameless), &named).unwrap();
+        let out = scanned.rewrite(&Policy::exact().breakpoints(true), &[]);
+        assert_eq!(out.report.alignment.breakpoints, 1, "on the prompt alone");
+        assert!(out.body.ends_with(b"}]}"), "no field that only one host knows");
         let said = anthropic(&long, r#",{"role":"user","content":"set \"cache_control\""}"#);
         assert_eq!(sent(Dialect::AnthropicMessages, &said).1, 2, "said, not set");
     }
@@ -181,6 +207,8 @@ mod tests {
         let long = format!("{{\"text\": \"{}\" }}", "Be kind. ".repeat(600));
         let (tool, point) = (r#"{"toolSpec":{"name":"a"}}"#, r#"{"cachePoint":{"type":"default"}}"#);
         assert_eq!(sent(&body(&long, tool)), (body(&format!("{long},{point}"), tool), 1));
+        let bulky = format!(r#"{{"toolSpec":{{"name":"a","description":"{}"}}}}"#, "Be kind. ".repeat(600));
+        assert_eq!(sent(&body("", &bulky)), (body("", &format!("{bulky},{point}")), 1), "behind the tools");
         for own in [body(&long, &format!("{tool},{point}")), body("{\"text\":\"Be kind.\"}", tool)] {
             assert_eq!(sent(&own), (own, 0));
         }
@@ -205,5 +233,35 @@ mod tests {
         let (later, _) = sent(Dialect::OpenAiChat, &body("gpt-6", r#",{"role":"user","content":"b"}"#));
         assert_eq!(key(&new), key(&later), "one conversation, one key");
         assert_ne!(key(&old), key(&new));
+    }
+
+    #[test]
+    fn responses_get_the_same_where_all_of_the_conversation_is_here() {
+        let body = |fields: &str, question: &str| {
+            format!(
+                r#"{{"model":"gpt-6",{fields}"tools":[{{"type":"function","name":"a"}}],"input":[{{"role":"developer","content":"{}"}},{{"role":"user","content":"hi"}}{question}]}}"#,
+                "Be kind. ".repeat(600)
+            )
+        };
+        let sent = |body: &str| sent(Dialect::OpenAiResponses, body);
+        let own = r#""store":false,"#;
+        let (out, marks) = sent(&body(own, ""));
+        let marked = r#"[{"type":"input_text","text":"Be kind."#;
+        let point = r#"kind. ","prompt_cache_breakpoint":{"mode":"explicit"}}]"#;
+        assert!(marks == 1 && out.contains(marked) && out.contains(point), "{out}");
+        let key = |out: &str| out[out.find("prompt_cache_key").unwrap()..].to_owned();
+        let (later, _) = sent(&body(own, r#",{"role":"user","content":"b"}"#));
+        assert_eq!(key(&out), key(&later), "one conversation, one key");
+        let instructed = format!("{own}\"instructions\":\"Be kind.\",");
+        assert_eq!(sent(&body(&instructed, "")).1, 1, "behind the instructions");
+        let alone = body(own, "").replace("\"role\":\"developer\"", "\"role\":\"user\"");
+        let alone = alone.replacen('{', &format!("{{\"instructions\":\"{}\",", "Be kind. ".repeat(600)), 1);
+        let (out, marks) = sent(&alone);
+        assert!(marks == 0 && out.contains("prompt_cache_key") && !out.contains("breakpoint"), "{out}");
+        // A chain's requests begin anew each time.
+        for kept in ["", r#""store":false,"previous_response_id":"r","#] {
+            let body = body(kept, "");
+            assert_eq!(sent(&body), (body, 0));
+        }
     }
 }

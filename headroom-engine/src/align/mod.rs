@@ -5,6 +5,14 @@
 //! told behind the first words, which makes that a function of the conversation as long as they stay
 //! the same. Those that change are told again behind the last words of the request in which they
 //! changed, and the ledger keeps each note where it stood.
+//!
+//! A note is a user's message of its own (Anthropic Messages, Chat Completions, Responses; a developer's
+//! behind outputs in Responses, since a user's would end the turn that reasoning is kept for), or a
+//! further part of the user's message (Gemini, Converse, where roles alternate): see [`place`]. What the
+//! provider keeps itself, chained or stored Responses and cached contents of Gemini, is left alone.
+//!
+//! Values in tool definitions are reported, and moved only if the policy says so; so is the order of
+//! tools kept: see [`tools`].
 
 pub(crate) mod breakpoint;
 mod find;
@@ -12,6 +20,7 @@ mod label;
 mod note;
 mod place;
 mod shape;
+pub(crate) mod tools;
 
 use std::{collections::HashMap, ops::Range};
 
@@ -35,6 +44,8 @@ const MOST: usize = 16;
 pub(crate) struct Dynamic {
     texts: Vec<Text>,
     values: Vec<Value>,
+    /// Those of tool definitions, which are moved only if the policy says so.
+    tool_values: Vec<Value>,
     unsure: u32,
     in_tools: u32,
     bytes: usize,
@@ -71,6 +82,16 @@ pub(crate) struct Moved {
     pub(crate) records: Vec<Record>,
 }
 
+impl Moved {
+    /// How far behind its closing quote an input of words alone ends, now that it is an array.
+    pub(crate) fn opens(&self, conversation: &Conversation) -> usize {
+        let span = &conversation.messages_span;
+        let words = conversation.messages.first().is_some_and(|words| words.span == *span);
+        let tail = self.edits.iter().find(|edit| words && edit.span == (span.end..span.end));
+        tail.map_or(0, |edit| edit.text.len())
+    }
+}
+
 impl Dynamic {
     /// Looks through the system prompt and the leading developer messages.
     pub(crate) fn find(body: &str, conversation: &Conversation) -> Self {
@@ -95,18 +116,48 @@ impl Dynamic {
             if ambiguous || dynamic.values.len() + count > MOST {
                 dynamic.unsure += u32::try_from(count).unwrap_or(u32::MAX);
             } else if count > 0 {
-                dynamic.take(literal, spelled, &found.values);
+                let (values, aligned) = dynamic.take(literal, spelled, &found.values);
+                dynamic.values.extend(values);
+                dynamic.texts.extend(aligned.map(|aligned| Text { start: literal.range.start, aligned }));
             }
+        }
+        if dynamic.in_tools > 0 && !ambiguous {
+            dynamic.find_in_tools(body, conversation);
         }
         dynamic
     }
 
-    fn take(&mut self, literal: &Str, spelled: &Spelled, found: &[find::Value]) {
+    fn find_in_tools(&mut self, body: &str, conversation: &Conversation) {
+        let literals = tools::descriptions(body, conversation);
+        let texts: Vec<(&Str, Spelled)> =
+            literals.iter().filter_map(|text| Some((text, Spelled::of(text.raw(body))?))).collect();
+        if texts.iter().any(|(_, spelled)| spelled.text.contains(note::LOOKS_LIKE)) {
+            return;
+        }
+        for (literal, spelled) in &texts {
+            let found = find::find(&spelled.text).values;
+            if self.values.len() + self.tool_values.len() + found.len() <= MOST {
+                let (values, _) = self.take(literal, spelled, &found);
+                self.tool_values.extend(values);
+            }
+        }
+    }
+
+    /// Takes values of tool definitions for those of the prompt.
+    pub(crate) fn with_tools(&mut self) {
+        let moved = u32::try_from(self.tool_values.len()).unwrap_or(u32::MAX);
+        self.in_tools = self.in_tools.saturating_sub(moved);
+        self.values.append(&mut self.tool_values);
+    }
+
+    /// The values of a text by names of their own, and the inside of its literal with placeholders.
+    fn take(&self, literal: &Str, spelled: &Spelled, found: &[find::Value]) -> (Vec<Value>, Option<String>) {
         let mut aligned = String::with_capacity(spelled.text.len());
         let mut from = 0;
-        let first = self.values.len();
+        let mut values: Vec<Value> = Vec::with_capacity(found.len());
         for value in found {
-            let same = self.values.iter().filter(|other| other.name.trim_end_matches(SUFFIX) == value.name);
+            let named = self.values.iter().chain(&self.tool_values).chain(&values);
+            let same = named.filter(|other| other.name.trim_end_matches(SUFFIX) == value.name);
             let name = match same.count() {
                 0 => value.name.clone(),
                 before => format!("{} {}", value.name, before + 1),
@@ -116,20 +167,37 @@ impl Dynamic {
             from = value.range.end;
             let inside = literal.range.start + 1;
             let span = inside + spelled.raw(value.range.start)..inside + spelled.raw(value.range.end);
-            self.values.push(Value { name, value: spelled.text[value.range.clone()].to_owned(), span });
+            values.push(Value { name, value: spelled.text[value.range.clone()].to_owned(), span });
         }
         aligned.push_str(&spelled.text[from..]);
         // Our decoder must give the source back, or nothing is moved.
-        if undo(&aligned, self.values[first..].iter().map(|value| (&*value.name, &*value.value)))
-            != spelled.text
-        {
-            self.values.truncate(first);
-            return;
+        if undo(&aligned, values.iter().map(|value| (&*value.name, &*value.value))) != spelled.text {
+            return (Vec::new(), None);
         }
         let mut quoted = String::new();
         quote(&aligned, &mut quoted);
-        let aligned = quoted[1..quoted.len() - 1].to_owned();
-        self.texts.push(Text { start: literal.range.start, aligned });
+        (values, Some(quoted[1..quoted.len() - 1].to_owned()))
+    }
+
+    /// The part of the body at `span`, with placeholders for the values in it.
+    pub(crate) fn within(&self, body: &str, span: &Range<usize>) -> String {
+        let inside = |edit: &Edit| span.start <= edit.span.start && edit.span.end <= span.end;
+        let mut edits: Vec<Edit> = self.placeholders().filter(inside).collect();
+        edits.sort_by_key(|edit| edit.span.start);
+        let mut out = String::with_capacity(span.len());
+        let mut from = span.start;
+        for edit in edits {
+            out.push_str(&body[from..edit.span.start]);
+            out.push_str(&edit.text);
+            from = edit.span.end;
+        }
+        out + &body[from..span.end]
+    }
+
+    /// Bytes of tool definitions, of `all` that there are, that do not change.
+    pub(crate) fn constant_tools(&self, all: usize) -> usize {
+        let within = self.tool_values.iter().map(|value| value.value.len()).sum();
+        all.saturating_sub(within)
     }
 
     /// The inside of the literal with placeholders for its values; `None` if it holds none.
@@ -172,8 +240,8 @@ impl Dynamic {
         let mut moved = Moved::default();
         let (Some(first), Some(last)) = (at.points.first(), at.points.last()) else {
             // Nobody has spoken yet: the prompt alone is asked to answer.
-            if let (Dialect::OpenAiChat, Some(end)) = (at.dialect, at.conversation.messages.last()) {
-                moved.edits.push(place::edit(end.span.end, &self.note(|_| true)));
+            if let Some(place) = place::behind_prompt(at.dialect, at.conversation) {
+                moved.edits.extend(place.edits(&self.note(|_| true)));
                 report.alignment.notes.push(at.conversation.messages.len() - 1);
                 self.stand_in(&mut moved, report);
             }
@@ -224,7 +292,7 @@ impl Dynamic {
         for (message, note) in notes {
             let Some(place) = place::place(at.dialect, at.conversation, message) else { continue };
             report.alignment.notes.push(message);
-            moved.edits.push(place::edit(place, &note));
+            moved.edits.extend(place.edits(&note));
         }
         self.stand_in(&mut moved, report);
         moved
@@ -232,12 +300,16 @@ impl Dynamic {
 
     /// Puts the placeholders where the values stand.
     fn stand_in(&self, moved: &mut Moved, report: &mut Report) {
-        moved.edits.extend(self.values.iter().map(|value| {
+        moved.edits.extend(self.placeholders());
+        report.alignment.moved = report.alignment.found;
+    }
+
+    fn placeholders(&self) -> impl Iterator<Item = Edit> {
+        self.values.iter().map(|value| {
             let mut literal = String::new();
             quote(&note::placeholder(&value.name), &mut literal);
             Edit { span: value.span.clone(), text: literal[1..literal.len() - 1].to_owned() }
-        }));
-        report.alignment.moved = report.alignment.found;
+        })
     }
 
     /// Of what was told at a point, that of this conversation: the one that agrees in most values,

@@ -86,6 +86,17 @@ fn exact(stem: &'static str, cache_read: f64) -> Model {
     }
 }
 
+/// Gemini from 2.5 on: implicit, best effort, writes for nothing; the discount is Vertex's.
+fn implicit(stem: &'static str, cache_minimum: u32) -> Model {
+    Model {
+        matching: Matching::Automatic { step: 1 },
+        cache_minimum,
+        tokenizer: Tokenizer::Unknown,
+        as_of: Borrowed("2026-10-13"),
+        ..automatic(stem, 0.1)
+    }
+}
+
 impl Model {
     fn window(self, tokens: u32) -> Self {
         Self { window: Some(tokens), ..self }
@@ -161,6 +172,9 @@ pub(super) static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
         automatic("o3", 0.25).window(200_000).price(2.0, 8.0),
         automatic("o3-mini", 0.5).window(200_000).price(1.1, 4.4),
         automatic("o4-mini", 0.25).window(200_000).price(1.1, 4.4),
+        implicit("gemini-2-5", 2048),
+        implicit("gemini-3", 4096),
+        implicit("gemini-4", 4096),
     ]
 });
 

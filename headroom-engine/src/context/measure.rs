@@ -42,11 +42,12 @@ impl Counts {
 }
 
 /// A conversation as the cut sees it: its messages' tokens as they go out, its units, and the tokens
-/// of system prompt and tools.
+/// of system prompt and tools, which may go out otherwise than the client wrote them.
 pub(crate) fn measure(
     body: &str,
     conversation: &Conversation,
     dynamic: &Dynamic,
+    tools: Option<&str>,
     blocks: &[BlockReport],
     counts: &Counts,
     counter: &dyn TokenCounter,
@@ -84,7 +85,8 @@ pub(crate) fn measure(
         entries.push(Entry { tokens, assistant: message.role == Role::Assistant });
     }
     let system: usize = conversation.system.iter().map(text).sum();
-    let tools = conversation.tools.as_ref().map_or(0, |tools| raw(tools.span.clone()));
+    let listed = || conversation.tools.as_ref().map_or(0, |tools| raw(tools.span.clone()));
+    let tools = tools.map_or_else(listed, |tools| counts.count(tools, counter));
     (entries, units(body, &conversation.messages), system + tools)
 }
 

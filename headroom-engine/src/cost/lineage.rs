@@ -1,8 +1,6 @@
 //! Which request a request continues, and whether we sent the same again: what a cache miss is
 //! blamed by.
 
-use std::ops::Range;
-
 use crate::{
     ledger::LedgerKey,
     wire::{Conversation, Role, splice::Edit},
@@ -40,7 +38,7 @@ pub(crate) fn lineage(
     let mark = |count: usize| {
         let at = count.checked_sub(1)?;
         let end = messages.get(at)?.span.end;
-        Some(Mark { key: *keys.get(at)?, ours: ours(edits, &conversation.messages_span, end) })
+        Some(Mark { key: *keys.get(at)?, ours: ours(edits, conversation, end) })
     };
     let tools = conversation.tools.as_ref().map_or("", |tools| &body[tools.span.clone()]);
     Some(Lineage {
@@ -50,10 +48,16 @@ pub(crate) fn lineage(
     })
 }
 
-/// The edits outside the messages, and those of messages up to `end`.
-fn ours(edits: &[Edit], messages: &Range<usize>, end: usize) -> [u8; 32] {
+/// The edits outside the messages, and those of messages up to `end`; without those that make the
+/// client's tools what they were before.
+fn ours(edits: &[Edit], conversation: &Conversation, end: usize) -> [u8; 32] {
+    let messages = &conversation.messages_span;
+    let tools = conversation.tools.as_ref().map_or(0..0, |tools| tools.span.clone());
+    let steadies =
+        |edit: &&Edit| !edit.span.is_empty() && tools.start <= edit.span.start && edit.span.end <= tools.end;
     let mut hasher = blake3::Hasher::new();
-    for edit in edits.iter().filter(|edit| edit.span.end <= end || edit.span.start >= messages.end) {
+    let mine = edits.iter().filter(|edit| edit.span.end <= end || edit.span.start >= messages.end);
+    for edit in mine.filter(|edit| !steadies(edit)) {
         hasher.update(&(edit.span.len() as u64).to_le_bytes());
         hasher.update(&(edit.text.len() as u64).to_le_bytes());
         hasher.update(edit.text.as_bytes());

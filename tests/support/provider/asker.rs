@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     RETRIEVAL_TOOL, Received,
-    replay::{Replay, retrieval_calls, turn_of},
+    replay::{Replay, retrieval_calls},
     script::{Block, Reply, Script, Turn},
 };
 
@@ -117,7 +117,7 @@ impl Asker {
     }
 
     fn question(&self, request: &Received) -> Option<Turn> {
-        let question = (self.ask)(turn_of(request))?;
+        let question = (self.ask)(self.replay.turn(request))?;
         if !request.tools().any(|name| name == RETRIEVAL_TOOL) {
             return None;
         }

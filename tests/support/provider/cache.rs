@@ -15,6 +15,7 @@ use crate::Dialect;
 const LOOKBACK: usize = 20;
 const OPENAI_MINIMUM: usize = 1_024;
 const OPENAI_STEP: usize = 128;
+const GEMINI_MINIMUM: usize = 4_096;
 
 /// Everything written so far.
 #[derive(Debug, Default)]
@@ -24,8 +25,9 @@ impl Cache {
     /// Prices a request and remembers it.
     pub(super) fn price(&mut self, dialect: Dialect, body: &Value, prefix: &Prefix) -> Usage {
         match dialect {
-            Dialect::Anthropic => self.anthropic(body, prefix),
-            Dialect::OpenAi | Dialect::Responses | Dialect::Gemini | Dialect::Converse => self.openai(prefix),
+            Dialect::Anthropic | Dialect::Converse => self.anthropic(body, prefix),
+            Dialect::OpenAi | Dialect::Responses => self.automatic(prefix, OPENAI_MINIMUM, OPENAI_STEP),
+            Dialect::Gemini => self.automatic(prefix, GEMINI_MINIMUM, 1),
         }
     }
 
@@ -67,12 +69,12 @@ impl Cache {
         None
     }
 
-    fn openai(&mut self, prefix: &Prefix) -> Usage {
+    fn automatic(&mut self, prefix: &Prefix, minimum: usize, step: usize) -> Usage {
         let total = prefix.total();
         let known = prefix.hashes().iter().take_while(|hash| self.0.contains(*hash)).count();
         let read = prefix.tokens(known);
         self.0.extend(prefix.hashes());
-        let cache_read = if read < OPENAI_MINIMUM { 0 } else { read / OPENAI_STEP * OPENAI_STEP };
+        let cache_read = if read < minimum { 0 } else { read / step * step };
         Usage { total, cache_read, cache_write: 0, output: 0 }
     }
 }

@@ -45,12 +45,21 @@ impl Prefix {
         for tool in listed.as_array().into_iter().flatten() {
             prefix.push("tool", tool, counts);
         }
-        for block in blocks(&body["system"]) {
-            prefix.push("system", &block, counts);
+        // Each dialect has one of these.
+        for system in [&body["system"], &body["instructions"], &body["systemInstruction"]["parts"]] {
+            for block in blocks(system) {
+                prefix.push("system", &block, counts);
+            }
         }
         let messages = body[dialect.list()].as_array().into_iter().flatten();
         for (at, message) in messages.enumerate() {
             let role = message["role"].as_str().unwrap_or_default();
+            if dialect == Dialect::Converse {
+                for block in blocks(&message["content"]) {
+                    prefix.push(role, &block, counts);
+                }
+                continue;
+            }
             if dialect != Dialect::Anthropic {
                 prefix.push(role, message, counts);
                 continue;
@@ -93,13 +102,29 @@ impl Prefix {
     }
 
     fn push(&mut self, role: &str, value: &Value, counts: &mut Counts) {
+        // Bedrock's stand behind what they mark.
+        if value.get("cachePoint").is_some() {
+            self.items.iter_mut().last().into_iter().for_each(|last| last.breakpoint = true);
+            return;
+        }
         let breakpoint = value.get("cache_control").is_some_and(|control| !control.is_null());
         let own = digest(role, value);
         let tokens = *counts.entry(own).or_insert_with(|| FRAME_TOKENS + count(role, value));
-        let kind = value["type"].as_str().unwrap_or(role).to_owned();
+        let kind = value["type"].as_str().unwrap_or_else(|| kind(role, value)).to_owned();
         self.end = link(self.end, own);
         self.hashes.push(self.end);
         self.items.push(Item { kind, breakpoint, tokens });
+    }
+}
+
+/// What a block of Converse is called elsewhere; of others, who says it.
+fn kind<'a>(role: &'a str, value: &Value) -> &'a str {
+    let is = |field: &str| value.get(field).is_some();
+    match role {
+        _ if is("toolUse") => "tool_use",
+        _ if is("toolResult") => "tool_result",
+        _ if is("reasoningContent") => "thinking",
+        role => role,
     }
 }
 
@@ -182,6 +207,8 @@ fn count(role: &str, value: &Value) -> usize {
         Some("tool_use") => text(&value["name"]) + O200k.count(&value["input"].to_string()),
         Some("thinking") => text(&value["thinking"]),
         Some(_) => part(value),
+        None if value.get("parts").is_some() => content(&value["parts"]),
+        None if value.get("content").is_none() && value.get("tool_calls").is_none() => part(value),
         None => {
             let calls = value["tool_calls"].as_array().into_iter().flatten();
             let calls = calls.map(|call| {
@@ -196,6 +223,7 @@ fn part(value: &Value) -> usize {
     match value["type"].as_str() {
         Some("text") => O200k.count(value["text"].as_str().unwrap_or_default()),
         Some("image" | "image_url") => IMAGE_TOKENS,
+        None if value["text"].is_string() => O200k.count(value["text"].as_str().unwrap_or_default()),
         _ => O200k.count(&value.to_string()),
     }
 }

@@ -1,6 +1,12 @@
 //! A model that says what it said in a recorded conversation.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use serde_json::Value;
 
@@ -19,6 +25,8 @@ use crate::fixtures::{Conversation, opening};
 pub struct Replay {
     conversations: Vec<Conversation>,
     delta: usize,
+    told: Option<Arc<AtomicUsize>>,
+    thinks: bool,
 }
 
 impl Replay {
@@ -34,7 +42,7 @@ impl Replay {
             .map(|conversation| (conversation.dialect(), conversation.opening()))
             .collect();
         assert_eq!(openings.len(), conversations.len(), "two conversations start alike");
-        Self { conversations, delta: 24 }
+        Self { conversations, delta: 24, told: None, thinks: false }
     }
 
     /// Characters in a delta.
@@ -44,9 +52,33 @@ impl Replay {
         self
     }
 
+    /// Plays one conversation whose client says in `turn` which it is at: a layer may leave out what
+    /// turns are counted by.
+    #[must_use]
+    pub fn told(mut self, turn: Arc<AtomicUsize>) -> Self {
+        self.told = Some(turn);
+        self
+    }
+
+    /// Thinks at every turn, where the request allows it, though no thought was recorded.
+    #[must_use]
+    pub fn thoughtful(mut self) -> Self {
+        self.thinks = true;
+        self
+    }
+
+    /// The number of the turn, from 0, that a request asks for.
+    #[must_use]
+    pub fn turn(&self, request: &Received) -> usize {
+        self.told.as_ref().map_or_else(|| turn_of(request), |turn| turn.load(Ordering::SeqCst))
+    }
+
     /// The conversation that `request` belongs to.
     #[must_use]
     pub fn conversation(&self, request: &Received) -> Option<&Conversation> {
+        if self.told.is_some() {
+            return self.conversations.first();
+        }
         let opening = opening(request.messages());
         self.conversations
             .iter()
@@ -56,13 +88,18 @@ impl Replay {
     /// What the model says next, as it was recorded.
     #[must_use]
     pub fn next(&self, request: &Received) -> Option<Turn> {
-        let turn = self.conversation(request)?.turns().get(turn_of(request))?;
-        let blocks: Vec<Block> = turn
+        let number = self.turn(request);
+        let turn = self.conversation(request)?.turns().get(number)?;
+        let mut blocks: Vec<Block> = turn
             .answer()
             .iter()
             .filter(|block| request.thinking() || !matches!(block, Block::Thinking(_)))
             .cloned()
             .collect();
+        let thought = || blocks.iter().any(|block| matches!(block, Block::Thinking(_)));
+        if self.thinks && request.thinking() && !thought() {
+            blocks.insert(0, Block::Thinking(format!("What is next is turn {number}.")));
+        }
         Some(Turn::new(blocks).delta(self.delta))
     }
 }

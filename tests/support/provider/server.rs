@@ -65,9 +65,13 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
         Some((answering, _)) if counting => answering,
         _ => streamed.as_deref().unwrap_or(path),
     };
+    // Whatever the model is.
+    let conversing = asked.starts_with("/model/") && asked.ends_with("/converse");
     let dialect = all.into_iter().find(|dialect| {
         head.method == http::Method::POST
-            && (asked == dialect.path() || (invoked && *dialect == Dialect::Anthropic))
+            && (asked == dialect.path()
+                || (invoked && *dialect == Dialect::Anthropic)
+                || (conversing && *dialect == Dialect::Converse))
     });
     let (received, number) = receive(&state, head, body, dialect, counting);
     let id = format!("{number:024}");
