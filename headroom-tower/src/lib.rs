@@ -85,6 +85,7 @@ mod resign;
 mod route;
 mod service;
 mod store;
+mod stored;
 mod tenant;
 #[cfg(test)]
 mod testing;
