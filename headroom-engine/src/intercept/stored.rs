@@ -243,27 +243,39 @@ impl Stored {
         edits
     }
 
-    /// A page of what the model was given, as the client is to read it.
+    /// A page of what the model was given, as the client is to read it. What is no page keeps all but
+    /// the ids.
     #[must_use]
     pub fn items(&self, body: Bytes) -> Bytes {
-        let edited = std::str::from_utf8(&body).ok().and_then(|text| {
-            let page = Object::parse(text)?;
+        let text = std::str::from_utf8(&body).ok();
+        let page = text.and_then(Object::parse);
+        let Some((text, page, data)) = text.zip(page).and_then(|(text, page)| {
             let data = page.get("data")?;
-            let (keep, items) = self.own(data)?;
-            if keep.iter().all(|keep| *keep) {
-                return None;
-            }
-            let mut edits = keep_elements(data, &items, &keep);
-            // A page goes on behind its last item; that must be one the client knows.
-            let mut left = items.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(item, _)| *item);
-            let (first, last) = (left.next(), left.next_back());
-            for (name, item) in [("first_id", first), ("last_id", last.or(first))] {
-                let id = item.and_then(Raw::object).and_then(|item| Some(item.get("id")?.text().to_owned()));
-                edits.extend(page.get(name).map(|field| (field.span(), id.unwrap_or("null".to_owned()))));
-            }
-            Some(Bytes::from(splice(text, edits)))
-        });
-        self.named(edited.unwrap_or(body))
+            Some((text, page, data))
+        }) else {
+            return self.named(body);
+        };
+        match self.page(&page, data) {
+            Some(edits) => splice(text, edits).into(),
+            None => body,
+        }
+    }
+
+    /// The edits that take our items out of a page; `None` if there are none.
+    fn page(&self, page: &Object<'_>, data: Raw<'_>) -> Option<Vec<Edit>> {
+        let (keep, items) = self.own(data)?;
+        if keep.iter().all(|keep| *keep) {
+            return None;
+        }
+        let mut edits = keep_elements(data, &items, &keep);
+        // A page goes on behind its last item; that must be one the client knows.
+        let mut left = items.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(item, _)| *item);
+        let (first, last) = (left.next(), left.next_back());
+        for (name, item) in [("first_id", first), ("last_id", last.or(first))] {
+            let id = item.and_then(Raw::object).and_then(|item| Some(item.get("id")?.text().to_owned()));
+            edits.extend(page.get(name).map(|field| (field.span(), id.unwrap_or("null".to_owned()))));
+        }
+        Some(edits)
     }
 
     fn without_calls(&self, list: Raw<'_>) -> Vec<Edit> {

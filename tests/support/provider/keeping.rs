@@ -42,7 +42,7 @@ impl Keeping {
         whole[dialect.list()] = items.iter().cloned().chain(said).collect();
         for (at, item) in items.iter_mut().enumerate() {
             if item["id"].is_null() {
-                item["id"] = format!("item_{id}_{at}").into();
+                item["id"] = format!("item_{}{at}", id.trim_start_matches("resp_")).into();
             }
         }
         self.0.insert(id.to_owned(), Kept { whole, answer: answer.clone(), items });
@@ -87,7 +87,7 @@ impl Keeping {
         };
         Some(match (&head.method, behind) {
             (&Method::GET, "") => Ok(kept.answer.clone()),
-            (&Method::GET, "input_items") => Ok(page(&kept.items, head.uri.query().unwrap_or_default())),
+            (&Method::GET, "input_items") => page(&kept.items, head.uri.query().unwrap_or_default()),
             (&Method::DELETE, "") => {
                 self.0.remove(id);
                 Ok(json!({"id": id, "object": "response", "deleted": true}))
@@ -100,23 +100,26 @@ impl Keeping {
     }
 }
 
-fn page(items: &[Value], query: &str) -> Value {
+fn page(items: &[Value], query: &str) -> Result<Value, Rejection> {
     let parameter = |name: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).last()
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next_back()
     };
     let mut items = items.to_vec();
     if parameter("order") != Some("asc") {
         items.reverse();
     }
-    let from = parameter("after").and_then(|id| items.iter().position(|item| item["id"] == id));
-    let mut items = items.split_off(from.map_or(0, |at| at + 1));
+    if let Some(after) = parameter("after") {
+        let at = items.iter().position(|item| item["id"] == after);
+        let at = at.ok_or_else(|| Rejection::invalid(format!("No item '{after}'.")).param("after"))?;
+        items.drain(..=at);
+    }
     let limit = parameter("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20);
     let more = items.len() > limit;
     items.truncate(limit);
     let id = |item: Option<&Value>| item.map_or(Value::Null, |item| item["id"].clone());
-    json!({"object": "list", "first_id": id(items.first()), "last_id": id(items.last()), "has_more": more,
-        "data": items})
+    Ok(json!({"object": "list", "first_id": id(items.first()), "last_id": id(items.last()),
+        "has_more": more, "data": items}))
 }
 
 /// The messages or items of a request.
