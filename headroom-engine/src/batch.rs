@@ -63,6 +63,8 @@ impl Engine {
             originals: Originals::default(),
             continuation: None,
             records: Vec::new(),
+            previous: None,
+            sent_once: false,
             report,
         })
     }

@@ -7,6 +7,7 @@ use crate::{
     ccr::{HandleKey, marker::is_note},
     compress::repeat::{Earlier, Holder, Place},
     history::{self, Chain},
+    intercept::{Stored, stored::Called as StoredCall},
     ledger::LedgerKey,
     price::Size,
     rank::Query,
@@ -40,6 +41,8 @@ pub(crate) struct Candidate {
     /// Of what stands before its message, as the client sent it.
     pub(crate) prefix: Size,
     call: Option<(usize, usize)>,
+    /// The arguments of a call that stands elsewhere.
+    given: Option<Arc<str>>,
     /// The media type that stands beside it.
     pub(crate) media_type: Option<String>,
     /// The user's text before it, its ends if it is long.
@@ -94,6 +97,7 @@ impl Candidate {
                 }
             }
         }
+        texts.extend(self.given.iter().map(ToString::to_string));
         let query = Query::new(texts.iter().map(String::as_str));
         match &self.user {
             Some(user) => query.then(asked.about(user)),
@@ -110,7 +114,7 @@ impl Candidate {
             Some(BlockKind::Call { arguments: Arguments::Text(text), .. }) => {
                 text.decode(body).map(|json| Said::of(&json)).unwrap_or_default()
             }
-            _ => Said::default(),
+            _ => self.given.as_deref().map(Said::of).unwrap_or_default(),
         };
         Said { media_type: self.media_type.clone(), ..said }
     }
@@ -256,6 +260,41 @@ fn ends(text: &str) -> [&str; 2] {
     [&text[..text.floor_char_boundary(END)], &text[text.ceil_char_boundary(text.len() - END)..]]
 }
 
+/// Tells the results whose calls stand in a stored answer what they answer.
+pub(crate) fn link(candidates: &mut [Candidate], body: &str, conversation: &Conversation, before: &Stored) {
+    let asked: Option<Arc<str>> = Some(before.asked.as_str()).filter(|text| !text.is_empty()).map(Into::into);
+    let asked_digest = *blake3::hash(before.asked.as_bytes()).as_bytes();
+    let calls: HashMap<&str, (&StoredCall, Arc<str>, Arc<str>)> = before
+        .calls
+        .iter()
+        .map(|call| (call.id.as_str(), (call, call.name.as_str().into(), call.arguments.as_str().into())))
+        .collect();
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.call.is_none()) {
+        let block =
+            conversation.messages.get(candidate.message).and_then(|it| it.blocks.get(candidate.block));
+        let Some(BlockKind::Result { call: Some(id), .. }) = block.map(|block| &block.kind) else { continue };
+        let Some((call, name, arguments)) = id.decode(body).and_then(|id| calls.get(&*id)) else { continue };
+        candidate.tool = Arc::clone(name);
+        candidate.given = Some(Arc::clone(arguments)).filter(|given| !given.is_empty());
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"stored").update(&candidate.query);
+        for text in [&call.name, &call.arguments] {
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        if candidate.user.is_none() {
+            candidate.user.clone_from(&asked);
+            hasher.update(&asked_digest);
+        }
+        candidate.query = *hasher.finalize().as_bytes();
+    }
+}
+
+/// What the user said last; nothing where that stands elsewhere.
+pub(crate) fn last_said(body: &str, conversation: &Conversation) -> Option<String> {
+    let users = conversation.messages.iter().rev().filter(|message| message.role == Role::User);
+    users.map(|message| said(body, message)).find(|said| !said.is_empty())
+}
+
 /// The text of a message, as one.
 fn said(body: &str, message: &Message) -> String {
     let mut whole = String::new();
@@ -277,6 +316,9 @@ pub(crate) fn walk(
     key: &HandleKey,
 ) -> (Vec<Candidate>, Chain, Vec<LedgerKey>) {
     let mut chain = Chain::new(key, model, &history::system_digests(body, conversation, dynamic));
+    if let Some(previous) = conversation.previous.as_ref().and_then(|id| id.decode(body)) {
+        chain.push_previous(&previous);
+    }
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut keys = Vec::new();
     let mut calls: HashMap<&str, Called> = HashMap::new();
@@ -329,6 +371,7 @@ pub(crate) fn walk(
                             prefix,
                             written,
                             call: called.map(|called| called.place),
+                            given: None,
                             user: user.clone(),
                         });
                     }

@@ -13,6 +13,7 @@
 //! ```
 
 use std::{
+    borrow::Cow,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -36,7 +37,10 @@ use crate::{
     cost::lineage,
     eligible::{self, Candidate},
     history::Chain,
-    intercept::{Continuation, Parts, Recall},
+    intercept::{
+        Alias, Continuation, Parts, Recall, Stored,
+        stored::{self, OPEN, Thread},
+    },
     ledger::{LedgerKey, Record},
     memo::Memo,
     originals::Originals,
@@ -51,6 +55,7 @@ use crate::{
         self, Block, Conversation, Dialect, Role, ToolChoice,
         scan::ScanError,
         splice::{Edit, Splice},
+        text::quote,
     },
 };
 
@@ -140,10 +145,20 @@ impl Engine {
             recall,
             binds,
             authoritative: false,
+            lasting: false,
+            link: None,
+            shows_all: false,
             body,
         };
         scanned.asked = scanned.questions();
         Ok(scanned)
+    }
+
+    /// Where the ledger tells of the answer that a provider stores under `id`: see
+    /// [`Stored`](crate::intercept::Stored).
+    #[must_use]
+    pub fn stored_key(&self, id: &str) -> LedgerKey {
+        stored::key(&self.0.key, id)
     }
 
     /// Forgets every block seen so far. Only the time of the next requests changes.
@@ -205,6 +220,12 @@ pub struct Scanned {
     binds: bool,
     /// What the ledger does not hold was not sent by us.
     authoritative: bool,
+    /// Originals outlive their request as surely as what the ledger acknowledges.
+    lasting: bool,
+    /// The stored answer that this goes on with.
+    link: Option<Stored>,
+    /// Nothing new may be left out.
+    shows_all: bool,
 }
 
 impl fmt::Debug for Scanned {
@@ -237,6 +258,12 @@ pub struct Rewrite {
     pub continuation: Option<Continuation>,
     /// What the ledger is to keep of this request, before it is sent: put back on later turns.
     pub records: Vec<Record>,
+    /// The id of a stored answer that went out in place of the client's, and is to be
+    /// [undone](Alias::undo) in an answer that no continuation reads.
+    pub previous: Option<Alias>,
+    /// No later request will hold what this one hides: its originals must be kept before it is sent, or
+    /// it must go [with all of it](Scanned::showing_all).
+    pub sent_once: bool,
     /// What was done, and why.
     pub report: Report,
 }
@@ -295,6 +322,32 @@ impl Scanned {
         self
     }
 
+    /// Says that originals are kept as durably as a durable ledger's records. Without it a conversation
+    /// that the provider stores is only rewritten exactly.
+    #[must_use]
+    pub fn keeping_originals(mut self) -> Self {
+        self.lasting = true;
+        self
+    }
+
+    /// Says that originals cannot be kept at the moment: nothing more is left out.
+    #[must_use]
+    pub fn showing_all(mut self) -> Self {
+        self.shows_all = true;
+        self
+    }
+
+    /// Whether the provider keeps the answer, or the conversation before it, so that later requests
+    /// depend on what the ledger holds.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.trusts() && (self.conversation.stored || self.conversation.previous.is_some())
+    }
+
+    fn trusts(&self) -> bool {
+        self.durable() && self.lasting
+    }
+
     fn durable(&self) -> bool {
         match self.context.route {
             Route::Intercepted { durable_ledger } | Route::Mirror { durable_ledger } => durable_ledger,
@@ -311,7 +364,66 @@ impl Scanned {
         let turns = turns.filter(|(message, _)| message.role == Role::Assistant).map(|(_, key)| *key);
         let asks = !self.dynamic.is_empty() || self.durable();
         let points = self.points.iter().filter(|_| asks).map(|point| point.key);
-        turns.chain(points).collect()
+        turns.chain(points).chain(self.previous().map(|id| self.engine.stored_key(&id))).collect()
+    }
+
+    /// The id that the client goes on with, where the ledger may know it.
+    fn previous(&self) -> Option<String> {
+        let body = std::str::from_utf8(&self.body).ok()?;
+        let id = self.conversation.previous.as_ref().filter(|_| self.durable())?;
+        id.decode(body).map(Cow::into_owned)
+    }
+
+    /// Takes what is known of the answer that this goes on with.
+    fn link(&mut self, body: &str, records: &[Record]) {
+        let key = self.previous().map(|id| self.engine.stored_key(&id));
+        let record = records.iter().find(|record| Some(record.key) == key);
+        self.link = record.and_then(Stored::read);
+        if let Some(before) = &self.link {
+            eligible::link(&mut self.candidates, body, &self.conversation, before);
+        }
+        self.conversation.linked = self.link.is_some();
+        let stored = self.conversation.stored || self.conversation.linked;
+        self.conversation.stateful |= stored && !self.trusts();
+        // What stands before it is not known, nor whether our tool was listed there.
+        self.conversation.stateful |= self.conversation.previous.is_some() && self.link.is_none();
+    }
+
+    /// The edits that make this go on with what the provider has last.
+    fn going_on(&self, body: &str) -> Vec<Edit> {
+        let (Some(before), Some(previous)) = (&self.link, &self.conversation.previous) else {
+            return Vec::new();
+        };
+        let mut edits = Vec::new();
+        if before.last() != before.client {
+            let mut id = String::new();
+            quote(before.last(), &mut id);
+            edits.push(Edit { span: previous.range.clone(), text: id });
+        }
+        if before.pending.is_empty() {
+            return edits;
+        }
+        let (span, pending) = (self.conversation.messages_span.clone(), before.pending.join(","));
+        let insert = |at: usize, text: String| Edit { span: at..at, text };
+        if self.is_one_text(body) {
+            edits.push(insert(span.start, format!("[{pending},{OPEN}")));
+            edits.push(insert(span.end, "}]".to_owned()));
+        } else {
+            let comma = if self.conversation.messages.is_empty() { "" } else { "," };
+            edits.push(insert(span.start + 1, format!("{pending}{comma}")));
+        }
+        edits
+    }
+
+    /// How far behind its closing quote an input of words alone ends, now that results stand before it.
+    fn opened(&self, body: &str) -> usize {
+        let pending = self.link.as_ref().is_some_and(|before| !before.pending.is_empty());
+        if pending && self.is_one_text(body) { "}]".len() } else { 0 }
+    }
+
+    /// Whether the input is a string.
+    fn is_one_text(&self, body: &str) -> bool {
+        body.as_bytes().get(self.conversation.messages_span.start) == Some(&b'"')
     }
 
     /// Whether the model may refuse its own thinking where the ledger's part of the conversation is
@@ -363,7 +475,13 @@ impl Scanned {
         let new_from = last_turn.map_or(0, |at| at + 1);
         let mut report =
             Report { mode: policy.mode(), model: self.model.clone(), new_from, ..Report::default() };
-        let Ok(text) = std::str::from_utf8(&self.body) else { return untouched(self.body, report) };
+        let whole = self.body.clone();
+        let Ok(text) = std::str::from_utf8(&whole) else { return untouched(self.body, report) };
+        self.link(text, records);
+        let going_on = self.going_on(text);
+        // What stands before a part of a conversation has another number there.
+        let part = self.conversation.previous.is_some().then(|| policy.clone().repeats(false));
+        let policy = part.as_ref().unwrap_or(policy);
 
         let by_caller = treatment.is_some();
         let (treatment, limited) = match treatment {
@@ -373,23 +491,22 @@ impl Scanned {
         report.limited = limited;
         self.dynamic.report(&mut report);
         if treatment == Treatment::Off {
-            return untouched(self.body, report);
+            return self.only(text, going_on, policy, report);
         }
         if self.is_foreign(policy, records) {
             report.limited = Some(Reason::NotOurs);
             return untouched(self.body, report);
         }
 
-        let body = self.body.clone();
-        let Ok(text) = std::str::from_utf8(&body) else { return untouched(self.body, report) };
+        let hiding = if self.shows_all { Treatment::ExactOnly } else { treatment };
         let mut moved = Moved::default();
         let begun = last_turn.is_some();
         let tools = self.steady.take();
         let tools = tools.map(|tools| tools.pin(records, begun, &mut moved.records, &mut report));
         let tools_text = tools.as_ref().map(|tools| &*tools.text);
-        let (cut, compressed) = match self.cut(text, tools_text, treatment, policy, &mut report) {
+        let (cut, compressed) = match self.cut(text, tools_text, hiding, policy, &mut report) {
             Some((cut, compressed)) => (Some(cut), compressed),
-            None => (None, self.compress(text, treatment, policy)),
+            None => (None, self.compress(text, hiding, policy)),
         };
         let Compressed { mut edits, mut originals, blocks } = compressed;
         report.blocks = blocks;
@@ -420,6 +537,7 @@ impl Scanned {
             report.alignment.breakpoints = count;
             edits.extend(set);
         }
+        edits.extend(going_on);
         edits.extend(restored);
         if let Some(cut) = cut {
             edits = cut.edits(edits);
@@ -432,16 +550,33 @@ impl Scanned {
             report.tool_forbidden = self.conversation.tool_choice == ToolChoice::Forbidden;
         }
         let Some(splice) = Splice::new(edits, self.body.len()) else {
-            return untouched(self.body, Report { failed_open: true, ..report });
+            let going_on = self.going_on(text);
+            return self.only(text, going_on, policy, Report { failed_open: true, ..report });
         };
         report.lineage = lineage(text, &self.conversation, &self.keys, splice.edits());
         let body = splice.apply(&self.body);
-        let intercepted = matches!(self.context.route, Route::Intercepted { .. });
-        let continuation = (report.tool_listed && intercepted).then(|| {
-            let messages_end = splice.moved(self.conversation.messages_span.end - 1) + opened;
-            self.continuation(body.clone(), messages_end, policy, originals.clone())
-        });
-        Rewrite { body, originals, continuation, records: moved.records, report }
+        let sent_once = self.link.is_some() && !originals.is_empty();
+        let listed = report.tool_listed;
+        let messages_end = splice.moved(self.conversation.messages_span.end - 1) + opened + self.opened(text);
+        let continuation = self.continuation(text, messages_end, body.clone(), policy, originals.clone(), listed);
+        let previous = self.alias();
+        Rewrite { body, originals, continuation, records: moved.records, previous, sent_once, report }
+    }
+
+    /// The request with these edits alone.
+    fn only(&self, text: &str, edits: Vec<Edit>, policy: &Policy, report: Report) -> Rewrite {
+        let Some(splice) = Splice::new(edits, self.body.len()) else {
+            return untouched(self.body.clone(), report);
+        };
+        let body = splice.apply(&self.body);
+        let messages_end = splice.moved(self.conversation.messages_span.end - 1) + self.opened(text);
+        let continuation =
+            self.continuation(text, messages_end, body.clone(), policy, Originals::default(), false);
+        Rewrite { continuation, previous: self.alias(), ..untouched(body, report) }
+    }
+
+    fn alias(&self) -> Option<Alias> {
+        self.link.as_ref().filter(|before| before.last() != before.client).map(Stored::alias)
     }
 
     /// Whether dynamic values are moved: decided from what no later turn changes.
@@ -462,6 +597,9 @@ impl Scanned {
             && self.can_tell()
             && self.recall != Recall::Forget
             && !self.conversation.stateful
+            // What goes on with a stored answer brings prompt and tools again, but not the place of a note.
+            && !self.conversation.stored
+            && self.conversation.previous.is_none()
             && self.context.route != Route::ExactOnly
             && self.model.matching != Matching::None
     }
@@ -478,6 +616,7 @@ impl Scanned {
         let ours = || self.points.iter().any(|point| records.iter().any(|record| record.key == point.key));
         let thought = || messages.iter().flat_map(|message| &message.blocks).any(Block::is_thinking);
         self.authoritative
+            && self.link.is_none()
             && messages.iter().any(|message| message.role == Role::Assistant)
             && (policy.adopts() == AdoptPolicy::NewOnly
                 || self.recall == Recall::Restore { durable: true } && thought())
@@ -561,6 +700,10 @@ impl Scanned {
         report: &mut Report,
     ) -> Option<(Cut, Compressed)> {
         treatment.retrievable()?;
+        // Calls that stand elsewhere need their results here.
+        if self.conversation.previous.is_some() {
+            return None;
+        }
         let marks = Marks::below(context::most(policy.context_policy(), &self.model, self.binds)?);
         if marks.fits_bytes(body.len()) {
             return None;
@@ -610,18 +753,26 @@ impl Scanned {
         }
     }
 
+    /// How to go on with the answer: where our tool is `listed`, or the conversation is one that the
+    /// ledger follows.
     fn continuation(
         &self,
-        request: Bytes,
+        text: &str,
         messages_end: usize,
+        request: Bytes,
         policy: &Policy,
         originals: Originals,
-    ) -> Continuation {
-        Continuation::new(Parts {
+        listed: bool,
+    ) -> Option<Continuation> {
+        let intercepted = matches!(self.context.route, Route::Intercepted { .. });
+        if !intercepted || !(listed || self.link.is_some()) {
+            return None;
+        }
+        Some(Continuation::new(Parts {
             dialect: self.context.dialect,
             request,
             messages_end,
-            tool: policy.retrieval_tool().to_owned(),
+            tool: if listed { policy.retrieval_tool().to_owned() } else { String::new() },
             max_rounds: policy.round_limit(),
             recall: self.recall,
             originals: Arc::new(originals),
@@ -629,10 +780,31 @@ impl Scanned {
             answer_budget: policy.answer_limit(),
             window: context::most(ContextPolicy::Window, &self.model, self.binds),
             history: Arc::new(self.chain.clone()),
+            thread: self.thread(text),
+        }))
+    }
+
+    fn thread(&self, text: &str) -> Option<Thread> {
+        let before = self.link.as_ref();
+        let said = eligible::last_said(text, &self.conversation);
+        self.is_stored().then(|| Thread {
+            key: self.engine.0.key.clone(),
+            kept: self.conversation.stored,
+            previous: before.map(Stored::alias),
+            asked: stored::hint(&said.or(before.map(|it| it.asked.clone())).unwrap_or_default()).to_owned(),
+            hidden: before.map(|before| before.hidden.clone()).unwrap_or_default(),
         })
     }
 }
 
 fn untouched(body: Bytes, report: Report) -> Rewrite {
-    Rewrite { body, originals: Originals::default(), continuation: None, records: Vec::new(), report }
+    Rewrite {
+        body,
+        originals: Originals::default(),
+        continuation: None,
+        records: Vec::new(),
+        previous: None,
+        sent_once: false,
+        report,
+    }
 }

@@ -51,6 +51,13 @@ impl Chain {
         Self { state: *hasher.finalize().as_bytes() }
     }
 
+    /// Goes on with an answer that stands elsewhere.
+    pub(crate) fn push_previous(&mut self, id: &str) {
+        let mut hasher = blake3::Hasher::new_keyed(&self.state);
+        tagged(&mut hasher, b'p', id.as_bytes());
+        self.state = *hasher.finalize().as_bytes();
+    }
+
     /// Moves on over one message.
     pub(crate) fn push(&mut self, role: Role, items: &[Item<'_>]) {
         let mut hasher = blake3::Hasher::new_keyed(&self.state);

@@ -63,6 +63,7 @@ impl Shared {
             scope: self.tenant.scope(head),
             wait: self.limits.store,
             bound: false,
+            stored: false,
             on_failure: self.on_ledger_failure,
         }
     }
@@ -110,7 +111,7 @@ impl<S> Layer<S> for HeadroomLayer {
 }
 
 /// What becomes of a request when its ledger cannot be read and thinking in the conversation may be
-/// bound to what it holds.
+/// bound to what it holds, or the request goes on with a stored answer whose id may be an alias there.
 ///
 /// Other conversations always go on: without what was recorded they are valid, merely forgetful.
 ///

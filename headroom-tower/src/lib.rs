@@ -33,7 +33,9 @@
 //! true). Signed requests (unless the feature `bedrock` is told how to sign anew) and bodies above
 //! [`Limits::request_bytes`] pass untouched; so do encoded
 //! bodies, unless the feature `decompression` is on and the coding is one of gzip, deflate, br and
-//! zstd; and batches that are files, stored answers and sockets. Of the requests in a body to
+//! zstd; and batches that are files, and sockets. With a [durable](LedgerStore::durable) ledger, requests
+//! about one of OpenAI's stored answers (`/responses/{id}`, its `/input_items` and `/cancel`) are answered
+//! as the client was told it; see [`docs::stores`]. Of the requests in a body to
 //! `/v1/messages/batches` each is rewritten exactly. What happened is in
 //! the [`Report`] among the response's extensions; what may happen to one request is decided by a
 //! [`RequestPolicy`] among its own.
@@ -85,6 +87,7 @@ mod resign;
 mod route;
 mod service;
 mod store;
+mod stored;
 mod tenant;
 #[cfg(test)]
 mod testing;

@@ -151,6 +151,58 @@ pub(crate) fn streams_elements(path: &str) -> bool {
     path.ends_with(":streamGenerateContent")
 }
 
+/// What is done with an answer that the provider stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoredPurpose {
+    /// It is read, or stopped.
+    Answer,
+    /// What it answers is listed.
+    Items,
+    Delete,
+}
+
+/// A request about an answer that the provider stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredTarget {
+    pub(crate) purpose: StoredPurpose,
+    pub(crate) id: String,
+    /// What stands before the id in the path, and behind it.
+    pub(crate) around: (String, String),
+}
+
+impl StoredTarget {
+    /// The path of the same request about another answer.
+    pub(crate) fn path(&self, id: &str) -> String {
+        format!("{}{id}{}", self.around.0, self.around.1)
+    }
+}
+
+/// The stored answer that a request is about: OpenAI's, by its id in the path.
+pub(crate) fn stored<B>(
+    request: &http::Request<B>,
+    configured: &[(String, Dialect)],
+) -> Option<StoredTarget> {
+    let (method, path) = (request.method(), request.uri().path());
+    let (rest, behind) = ["/input_items", "/cancel"]
+        .into_iter()
+        .find_map(|suffix| Some((path.strip_suffix(suffix)?, suffix)))
+        .unwrap_or((path, ""));
+    let purpose = match (method, behind) {
+        (&Method::GET, "") | (&Method::POST, "/cancel") => StoredPurpose::Answer,
+        (&Method::GET, "/input_items") => StoredPurpose::Items,
+        (&Method::DELETE, "") => StoredPurpose::Delete,
+        _ => return None,
+    };
+    let (before, id) = rest.rsplit_once('/').filter(|(_, id)| !id.is_empty())?;
+    let target = target(before, configured)?;
+    let answers = target.dialect == Dialect::OpenAiResponses && target.purpose == Purpose::Answer;
+    answers.then(|| StoredTarget {
+        purpose,
+        id: decoded(id),
+        around: (format!("{before}/"), behind.to_owned()),
+    })
+}
+
 /// The target of a request that could be one of ours. An upgrade to a socket is none: it is no
 /// `POST`.
 pub(crate) fn matches<B>(request: &http::Request<B>, configured: &[(String, Dialect)]) -> Option<Target> {
@@ -262,6 +314,33 @@ mod tests {
             request("/model/a/invoke", None) && request("/model/a/invoke", Some("application/octet-stream"))
         );
         assert!(!request("/model/a/converse", None) && !request("/model/a/invoke", Some("text/plain")));
+    }
+
+    #[test]
+    fn stored_answers() {
+        use StoredPurpose::{Answer, Delete, Items};
+        for (method, path, expected) in [
+            ("GET", "/v1/responses/resp_1?include[]=x", Some((Answer, "resp_1"))),
+            ("GET", "/openai/v1/responses/resp_1/input_items", Some((Items, "resp_1"))),
+            ("DELETE", "/v1/responses/resp_1", Some((Delete, "resp_1"))),
+            ("POST", "/v1/responses/resp%5F1/cancel", Some((Answer, "resp_1"))),
+            ("GET", "/own/llm/resp_1", Some((Answer, "resp_1"))),
+            ("POST", "/v1/responses/resp_1", None),
+            ("POST", "/v1/responses/compact", None),
+            ("DELETE", "/v1/responses/resp_1/input_items", None),
+            ("GET", "/v1/responses/", None),
+            ("GET", "/v1/responses", None),
+            ("GET", "/v1/chat/completions/chatcmpl-1", None),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(()).unwrap();
+            let configured = [("/own/llm".to_owned(), Dialect::OpenAiResponses)];
+            let found = stored(&request, &configured);
+            let seen = found.as_ref().map(|target| (target.purpose, target.id.as_str()));
+            assert_eq!(seen, expected, "{method} {path}");
+            if let Some(target) = found.filter(|_| !path.contains('%')) {
+                assert_eq!(target.path("resp_1"), path.split('?').next().unwrap());
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use headroom_engine::{Policy, RequestContext, Route};
+use headroom_engine::{Dialect, Policy, RequestContext, Route};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tower_service::Service;
@@ -20,7 +20,7 @@ use crate::{
     report::{Choice, MemoryReport, Report, RequestPolicy, Skipped},
     request::{self, Collected, collect},
     route::{self, Purpose, Target},
-    same,
+    same, stored,
 };
 
 /// The service that [`HeadroomLayer`](crate::HeadroomLayer) makes of an inner one.
@@ -60,7 +60,7 @@ impl<S> Headroom<S> {
 
 /// This request has been through a layer of ours; one further in leaves it alone.
 #[derive(Clone, Copy, Debug)]
-struct Processed;
+pub(crate) struct Processed;
 
 impl<S, B, R> Service<Request<B>> for Headroom<S>
 where
@@ -81,6 +81,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(target) = self.stored(&request) {
+            let clone = self.inner.clone();
+            let ready = std::mem::replace(&mut self.inner, clone);
+            return ResponseFuture::exchange(stored::answer(
+                Arc::clone(&self.shared),
+                ready,
+                request,
+                target,
+            ));
+        }
         let target = route::matches(&request, &self.shared.routes)
             .filter(|_| request.extensions().get::<Processed>().is_none());
         let Some(target) = target else {
@@ -94,6 +104,16 @@ where
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
         ResponseFuture::exchange(exchange(Arc::clone(&self.shared), ready, request, target))
+    }
+}
+
+impl<S> Headroom<S> {
+    /// The stored answer that a request is about, where the ledger may know it.
+    fn stored<B>(&self, request: &Request<B>) -> Option<route::StoredTarget> {
+        let passes = request.extensions().get::<Processed>().is_some()
+            || signed(request.headers(), request.uri())
+            || !self.shared.ledger.durable();
+        route::stored(request, &self.shared.routes).filter(|_| !passes)
     }
 }
 
@@ -150,7 +170,7 @@ where
         return batch(&shared, inner, head, policy, &target, (source, received, trailers)).await;
     }
     let scanned = {
-        let (engine, source) = (shared.engine.clone(), source.clone());
+        let (engine, source, context) = (shared.engine.clone(), source.clone(), context.clone());
         // Scanning and hashing read some 0.5 GB a second, twenty-five times what rewriting does.
         shared.pool.run(source.len() / 25, move || engine.scan(source, &context)).await
     };
@@ -162,15 +182,18 @@ where
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
     let mut memory = MemoryReport::default();
     let scanned = scanned.under(&policy);
-    stores.bound = scanned.binds_thinking();
+    let scanned = if shared.originals.shared() { scanned.keeping_originals() } else { scanned };
+    (stores.bound, stores.stored) = (scanned.binds_thinking(), scanned.is_stored());
     let Ok(records) = stores.recorded(scanned.ledger_keys(), &mut memory).await else {
-        return Ok(unavailable());
+        return Ok(unavailable(target.dialect));
     };
     let scanned = if memory.ledger_failed { scanned } else { scanned.answered() };
 
     // Input Routed, Input Compressed: the engine does both, block by block.
     let new = scanned.new_bytes(&policy).max(source.len() / 100);
-    let rewrite = shared.pool.run(new, move || scanned.rewrite(&policy, &records)).await;
+    let known = if stores.stored { records.clone() } else { Vec::new() };
+    let (own, again) = (Arc::clone(&policy), context.clone());
+    let rewrite = shared.pool.run(new, move || scanned.rewrite(&own, &records)).await;
     let Some(mut rewrite) = rewrite else {
         return pass(inner, head, Replay::buffered(received, trailers), Skipped::Aborted).await;
     };
@@ -179,6 +202,18 @@ where
     // Input Remembered: originals and notes handed to the stores, before anything names them.
     if target.purpose == Purpose::Answer {
         stores.keep(&rewrite.originals, &mut memory).await;
+        if rewrite.sent_once && memory.store_failed {
+            // No later request holds what this one would hide.
+            let (engine, source) = (shared.engine.clone(), source.clone());
+            let whole = move || {
+                let scanned = engine.scan(source, &again).ok()?.under(&policy).keeping_originals().showing_all();
+                Some(scanned.rewrite(&policy, &known))
+            };
+            let Some(Some(whole)) = shared.pool.run(new, whole).await else {
+                return pass(inner, head, Replay::buffered(received, trailers), Skipped::Aborted).await;
+            };
+            rewrite = whole;
+        }
         stores.note(rewrite.records, &mut memory).await;
     }
 
@@ -199,11 +234,14 @@ where
         Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
         Purpose::Count | Purpose::Batch => Report::rewritten(rewrite.report, memory),
     };
+    let previous = rewrite.previous;
     let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
 
     // Post-Send: the response's head is here.
+    let refused = previous.filter(|_| !response.status().is_success());
     let mut response = match intercept {
+        _ if refused.is_some() => stored::refused(response, refused.as_ref(), &shared).await,
         None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
             let upstream = Upstream::new(inner, head, resigner);
@@ -296,15 +334,17 @@ where
     Ok(response)
 }
 
-/// The one answer of our own, in the words of the dialect whose thinking is bound.
-fn unavailable<R>() -> Response<ResponseBody<R>> {
-    const BODY: &str = r#"{"type":"error","error":{"type":"overloaded_error","message":"The conversation cannot be read at the moment. Please try again."}}"#;
-    let body = ResponseBody::new(Replay::buffered(Bytes::from_static(BODY.as_bytes()), None));
+/// The one answer of our own, in the words of the dialect.
+fn unavailable<R>(dialect: Dialect) -> Response<ResponseBody<R>> {
+    const ANTHROPIC: &str = r#"{"type":"error","error":{"type":"overloaded_error","message":"The conversation cannot be read at the moment. Please try again."}}"#;
+    const RESPONSES: &str = r#"{"error":{"message":"The conversation cannot be read at the moment. Please try again.","type":"server_error","param":null,"code":"server_error"}}"#;
+    let text = if dialect == Dialect::OpenAiResponses { RESPONSES } else { ANTHROPIC };
+    let body = ResponseBody::new(Replay::buffered(Bytes::from_static(text.as_bytes()), None));
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(BODY.len()));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response.extensions_mut().insert(Report::skipped_because(Skipped::Refused));
     response

@@ -1,7 +1,10 @@
-//! A ledger that calls itself durable.
+//! A store that calls itself durable.
 
 use async_trait::async_trait;
-use headroom_tower::{LedgerKey, LedgerStore, MemoryStore, Record, Scope, StoreError};
+use bytes::Bytes;
+use headroom_tower::{
+    Handle, LedgerKey, LedgerStore, MemoryStore, Original, OriginalStore, Record, Scope, StoreError,
+};
 
 /// Keeps its promises for as long as the test runs.
 #[derive(Debug, Default)]
@@ -23,5 +26,24 @@ impl LedgerStore for Durable {
 
     async fn delete_scope(&self, scope: Scope) -> Result<(), StoreError> {
         LedgerStore::delete_scope(&self.0, scope).await
+    }
+}
+
+#[async_trait]
+impl OriginalStore for Durable {
+    async fn put_many(&self, scope: Scope, originals: Vec<Original>) -> Result<(), StoreError> {
+        OriginalStore::put_many(&self.0, scope, originals).await
+    }
+
+    async fn touch_many(&self, scope: Scope, handles: &[Handle]) -> Result<Vec<Handle>, StoreError> {
+        self.0.touch_many(scope, handles).await
+    }
+
+    async fn get(&self, scope: Scope, handle: Handle) -> Result<Option<Bytes>, StoreError> {
+        self.0.get(scope, handle).await
+    }
+
+    async fn delete_scope(&self, scope: Scope) -> Result<(), StoreError> {
+        OriginalStore::delete_scope(&self.0, scope).await
     }
 }

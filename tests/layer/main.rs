@@ -25,5 +25,6 @@ mod pictures;
 mod restarts;
 mod retrievals;
 mod simulated;
+mod stored;
 mod talk;
 mod thinking;

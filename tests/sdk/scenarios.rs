@@ -42,6 +42,7 @@ fn about(name: &'static str, api: &'static str, dialect: Dialect, model: &[Answe
         chained: false,
         outputs: Vec::new(),
         durable: false,
+        retrieves: false,
         streams: BOTH,
     }
 }
@@ -300,11 +301,30 @@ fn responses() -> Vec<Scenario> {
     ];
     let then = vec![results(dialect, &[("call_2", &log(2))])];
     all.push(Scenario { then: then.clone(), ..about("reasoning", api, dialect, &reasoning) });
-    // A stored answer can be gone on with anywhere: nothing is hidden, so nothing is looked for.
+    // Nobody promises to know a stored answer again: nothing is hidden, so nothing is looked for.
     let model = [vec![well(&[Says("I run it."), Runs("call_2")])], vec![well(&[Says("It was token 104.")])]];
     let mut stored = Scenario { chained: true, then, ..about("stored answers", api, dialect, &model) };
     stored.request["store"] = true.into();
     all.push(stored);
+    // With a durable ledger all of it is, and each answer can be read back.
+    let model = [
+        vec![well(&[Says("I look closer."), Looks]), well(&[Says("Now this."), Runs("call_2")])],
+        vec![
+            well(&[Looks]),
+            well(&[Says("It was token 104."), Looks]),
+            well(&[Says("One more."), Runs("call_3"), Looks]),
+        ],
+        vec![well(&[Says("That was all.")])],
+        vec![well(&[Looks]), well(&[Says("You are welcome.")])],
+    ];
+    let then = vec![
+        results(dialect, &[("call_2", &log(2))]),
+        results(dialect, &[("call_3", &log(3))]),
+        user(dialect, "Thanks."),
+    ];
+    let mut looks = about("stored answers with looks", api, dialect, &model);
+    looks.request.as_object_mut().unwrap().remove("store");
+    all.push(Scenario { chained: true, durable: true, retrieves: true, then, ..looks });
     all
 }
 

@@ -76,6 +76,10 @@ pub(crate) fn decide(
     if conversation.several_answers {
         return exact(Reason::SeveralAnswers);
     }
+    if conversation.linked {
+        // Listed from the conversation's first request on: what was hidden there is asked for here.
+        return (Treatment::Transparent(Retrievable(())), None);
+    }
     let names = tools.iter().map(|(name, description)| (name.as_str(), description.as_str()));
     match policy.tool_presence() {
         ToolPresence::Never => exact(Reason::PolicyExact),

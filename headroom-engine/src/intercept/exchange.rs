@@ -13,6 +13,7 @@ use super::{
     raw::{self, Object},
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
+    stored::{Alias, Called, Stored, Thread},
 };
 use crate::{
     ccr::{
@@ -106,7 +107,20 @@ pub(super) struct Exchange {
     hidden: Option<usize>,
     /// What there was behind each of the rounds in them.
     behind: Vec<Behind>,
+    /// What the provider keeps of this answer.
+    kept: Kept,
     report: RetrievalReport,
+}
+
+/// What a record of a stored answer is made of.
+#[derive(Default)]
+struct Kept {
+    rounds: Vec<String>,
+    /// Our calls of all rounds.
+    hidden: Vec<String>,
+    /// What answers those of the last one.
+    results: Vec<String>,
+    calls: Vec<Called>,
 }
 
 impl Exchange {
@@ -129,6 +143,7 @@ impl Exchange {
             restoration: Restoration::default(),
             hidden: None,
             behind: Vec::new(),
+            kept: Kept::default(),
             report: RetrievalReport::default(),
         }
     }
@@ -173,9 +188,69 @@ impl Exchange {
         self.count(usage);
     }
 
+    /// What the provider keeps of this answer can be read back and gone on with.
+    pub(super) fn keeps(&self) -> bool {
+        self.parts.thread.as_ref().is_some_and(|thread| thread.kept)
+    }
+
+    /// The alias under which the client knows the answer before this one.
+    pub(super) fn alias(&self) -> Option<&Alias> {
+        self.parts.thread.as_ref().and_then(|thread| thread.previous.as_ref())
+    }
+
+    /// The ids of the first and the current round at the provider.
+    pub(super) fn ids(&self) -> Option<Alias> {
+        let (first, last) = (self.kept.rounds.first()?, self.kept.rounds.last()?);
+        Some(Alias { client: first.clone(), upstream: last.clone() })
+    }
+
+    /// The provider calls the current round's answer `id`.
+    pub(super) fn is_called(&mut self, id: Option<String>) {
+        self.kept.rounds.extend(id.filter(|_| self.parts.thread.is_some()));
+    }
+
+    /// What is to be known of the answer that the client calls `client`, and of which it has been
+    /// `shown` these members; `None` where the provider stores none.
+    pub(super) fn stored(&self, client: &str, shown: Vec<(String, String)>) -> Option<Record> {
+        let Thread { key, previous, asked, hidden, .. } =
+            self.parts.thread.as_ref().filter(|thread| thread.kept && !client.is_empty())?;
+        let Kept { rounds, hidden: more, results, calls } = &self.kept;
+        let stored = Stored {
+            tool: self.parts.tool.clone(),
+            client: client.to_owned(),
+            rounds: rounds.clone(),
+            previous: previous.as_ref().map(|alias| alias.client.clone()).unwrap_or_default(),
+            asked: asked.clone(),
+            pending: results.clone(),
+            hidden: [hidden.as_slice(), more].concat(),
+            calls: calls.clone(),
+            shown,
+        };
+        Some(stored.record(key))
+    }
+
+    /// Takes note of the calls of a round that the provider stores.
+    fn keep(&mut self, round: &Round) {
+        self.kept.hidden.extend(round.ours().map(|call| call.id.clone()));
+        let calls = round.blocks.iter().filter_map(Block::call).filter(|call| !call.ours);
+        self.kept.calls = calls.map(|call| Called::new(&call.id, &call.name, &call.arguments)).collect();
+        // Whatever becomes of it: no answer can be gone on with before its calls are answered.
+        let unanswered = |call: &Call| Answer {
+            id: call.id.clone(),
+            text: limit_reached().to_owned(),
+            is_error: true,
+            picture: None,
+        };
+        let unanswered: Vec<Answer> = round.ours().map(unanswered).collect();
+        self.kept.results = self.format.results(&unanswered, &self.parts.tool);
+    }
+
     /// Takes the current round's complete answer.
     pub(super) fn take(&mut self, round: Round) -> Next {
         self.count(round.usage);
+        if self.keeps() {
+            self.keep(&round);
+        }
         let ours = round.ours().count();
         self.report.calls += u32::try_from(ours).unwrap_or(u32::MAX);
         self.report.limit_hit |= ours > 0 && self.round >= self.parts.max_rounds;
@@ -431,7 +506,9 @@ impl Exchange {
 
     /// Ours only: the exchange stays between the model and us.
     fn hide(&mut self, round: Round, answers: &[Answer]) -> Next {
-        let results = self.format.carry(&self.format.results(answers, &self.parts.tool));
+        let results = self.format.results(answers, &self.parts.tool);
+        let (results, kept) = (self.format.carry(&results), results);
+        self.kept.results = kept;
         for block in round.blocks {
             if self.texts() == Texts::Last && matches!(block.kind, Kind::Text(_)) {
                 continue;
@@ -482,6 +559,7 @@ impl Exchange {
             }
         }
         mixed.results = self.format.results(answers, &self.parts.tool);
+        self.kept.results.clone_from(&mixed.results);
         self.restoration.mixed = Some(mixed);
         self.finish(round)
     }

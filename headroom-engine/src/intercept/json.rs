@@ -8,8 +8,23 @@ use super::{
     format::Answers,
     raw::Object,
     round::{Block, Round},
+    stored::Alias,
 };
-use crate::ccr::Handle;
+use crate::{ccr::Handle, ledger::Record};
+
+/// What reading an answer back must show, where the provider has it in several.
+const SHOWN: [&str; 3] = ["output", "created_at", "usage"];
+
+/// Those members of an answer.
+pub(super) fn shown(answer: &str) -> Vec<(String, String)> {
+    let answer = Object::parse(answer);
+    let value = |name: &str| Some((name.to_owned(), answer.as_ref()?.get(name)?.text().to_owned()));
+    SHOWN.into_iter().filter_map(value).collect()
+}
+
+fn id(body: &[u8]) -> Option<String> {
+    Object::parse(std::str::from_utf8(body).ok()?)?.string("id")
+}
 
 /// Answers the retrievals of a request whose answer is one JSON document.
 ///
@@ -47,10 +62,12 @@ impl JsonExchange {
             // Not an answer we know: an error in a 2xx, or no JSON at all.
             return self.pass(body);
         };
+        self.exchange.is_called(id(&body));
         if self.first.is_none() {
             if round.ours().next().is_none() {
                 let _ = self.exchange.take(round);
-                return self.pass(body);
+                let step = self.pass(body);
+                return self.stored(Vec::new()).map_or(step, |record| Step::Remember(vec![record]));
             }
             self.first = Some(body.clone());
         }
@@ -99,8 +116,16 @@ impl JsonExchange {
     /// The body for the client: pointer-identical to the answer if no call of ours was in it.
     #[must_use]
     pub fn into_body(self) -> Bytes {
-        if let Some(whole) = self.whole {
-            return whole;
+        let body = self.body();
+        match self.exchange.alias() {
+            Some(alias) => alias.undo(body),
+            None => body,
+        }
+    }
+
+    fn body(&self) -> Bytes {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
         }
         let (Some(first), Some(last)) = (&self.first, &self.last) else {
             return Bytes::new();
@@ -118,10 +143,17 @@ impl JsonExchange {
         });
         let texts = self.exchange.texts();
         let tool = self.exchange.tool();
-        self.exchange
-            .format()
-            .merge(&Answers { first, last, blocks: &blocks, ending: &ending, texts, tool })
-            .into()
+        let answers = Answers { first, last, blocks: &blocks, ending: &ending, texts, tool };
+        let body = Bytes::from(self.exchange.format().merge(&answers));
+        // The client has heard of no id yet, so it gets the one that can be gone on with.
+        match self.exchange.ids().filter(|_| self.exchange.keeps()) {
+            Some(Alias { client, upstream }) => Alias { client: upstream, upstream: client }.undo(body),
+            None => body,
+        }
+    }
+
+    fn stored(&self, shown: Vec<(String, String)>) -> Option<Record> {
+        self.exchange.stored(&self.exchange.ids()?.upstream, shown)
     }
 
     /// What the retrievals came to.
@@ -150,7 +182,13 @@ impl JsonExchange {
             Next::Send(body) => Step::Send(body),
             Next::Finish(ending) => {
                 self.ending = Some(ending);
-                self.exchange.record().map_or(Step::Done, |record| Step::Remember(vec![record]))
+                let mut records: Vec<Record> = self.exchange.record().into_iter().collect();
+                if self.exchange.keeps() {
+                    let body = self.body();
+                    records.extend(self.stored(std::str::from_utf8(&body).map(shown).unwrap_or_default()));
+                    self.whole = Some(body);
+                }
+                if records.is_empty() { Step::Done } else { Step::Remember(records) }
             }
         }
     }

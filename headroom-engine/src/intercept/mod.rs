@@ -34,6 +34,7 @@ mod raw;
 pub(crate) mod record;
 mod report;
 mod round;
+pub(crate) mod stored;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ use bytes::Bytes;
 pub use json::JsonExchange;
 pub use ranking::{Ranked, Ranking};
 pub use report::RetrievalReport;
+pub use stored::{Alias, Stored};
 pub use stream::StreamExchange;
 
 use crate::{
@@ -111,6 +113,8 @@ pub(crate) struct Parts {
     /// The most tokens a prompt may have; `None` if it is not known.
     pub(crate) window: Option<usize>,
     pub(crate) history: Arc<dyn History>,
+    /// What is known of the conversation at the provider, where it keeps it.
+    pub(crate) thread: Option<stored::Thread>,
 }
 
 /// What becomes of a hidden exchange on later turns.

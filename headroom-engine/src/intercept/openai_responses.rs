@@ -219,7 +219,10 @@ fn counts(answer: &Object<'_>, ending: &Ending) -> Vec<Edit> {
 }
 
 /// Edits that take our tool out of the `tools` that an answer repeats.
-fn without_tool(answer: &Object<'_>, tool: &str) -> Vec<Edit> {
+pub(super) fn without_tool(answer: &Object<'_>, tool: &str) -> Vec<Edit> {
+    if tool.is_empty() {
+        return Vec::new();
+    }
     let Some((tools, items)) = answer.get("tools").and_then(|tools| Some((tools, tools.array()?))) else {
         return Vec::new();
     };

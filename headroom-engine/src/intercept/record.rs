@@ -93,7 +93,7 @@ impl Digest {
 
 impl Restoration {
     pub(super) fn encode(&self) -> Bytes {
-        let mut out = Writer(vec![VERSION]);
+        let mut out = Writer::new(VERSION);
         out.text(&self.hidden);
         out.text(&self.prefix);
         for list in [&self.earlier, &self.thinking] {
@@ -110,17 +110,14 @@ impl Restoration {
                 out.count(*before as usize);
                 out.text(call);
             }
-            out.count(mixed.results.len());
-            for result in &mixed.results {
-                out.text(result);
-            }
+            out.texts(&mixed.results);
         }
-        out.0.into()
+        out.into_bytes()
     }
 
     /// `None` for bytes that no version of ours wrote.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
+        let mut reader = Reader::new(bytes);
         if reader.take(1)? != [VERSION] {
             return None;
         }
@@ -134,7 +131,7 @@ impl Restoration {
                 let calls = (0..reader.count()?)
                     .map(|_| Some((reader.count()?, reader.text()?)))
                     .collect::<Option<_>>()?;
-                let results = (0..reader.count()?).map(|_| reader.text()).collect::<Option<_>>()?;
+                let results = reader.texts()?;
                 Some(Mixed { calls, visible, results })
             }
             _ => return None,
@@ -144,33 +141,64 @@ impl Restoration {
 }
 
 /// Counts and lengths are four bytes, little-endian.
-struct Writer(Vec<u8>);
+pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    fn count(&mut self, count: usize) {
+    pub(super) fn new(version: u8) -> Self {
+        Self(vec![version])
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.0.into()
+    }
+
+    pub(super) fn texts(&mut self, texts: &[String]) {
+        self.count(texts.len());
+        for text in texts {
+            self.text(text);
+        }
+    }
+
+    pub(super) fn count(&mut self, count: usize) {
         self.0.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         self.count(text.len());
         self.0.extend_from_slice(text.as_bytes());
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    pub(super) fn texts(&mut self) -> Option<Vec<String>> {
+        (0..self.count()?).map(|_| self.text()).collect()
+    }
+
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn count(&mut self) -> Option<u32> {
+    pub(super) fn count(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
     }
 
-    fn text(&mut self) -> Option<String> {
+    pub(super) fn text(&mut self) -> Option<String> {
         let length = self.count()?;
         String::from_utf8(self.take(length as usize)?.to_vec()).ok()
     }

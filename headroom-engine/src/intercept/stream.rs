@@ -10,8 +10,10 @@ use super::{
     exchange::{Ending, Exchange, Next, Texts},
     format,
     frame::{EVENT_CAP, Event, Frame},
+    json::shown,
     raw::Object,
     round::{Block, Round, Usage},
+    stored::Alias,
 };
 use crate::{ccr::Handle, cost, ledger::Record};
 
@@ -57,6 +59,20 @@ pub(super) trait Splicer: Send {
     fn next_round(&mut self, texts: Texts, out: &mut VecDeque<Bytes>);
     /// The terminal events.
     fn release(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>);
+    /// The terminal events are held back until they are released, also where nothing of ours was seen.
+    fn hold(&mut self) {}
+    /// The current round's id at the provider.
+    fn id(&self) -> Option<String> {
+        None
+    }
+    /// The items that the client has, as JSON.
+    fn items(&self) -> Option<String> {
+        None
+    }
+    /// The whole answer as the terminal events have told it, as JSON; `None` if nothing was changed.
+    fn merged(&self) -> Option<&str> {
+        None
+    }
     /// The event that ends a stream which cannot go on.
     fn error(&mut self, message: &str) -> Bytes;
     /// The same, made of the provider's answer to a request that it refused.
@@ -76,6 +92,10 @@ pub struct StreamExchange {
     frames: Frames,
     splicer: Box<dyn Splicer>,
     ending: Option<Ending>,
+    /// The terminal events, held until the ledger has what they tell.
+    held: VecDeque<Bytes>,
+    /// The next round's request, likewise.
+    sending: Option<Bytes>,
 }
 
 impl StreamExchange {
@@ -87,16 +107,31 @@ impl StreamExchange {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
         let format = format::of(parts.dialect);
-        let (splicer, frames) = (format.splicer(tool, forgets), Frames::new(cap, format.framings()));
-        Self { exchange: Exchange::new(parts, true), frames, splicer, ending: None }
+        let (mut splicer, frames) =
+            (format.splicer(tool, forgets), Frames::new(cap, format.framings()));
+        let exchange = Exchange::new(parts, true);
+        if exchange.keeps() {
+            splicer.hold();
+        }
+        Self { exchange, frames, splicer, ending: None, held: VecDeque::new(), sending: None }
     }
 
     /// Takes bytes of the current round's stream. `out` gets what the client gets now.
     #[expect(clippy::needless_pass_by_value, reason = "the driver gives its frame away")]
     pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
+        let from = out.len();
         self.frames.push(&chunk);
         while let Some(frame) = self.frames.next() {
             self.frame(frame, out);
+        }
+        self.rename(from, out);
+    }
+
+    /// The client's id of the answer before this one, in all that goes to it.
+    fn rename(&self, from: usize, out: &mut VecDeque<Bytes>) {
+        let Some(alias) = self.exchange.alias() else { return };
+        for bytes in out.iter_mut().skip(from) {
+            *bytes = alias.undo(std::mem::take(bytes));
         }
     }
 
@@ -113,18 +148,21 @@ impl StreamExchange {
             self.failed(out);
             return Step::Done;
         }
+        self.rename(0, &mut last);
         out.append(&mut last);
         if self.splicer.state() != State::Complete {
             // Cut short or failed: what has come is all there is, and no call in it is meant.
             return Step::Done;
         }
         if !self.splicer.is_touched()
+            && !self.exchange.keeps()
             && let Some(usage) = self.splicer.passed()
         {
             self.exchange.passed(usage);
             return Step::Done;
         }
         let round = self.splicer.round();
+        self.exchange.is_called(self.splicer.id());
         let next = self.exchange.take(round);
         self.step(next, out)
     }
@@ -147,6 +185,24 @@ impl StreamExchange {
 
     /// Takes whether the ledger has the records.
     pub fn remembered(&mut self, acknowledged: bool, out: &mut VecDeque<Bytes>) -> Step {
+        if let Some(body) = self.sending.take() {
+            // Whether or not it is known: the call is made, and only an answer helps.
+            return self.send(body, out);
+        }
+        if !self.held.is_empty() {
+            let id = self.exchange.ids().filter(|_| !acknowledged);
+            for bytes in std::mem::take(&mut self.held) {
+                // An alias that nobody knows leads nowhere, so the client is told the last round's id.
+                out.push_back(match &id {
+                    Some(Alias { client, upstream }) => {
+                        Alias { client: upstream.clone(), upstream: client.clone() }.undo(bytes)
+                    }
+                    None => bytes,
+                });
+            }
+            self.ending = None;
+            return Step::Done;
+        }
         if let Some(ending) = self.ending.take() {
             if acknowledged || !self.exchange.is_durable() {
                 self.splicer.release(&ending, out);
@@ -171,7 +227,11 @@ impl StreamExchange {
         let answer = text.and_then(Object::parse).filter(|answer| answer.object("error").is_some());
         let Some(answer) = answer else { return self.failed(out) };
         self.ending = None;
-        out.push_back(self.splicer.refusal(&answer));
+        let refusal = self.splicer.refusal(&answer);
+        out.push_back(match self.exchange.alias() {
+            Some(alias) => alias.undo(refusal),
+            None => refusal,
+        });
     }
 
     /// The round's last event has been seen: the end need not be awaited.
@@ -223,6 +283,34 @@ impl StreamExchange {
         self.exchange.report()
     }
 
+    fn send(&mut self, body: Bytes, out: &mut VecDeque<Bytes>) -> Step {
+        self.splicer.next_round(self.exchange.texts(), out);
+        Step::Send(body)
+    }
+
+    /// What is known of an answer that has begun: if nothing follows, it can be gone on with.
+    fn interim(&self) -> Option<Record> {
+        let items = self.splicer.items()?;
+        self.exchange.stored(&self.exchange.ids()?.client, vec![("output".to_owned(), items)])
+    }
+
+    /// Holds the end of an answer that the provider stores.
+    fn keep(&mut self, ending: &Ending, out: &mut VecDeque<Bytes>) -> Step {
+        let mut held = VecDeque::new();
+        self.splicer.release(ending, &mut held);
+        self.rename(0, &mut held);
+        self.held = held;
+        let mut records: Vec<Record> = self.exchange.record().into_iter().collect();
+        let shown = self.splicer.merged().map(shown).unwrap_or_default();
+        let id = self.exchange.ids().map(|ids| ids.client);
+        records.extend(id.and_then(|id| self.exchange.stored(&id, shown)));
+        if records.is_empty() {
+            out.append(&mut self.held);
+            return Step::Done;
+        }
+        Step::Remember(records)
+    }
+
     fn frame(&mut self, frame: Frame, out: &mut VecDeque<Bytes>) {
         match frame {
             Frame::Event(event) => self.splicer.event(event, out),
@@ -234,10 +322,14 @@ impl StreamExchange {
         match next {
             Next::Redeem(handles) => Step::Redeem(handles),
             Next::Rank(ranking) => Step::Rank(ranking),
-            Next::Send(body) => {
-                self.splicer.next_round(self.exchange.texts(), out);
-                Step::Send(body)
-            }
+            Next::Send(body) => match self.interim() {
+                Some(record) => {
+                    self.sending = Some(body);
+                    Step::Remember(vec![record])
+                }
+                None => self.send(body, out),
+            },
+            Next::Finish(ending) if self.exchange.keeps() => self.keep(&ending, out),
             Next::Finish(_) if !self.splicer.is_touched() => Step::Done,
             Next::Finish(ending) => match self.exchange.record() {
                 Some(record) => {
@@ -259,7 +351,7 @@ impl std::fmt::Debug for StreamExchange {
     }
 }
 
-/// Whether bytes that cannot be read may pass: not if the tool's name stands in them.
+/// Whether bytes that cannot be read may pass: not if the name of a tool of ours stands in them.
 pub(super) fn is_foreign(bytes: &[u8], tool: &str) -> bool {
-    memchr::memmem::find(bytes, tool.as_bytes()).is_none()
+    tool.is_empty() || memchr::memmem::find(bytes, tool.as_bytes()).is_none()
 }

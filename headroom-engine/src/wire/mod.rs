@@ -78,6 +78,12 @@ pub(crate) struct Conversation {
     /// The provider keeps a part of the conversation, or may be asked to go on with it: what stands
     /// here is not all that later requests are answered from.
     pub(crate) stateful: bool,
+    /// The answer can be read back and gone on with by its id.
+    pub(crate) stored: bool,
+    /// The id of the stored answer that this goes on with.
+    pub(crate) previous: Option<Str>,
+    /// That answer is one of ours, in a conversation that lists our tool.
+    pub(crate) linked: bool,
     pub(crate) messages: Vec<Message>,
     pub(crate) messages_span: Range<usize>,
 }

@@ -20,7 +20,7 @@ const TEXTS: [&str; 4] = ["input_text", "output_text", "text", "refusal"];
 pub(super) fn read(body: &str) -> Result<Conversation> {
     let mut scanner = Scanner::new(body);
     let mut top = Top::default();
-    let mut store = None;
+    let (mut store, mut previous) = (None, None);
     let root = scanner.object(|scanner, key| match key {
         "model" => top.model(scanner),
         "stream" => top.stream(scanner),
@@ -32,8 +32,13 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
             let span = scanner.skip()?;
             super::once(&mut store, scanner, &body[span] != "false")
         }
-        // What stands elsewhere: earlier turns, or a prompt with tools of its own.
-        "previous_response_id" | "conversation" | "prompt" => {
+        "previous_response_id" => {
+            top.previous = scanner.string_or_skip()?.filter(|id| !id.raw(body).is_empty());
+            super::once(&mut previous, scanner, ())
+        }
+        // What stands elsewhere: turns that the provider lists by itself, or a prompt with tools of its
+        // own.
+        "conversation" | "prompt" => {
             let span = scanner.skip()?;
             top.stateful |= &body[span] != "null";
             Ok(())
@@ -72,8 +77,7 @@ pub(super) fn read(body: &str) -> Result<Conversation> {
         _ => scanner.skip().map(drop),
     })?;
     scanner.end()?;
-    // A stored answer can be gone on with by its id, in a request that says nothing of tools.
-    top.stateful |= store.unwrap_or(true);
+    top.stored = store.unwrap_or(true);
     top.conversation(root, "`input` is missing")
 }
 
@@ -375,22 +379,26 @@ mod tests {
 
     #[test]
     fn what_the_provider_may_keep_is_known() {
-        for (fields, stateful) in [
-            (r#""store":false"#, false),
-            (r#""store":false,"previous_response_id":null,"conversation":null"#, false),
-            (r#""store":true"#, true),
-            (r#""x":1"#, true),
-            (r#""store":false,"previous_response_id":"resp_1""#, true),
-            (r#""store":false,"conversation":{"id":"c"}"#, true),
-            (r#""store":false,"prompt":{"id":"p"}"#, true),
-            (r#""store":false,"background":true"#, true),
+        for (fields, stateful, stored, previous) in [
+            (r#""store":false"#, false, false, None),
+            (r#""store":false,"previous_response_id":null,"conversation":null"#, false, false, None),
+            (r#""store":true"#, false, true, None),
+            (r#""x":1"#, false, true, None),
+            (r#""store":false,"previous_response_id":"resp_1""#, false, false, Some("resp_1")),
+            (r#""previous_response_id":"resp_1""#, false, true, Some("resp_1")),
+            (r#""store":false,"conversation":{"id":"c"}"#, true, false, None),
+            (r#""store":false,"prompt":{"id":"p"}"#, true, false, None),
+            (r#""store":false,"background":true"#, true, false, None),
         ] {
             let body = format!(r#"{{"input":"hi",{fields}}}"#);
             let read = read(&body).unwrap();
-            assert_eq!(read.stateful, stateful, "{fields}");
+            assert_eq!((read.stateful, read.stored), (stateful, stored), "{fields}");
+            assert_eq!(read.previous.map(|id| id.raw(&body).to_owned()).as_deref(), previous, "{fields}");
             assert_eq!((read.messages[0].role, &body[read.messages_span]), (Role::User, "\"hi\""));
         }
         assert!(read(r#"{"model":"x"}"#).is_err());
-        assert!(read(r#"{"input":[],"input":[]}"#).is_err());
+        for twice in ["input", "previous_response_id"] {
+            assert!(read(&format!(r#"{{"input":[],"{twice}":"a","{twice}":"b"}}"#)).is_err());
+        }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Top {
     pub(super) thinking: Option<bool>,
     pub(super) several_answers: Option<bool>,
     pub(super) stateful: bool,
+    pub(super) stored: bool,
+    pub(super) previous: Option<Str>,
     messages: Option<(Vec<Message>, Range<usize>)>,
 }
 
@@ -75,6 +77,9 @@ impl Top {
             thinking: self.thinking,
             several_answers: self.several_answers.unwrap_or(false),
             stateful: self.stateful,
+            stored: self.stored,
+            previous: self.previous,
+            linked: false,
             messages,
             messages_span,
         })

@@ -1,7 +1,7 @@
 use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use headroom_engine::{LedgerKey, Originals, Record, ccr::Handle};
+use headroom_engine::{LedgerKey, Originals, Record, ccr::Handle, intercept::Stored};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Durability, LedgerStore, Original, OriginalStore, StoreError};
@@ -20,6 +20,8 @@ pub(crate) struct Scoped {
     pub(crate) wait: Duration,
     /// Thinking in this conversation is bound to what the ledger holds.
     pub(crate) bound: bool,
+    /// The provider stores this conversation: what is recorded and kept of it is a promise.
+    pub(crate) stored: bool,
     pub(crate) on_failure: LedgerFailure,
 }
 
@@ -47,7 +49,7 @@ impl Scoped {
                 report.ledger_failed = true;
                 report.unread = true;
                 match self.on_failure {
-                    LedgerFailure::Refuse if self.bound => return Err(Refused),
+                    LedgerFailure::Refuse if self.bound || self.stored => return Err(Refused),
                     // Half of what thinking is bound to is no better than nothing.
                     _ if self.bound => Vec::new(),
                     _ => timeout(self.wait, self.ledger.at_hand(self.scope, keys)).await.unwrap_or_default(),
@@ -60,13 +62,32 @@ impl Scoped {
 
     /// Puts `records` into the ledger; whether it acknowledged them.
     pub(crate) async fn remember(&self, records: Vec<Record>, report: &Report) -> bool {
-        let durability = if self.bound { Durability::Required } else { Durability::BestEffort };
-        let put = self.ledger.put_with(self.scope, records, durability);
+        let put = self.ledger.put_with(self.scope, records, self.durability());
         let acknowledged = self.within(put).await.is_some();
         if !acknowledged {
             report.ledger_failed();
         }
         acknowledged
+    }
+
+    fn durability(&self) -> Durability {
+        if self.bound || self.stored { Durability::Required } else { Durability::BestEffort }
+    }
+
+    /// What is known of the answer that a client calls by the id of `key`.
+    ///
+    /// # Errors
+    /// If the ledger cannot tell.
+    pub(crate) async fn answer(&self, key: LedgerKey) -> Result<Option<Stored>, Refused> {
+        match self.within(self.ledger.get_many(self.scope, &[key])).await {
+            Some(found) => Ok(found.iter().find(|record| record.key == key).and_then(Stored::read)),
+            None => {
+                let found = timeout(self.wait, self.ledger.at_hand(self.scope, &[key])).await;
+                let found = found.unwrap_or_default();
+                let known = found.iter().find(|record| record.key == key).and_then(Stored::read);
+                known.map(Some).ok_or(Refused)
+            }
+        }
     }
 
     /// Puts what a request tells into the ledger, before it is sent.
@@ -96,7 +117,8 @@ impl Scoped {
             let count = new.len();
             if count > 0 {
                 // The request holds them as long as it lasts.
-                self.originals.put_with(self.scope, new, Durability::BestEffort).await?;
+                let durability = if self.stored { Durability::Required } else { Durability::BestEffort };
+                self.originals.put_with(self.scope, new, durability).await?;
             }
             Ok(count)
         });
@@ -195,6 +217,7 @@ pub(crate) mod tests {
             scope: Scope::shared(),
             wait: Duration::from_millis(50),
             bound: false,
+            stored: false,
             on_failure: LedgerFailure::Unrecorded,
         }
     }

@@ -102,6 +102,12 @@ function responses(api) {
     } else {
       turn.message = await api.create(request);
     }
+    if (job.retrieves) {
+      turn.retrieved = await api.retrieve(turn.message.id);
+      for await (const item of api.inputItems.list(turn.message.id)) {
+        turn.events.push(JSON.stringify(item));
+      }
+    }
     if (job.chained) {
       request.previous_response_id = turn.message.id;
       request.input = [];
@@ -150,7 +156,11 @@ async function play(job) {
   } catch (raised) {
     error = failure(raised);
   }
-  return { turns, error };
+  const shown = ({ retrieved, message, ...turn }) => ({
+    ...turn,
+    message: retrieved ? { told: message, retrieved } : message,
+  });
+  return { turns: turns.map(shown), error };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

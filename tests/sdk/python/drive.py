@@ -23,13 +23,17 @@ class Turn:
 
     def __init__(self):
         self.message, self.events, self.heard = None, [], ""
+        self.retrieved = None
 
     def hears(self, event, text=None):
         self.events.append(json.dumps(dump(event), default=dump))
         self.heard += text or ""
 
     def shown(self):
-        return {"message": self.message and dump(self.message), "heard": self.heard, "events": self.events}
+        message = self.message and dump(self.message)
+        if self.retrieved:
+            message = {"told": message, "retrieved": dump(self.retrieved)}
+        return {"message": message, "heard": self.heard, "events": self.events}
 
 
 def messages(api, job, turn):
@@ -90,6 +94,10 @@ def responses(api, job, turn):
             turn.message = stream.get_final_response()
     else:
         turn.message = api.create(**request)
+    if job["retrieves"]:
+        turn.retrieved = api.retrieve(turn.message.id)
+        for item in api.input_items.list(turn.message.id):
+            turn.events.append(json.dumps(dump(item), default=dump))
     if job["chained"]:
         request["previous_response_id"] = turn.message.id
         request["input"] = []

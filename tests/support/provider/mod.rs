@@ -13,6 +13,7 @@ mod asker;
 mod binding;
 mod cache;
 mod check;
+mod keeping;
 mod prefix;
 mod received;
 mod replay;
@@ -22,13 +23,11 @@ mod stream;
 mod wire;
 
 use std::{
-    collections::HashMap,
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 
 pub use headroom_engine::TOOL_NAME as RETRIEVAL_TOOL;
@@ -62,8 +61,7 @@ struct Log {
     received: Vec<Arc<Received>>,
     cache: cache::Cache,
     counts: prefix::Counts,
-    /// By the id of an answer that can be gone on with: the request it answered, and it.
-    stored: HashMap<String, Value>,
+    keeping: keeping::Keeping,
 }
 
 /// Counts that tests wait for.

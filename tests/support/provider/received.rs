@@ -37,6 +37,8 @@ pub struct Received {
     pub(super) body: Bytes,
     pub(super) dialect: Option<Dialect>,
     pub(super) json: Value,
+    /// With all that the provider keeps before it.
+    pub(super) joined: Option<Value>,
     pub(super) prefix: Prefix,
     pub(super) usage: Usage,
     pub(super) output: OnceLock<usize>,
@@ -66,6 +68,12 @@ impl Received {
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.json
+    }
+
+    /// The body, with all that the provider keeps of the conversation before it.
+    #[must_use]
+    pub fn whole(&self) -> &Value {
+        self.joined.as_ref().unwrap_or(&self.json)
     }
 
     /// What it cost; of a rejected request, nothing.
@@ -118,11 +126,12 @@ impl Received {
         flat.chain(nested).chain(specs.filter_map(|tool| tool["toolSpec"]["name"].as_str()))
     }
 
-    /// The tool results of all messages in order: the id of the call, and the text.
+    /// The tool results that the model reads, in order: the id of the call, and the text.
     #[must_use]
     pub fn results(&self) -> Vec<(&str, String)> {
         let mut found = Vec::new();
-        for message in self.messages() {
+        let list = self.dialect.unwrap_or(Dialect::Anthropic).list();
+        for message in self.whole()[list].as_array().into_iter().flatten() {
             if message["role"] == "tool" {
                 found.push((
                     message["tool_call_id"].as_str().unwrap_or_default(),

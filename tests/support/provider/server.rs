@@ -1,7 +1,6 @@
 //! Connections, and the life of one request.
 
 use std::{
-    collections::HashMap,
     convert::Infallible,
     io,
     sync::{Arc, OnceLock},
@@ -75,7 +74,14 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     });
     let (received, number) = receive(&state, head, body, dialect, counting);
     let id = format!("{number:024}");
-    let Some(dialect) = dialect else { return Ok(elsewhere(&received, &id)) };
+    let Some(dialect) = dialect else {
+        let kept = state.log().keeping.answer(&received);
+        return Ok(match kept {
+            Some(Ok(json)) => whole(200, Dialect::Responses, &json, &id),
+            Some(Err(rejection)) => refuse(Dialect::Responses, &rejection, &id),
+            None => elsewhere(&received, &id),
+        });
+    };
     if let Some(rejection) = received.rejection() {
         return Ok(refuse(dialect, rejection, &id));
     }
@@ -116,6 +122,7 @@ fn receive(
         body,
         dialect,
         json: Value::Null,
+        joined: None,
         prefix: Prefix::default(),
         usage: Usage::default(),
         output: OnceLock::new(),
@@ -135,10 +142,14 @@ fn receive(
                 if counting && json.get("max_tokens").is_none() {
                     json["max_tokens"] = 1.into();
                 }
-                let joined = joined(dialect, &json, &log.stored);
+                let (joined, unknown) = match log.keeping.joined(dialect, &json) {
+                    Ok(joined) => (joined, Ok(())),
+                    Err(unknown) => (None, Err(unknown)),
+                };
                 let read = joined.as_ref().unwrap_or(&json);
                 received.prefix = Prefix::of(dialect, read, &mut log.counts);
-                received.rejection = check::check(dialect, read)
+                received.rejection = unknown
+                    .and_then(|()| check::check(dialect, read))
                     .and_then(|()| match dialect {
                         Dialect::Anthropic => {
                             binding::check(read, &received.prefix).map_err(Rejection::invalid)
@@ -149,6 +160,7 @@ fn receive(
                 if received.rejection.is_none() && !counting {
                     received.usage = log.cache.price(dialect, &json, &received.prefix);
                 }
+                received.joined = joined;
                 received.json = json;
             }
         }
@@ -181,17 +193,8 @@ async fn say(
     };
     let _ = received.output.set(output);
     let meta = Meta { request: received, id: format!("{prefix}{id}"), output };
-    if keeps(dialect, &received.json) {
-        let mut log = state.log();
-        let joined = joined(dialect, &received.json, &log.stored);
-        let mut whole = joined.unwrap_or_else(|| received.json.clone());
-        let answer = wire::json(&meta, turn);
-        let said = match dialect {
-            Dialect::Anthropic => vec![json!({"role": "assistant", "content": answer["content"]})],
-            _ => answer["output"].as_array().cloned().unwrap_or_default(),
-        };
-        whole[dialect.list()] = items(dialect, &whole).into_iter().chain(said).collect();
-        log.stored.insert(meta.id.clone(), whole);
+    if turn.fault.is_none() {
+        state.log().keeping.keep(dialect, received, &meta.id, &wire::json(&meta, turn));
     }
     if received.stream() {
         let body = stream::body(Arc::clone(state), dialect, framed, turn, &wire::events(&meta, turn));
@@ -222,42 +225,6 @@ async fn say(
             *response.body_mut() = stream::broken(half);
             Ok(response)
         }
-    }
-}
-
-/// Whether later requests may go on where the answer ended.
-fn keeps(dialect: Dialect, json: &Value) -> bool {
-    match dialect {
-        Dialect::Anthropic => !json["thread"].is_null(),
-        Dialect::Responses => json["store"] != false,
-        Dialect::OpenAi | Dialect::Gemini | Dialect::Converse => false,
-    }
-}
-
-/// A request that goes on where a kept answer ended, with all that came before; `None` of others.
-fn joined(dialect: Dialect, json: &Value, stored: &HashMap<String, Value>) -> Option<Value> {
-    let answer = match dialect {
-        Dialect::Anthropic => &json["thread"]["previous_message_id"],
-        _ => &json["previous_response_id"],
-    };
-    let before = stored.get(answer.as_str()?)?;
-    let mut joined = json.clone();
-    let list = dialect.list();
-    joined[list] = items(dialect, before).into_iter().chain(items(dialect, json)).collect();
-    if dialect == Dialect::Anthropic {
-        // A thread is given these once.
-        for field in ["system", "tools"] {
-            joined[field] = before[field].clone();
-        }
-    }
-    Some(joined)
-}
-
-/// The messages or items of a request.
-fn items(dialect: Dialect, json: &Value) -> Vec<Value> {
-    match &json[dialect.list()] {
-        Value::String(text) => vec![json!({"role": "user", "content": text})],
-        items => items.as_array().cloned().unwrap_or_default(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{IDENTITY, block, counts, filler, filler_id, identity, message, part,
 use crate::intercept::{
     exchange::{Ending, FILLER, Texts},
     frame::Event,
-    raw::{Edit, Object, Raw, quoted},
+    raw::{Edit, Object, Raw, quoted, splice},
     round::{Round, Stop, Usage},
     stream::{Splicer, State, is_foreign},
 };
@@ -42,6 +42,12 @@ pub(in crate::intercept) struct Stream {
     end: Option<Event>,
     blind: bool,
     unread: bool,
+    /// The end waits until it is released.
+    holds: bool,
+    /// What came behind it.
+    behind: Vec<Bytes>,
+    /// The whole answer, as told at the end.
+    merged: Option<String>,
 }
 
 impl Stream {
@@ -59,6 +65,9 @@ impl Stream {
             end: None,
             blind: false,
             unread: false,
+            holds: false,
+            behind: Vec::new(),
+            merged: None,
         }
     }
 
@@ -168,7 +177,7 @@ impl Stream {
             self.slots[at].item.get_or_insert_with(|| item.text().to_owned());
         }
         self.end = Some(event.clone());
-        if !self.touched {
+        if !self.touched && !self.holds {
             let edits = self.answer_edits(&answer);
             self.pass(event, data, edits, out);
         }
@@ -227,8 +236,13 @@ impl Stream {
         let answer = data.object("response")?;
         let mut edits = self.answer_edits(&answer);
         edits.extend(counts(&answer, ending));
-        if let Some(output) = answer.get("output") {
+        if let Some(output) = answer.get("output").filter(|_| self.touched) {
             edits.push((output.span(), format!("[{}]", self.all().join(","))));
+        }
+        if self.holds && self.touched {
+            let told = splice(event.data()?, edits.clone());
+            let told = Object::parse(&told).and_then(|data| Some(data.get("response")?.text().to_owned()));
+            self.merged = told;
         }
         self.pass(event, &data, edits, out);
         Some(())
@@ -240,6 +254,9 @@ impl Splicer for Stream {
         let done = self.state != State::Open;
         if done && self.touched {
             return;
+        }
+        if done && self.end.is_some() && self.holds {
+            return self.behind.push(event.raw());
         }
         let Some(text) = event.data() else {
             return out.push_back(event.raw());
@@ -323,6 +340,24 @@ impl Splicer for Stream {
         if let Some(end) = self.end.take() {
             let _ = self.terminal(&end, ending, out);
         }
+        out.extend(self.behind.drain(..));
+    }
+
+    fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    fn id(&self) -> Option<String> {
+        let end = self.end.as_ref().and_then(Event::data).and_then(Object::parse);
+        end?.object("response")?.string("id")
+    }
+
+    fn items(&self) -> Option<String> {
+        Some(format!("[{}]", self.all().join(",")))
+    }
+
+    fn merged(&self) -> Option<&str> {
+        self.merged.as_deref()
     }
 
     fn error(&mut self, message: &str) -> Bytes {

@@ -23,7 +23,9 @@ use std::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Continuation, History, Item, Parts, Recall, RetrievalReport, Source, Step, record};
+use super::{
+    Continuation, History, Item, Parts, Recall, RetrievalReport, Source, Step, record, stored::Thread,
+};
 use crate::{
     ccr::{Handle, HandleKey},
     ledger::{LedgerKey, Record},
@@ -78,6 +80,7 @@ pub(super) struct Script {
     pub(super) max_rounds: u32,
     pub(super) cap: usize,
     pub(super) window: Option<usize>,
+    pub(super) thread: Option<Thread>,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -112,6 +115,20 @@ impl Script {
         )
     }
 
+    /// The same, where the provider stores the answer.
+    pub(super) fn stored() -> Self {
+        let thread = Thread {
+            key: HandleKey::default(),
+            kept: true,
+            previous: None,
+            asked: String::new(),
+            hidden: Vec::new(),
+        };
+        let mut script = Self { thread: Some(thread), ..Self::responses() };
+        script.request["store"] = true.into();
+        script
+    }
+
     pub(super) fn gemini() -> Self {
         Self::new(
             Dialect::Gemini,
@@ -128,6 +145,7 @@ impl Script {
             max_rounds: 3,
             cap: super::frame::EVENT_CAP,
             window: None,
+            thread: None,
         }
     }
 
@@ -152,6 +170,7 @@ impl Script {
             answer_budget: 1000,
             window: self.window,
             history: seen.clone(),
+            thread: self.thread.clone(),
         })
     }
 

@@ -8,6 +8,7 @@ use super::{
     responses_json::{I, R},
     responses_stream, *,
 };
+use crate::intercept::Stored;
 
 /// Rounds as a model could write them: all but the last hold ours and none of the client's.
 fn rounds<T: Copy + std::fmt::Debug + 'static>(
@@ -42,10 +43,13 @@ fn responses() -> impl Strategy<Value = Vec<R>> {
         Just(I::Asks("ours_2", "{\"handle\":\"é")),
     ];
     let client = prop_oneof![Just(I::Client("c1")), Just(I::Custom("c2"))];
-    let is_ours = |item: &I| matches!(item, I::Ours(_) | I::Asks(..));
     (rounds(any, client, I::Ours("ours_3"), is_ours), any_end("completed", "incomplete")).prop_map(
         |(rounds, end)| named(rounds, end, "completed").map(|(id, items, end)| R(id, items, end)).collect(),
     )
+}
+
+fn is_ours(item: &I) -> bool {
+    matches!(item, I::Ours(_) | I::Asks(..))
 }
 
 fn gemini() -> impl Strategy<Value = Vec<G>> {
@@ -133,6 +137,42 @@ proptest! {
         prop_assert_eq!(&stream.records, &document.records);
         prop_assert_eq!(&stream.visible, &document.visible);
         prop_assert_eq!(&stream.report, &document.report);
+    }
+
+    /// Where the provider stores the answer, the client of a stream gets the very bytes it would get
+    /// otherwise, and the record tells what it has got.
+    #[test]
+    fn stored_answers_are_told_of(answers in responses(), cuts in cuts(), acknowledges: bool) {
+        let plain = Script::responses();
+        let script = Script { acknowledges, ..Script::stored() };
+        let texts: Vec<Option<String>> =
+            answers.iter().map(|answer| Some(responses_stream::stream(answer))).collect();
+        let stream = script.stream_cut(&texts, |_, bytes| cut(&bytes, &cuts));
+        stream.assert_nothing_leaks();
+        let document = script.json(&answers.iter().map(R::json).collect::<Vec<_>>());
+        document.assert_nothing_leaks();
+        let ids: Vec<String> = answers.iter().map(|answer| format!("resp_{}", answer.0)).collect();
+        let expected = plain.stream(&texts).body;
+        let whole = accumulate_responses(std::str::from_utf8(&expected).unwrap());
+        let told: Value = serde_json::from_str(events(stream.text()).last().unwrap()).unwrap();
+        if acknowledges {
+            prop_assert_eq!(&stream.body, &expected);
+            prop_assert_eq!(&told["response"]["id"], &ids[0]);
+        } else {
+            // Without the alias only the last round's id leads anywhere.
+            prop_assert_eq!(&told["response"]["id"], &ids[ids.len() - 1]);
+        }
+        for (outcome, client) in [(&stream, &ids[0]), (&document, &ids[ids.len() - 1])] {
+            let told: Vec<Stored> = outcome.records.iter().filter_map(Stored::read).collect();
+            let last = told.last().unwrap();
+            prop_assert_eq!(&last.client, client);
+            prop_assert_eq!(&last.rounds, &ids);
+            prop_assert_eq!(last.pending.is_empty(), !answers.last().unwrap().1.iter().any(is_ours));
+            for (name, value) in &last.shown {
+                let value: Value = serde_json::from_str(value).unwrap();
+                prop_assert_eq!(&value, &whole[name.as_str()]);
+            }
+        }
     }
 
     #[test]

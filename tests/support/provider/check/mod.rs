@@ -30,12 +30,12 @@ impl Rejection {
         Self::new(400, "invalid_request_error", message)
     }
 
-    fn param(mut self, param: impl Into<String>) -> Self {
+    pub(in crate::provider) fn param(mut self, param: impl Into<String>) -> Self {
         self.param = Some(param.into());
         self
     }
 
-    fn code(mut self, code: &'static str) -> Self {
+    pub(in crate::provider) fn code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
         self
     }
