@@ -192,6 +192,27 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_in_the_table_of_the_manual() {
+        let manual = include_str!("../../docs/proxy.md");
+        let command = Settings::augment_args(clap::Command::new("x"));
+        let mut rows = 0;
+        for argument in command.get_arguments() {
+            let variable = argument.get_env().unwrap().to_string_lossy();
+            let row = format!("| `{}` | `{variable}`", argument.get_id());
+            let row = manual.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no {row}"));
+            let help = argument.get_help().unwrap().to_string();
+            if let Some(default) = help.rsplit_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']')) {
+                let told: String = row.split('|').nth(3).unwrap().replace('`', "");
+                assert_eq!(told.trim(), default, "{row}");
+            }
+            rows += 1;
+        }
+        let table = manual.split("| key |").nth(1).unwrap();
+        let all = table.lines().skip(2).take_while(|line| line.starts_with('|')).count();
+        assert_eq!(all, rows, "no row is of a key that is gone");
+    }
+
+    #[test]
     fn help_shows_no_secret_of_the_environment() {
         let command = Settings::augment_args(clap::Command::new("x"));
         for secret in ["token", "store", "store_key", "handle_key", "backend_token", "https_proxy"] {

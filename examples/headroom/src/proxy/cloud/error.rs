@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Anthropic's name for an error that Amazon names; the empty string for none.
-pub(super) fn of_name(name: &str) -> &'static str {
+/// Anthropic's name for an error that Amazon names.
+pub(super) fn of_name(name: &str) -> Option<&'static str> {
     // As in `ValidationException:http://…`, and in a stream with a small first letter.
     let name = name.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default();
-    match name.to_ascii_lowercase().trim_end_matches("exception") {
+    Some(match name.to_ascii_lowercase().trim_end_matches("exception") {
         "validation" | "serialization" => "invalid_request_error",
         "accessdenied" => "permission_error",
         "expiredtoken" | "incompletesignature" | "invalidsignature" | "missingauthenticationtoken"
@@ -16,8 +16,9 @@ pub(super) fn of_name(name: &str) -> &'static str {
         "throttling" | "servicequotaexceeded" | "toomanyrequests" => "rate_limit_error",
         "serviceunavailable" | "modelnotready" => "overloaded_error",
         "modeltimeout" => "timeout_error",
-        _ => "api_error",
-    }
+        "internalserver" | "modelerror" | "modelstreamerror" => "api_error",
+        _ => return None,
+    })
 }
 
 /// Anthropic's name for an error of this status.
@@ -49,8 +50,8 @@ pub(super) fn body(status: u16, name: Option<&str>, body: &[u8]) -> Option<Strin
     if parsed["type"] == "error" && parsed["error"]["type"].is_string() {
         return None;
     }
-    let kind = name.map(of_name).filter(|kind| *kind != "api_error" || status >= 500);
-    Some(json(kind.unwrap_or_else(|| of_status(status)), &message(body)))
+    let kind = name.and_then(of_name).unwrap_or_else(|| of_status(status));
+    Some(json(kind, &message(body)))
 }
 
 /// What an error's body says to people: Amazon's form and Google's, which may stand in a list.
@@ -91,7 +92,7 @@ mod tests {
             (404, None, r#"[{"error":{"code":404,"message":"gone","status":"NOT_FOUND"}}]"#, "not_found_error", "gone"),
             (429, None, r#"{"error":{"message":"Quota"}}"#, "rate_limit_error", "Quota"),
             (418, Some("TeapotException"), "I am one", "invalid_request_error", "I am one"),
-            (424, Some("ModelErrorException"), r#"{"message":"m"}"#, "invalid_request_error", "m"),
+            (424, Some("ModelErrorException"), r#"{"message":"m"}"#, "api_error", "m"),
             (503, None, "", "overloaded_error", ""),
         ] {
             let json: Value = serde_json::from_str(&body(status, name, body_in.as_bytes()).unwrap()).unwrap();

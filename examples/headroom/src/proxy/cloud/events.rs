@@ -122,7 +122,8 @@ fn event(message: &Message) -> Option<(Cow<'static, str>, String)> {
         let name = message.header(":exception-type").or_else(|| message.header(":error-code"));
         let told = message.header(":error-message").map(str::to_owned);
         let told = told.unwrap_or_else(|| error::message(message.payload()));
-        return Some(("error".into(), error::json(error::of_name(name.unwrap_or_default()), &told)));
+        let kind = name.and_then(error::of_name).unwrap_or("api_error");
+        return Some(("error".into(), error::json(kind, &told)));
     }
     let json = chunk_json(message)?;
     let name = serde_json::from_str::<Typed<'_>>(&json).ok()?.kind.into_owned();

@@ -164,13 +164,13 @@ impl Cloud {
             Access::Client => return Ok(()),
             Access::Token(token) => token.reveal().to_owned(),
             #[cfg(feature = "bedrock")]
-            Access::Aws(signer) => return signer.sign(head, body).await.map_err(no_credentials),
+            Access::Aws(signer) => return signer.sign(head, body).await.map_err(|why| no_credentials(&why)),
             #[cfg(feature = "vertex")]
-            Access::Google(tokens) => tokens.token().await.map_err(no_credentials)?,
+            Access::Google(tokens) => tokens.token().await.map_err(|why| no_credentials(&why))?,
         };
         let _ = body;
         let value = HeaderValue::from_str(&format!("Bearer {token}"));
-        let mut value = value.map_err(|_| no_credentials("the token does not fit into a header".to_owned()))?;
+        let mut value = value.map_err(|_| no_credentials("the token does not fit into a header"))?;
         value.set_sensitive(true);
         head.headers.insert(header::AUTHORIZATION, value);
         Ok(())
@@ -251,7 +251,7 @@ fn bad(what: &str) -> Refused {
     Refused(Why::BadRequest, format!("headroom: {what}"))
 }
 
-fn no_credentials(why: String) -> Refused {
+fn no_credentials(why: &str) -> Refused {
     tracing::warn!(why, "no credentials");
     Refused(Why::Unreachable, format!("headroom has no valid credentials for this backend: {why}"))
 }
