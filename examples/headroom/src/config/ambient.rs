@@ -20,8 +20,7 @@ fn fill_from(mut settings: Settings, variable: &dyn Fn(&str) -> Option<String>) 
     match settings.backend {
         Some(Backend::Bedrock) => {
             settings.region = settings.region.or_else(|| first(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
-            settings.backend_token =
-                settings.backend_token.or_else(|| secret(&["AWS_BEARER_TOKEN_BEDROCK"]));
+            settings.backend_token = settings.backend_token.or_else(|| secret(&["AWS_BEARER_TOKEN_BEDROCK"]));
         }
         Some(Backend::Vertex) => {
             settings.region = settings.region.or_else(|| first(&["CLOUD_ML_REGION"]));

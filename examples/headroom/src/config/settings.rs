@@ -199,9 +199,11 @@ mod tests {
         for argument in command.get_arguments() {
             let variable = argument.get_env().unwrap().to_string_lossy();
             let row = format!("| `{}` | `{variable}`", argument.get_id());
-            let row = manual.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no {row}"));
+            let row =
+                manual.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no {row}"));
             let help = argument.get_help().unwrap().to_string();
-            if let Some(default) = help.rsplit_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']')) {
+            if let Some(default) = help.rsplit_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'))
+            {
                 let told: String = row.split('|').nth(3).unwrap().replace('`', "");
                 assert_eq!(told.trim(), default, "{row}");
             }

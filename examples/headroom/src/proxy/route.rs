@@ -95,7 +95,9 @@ impl Service<Uri> for Route {
             tunnel = tunnel.with_auth(auth.clone());
         }
         let connecting = tunnel.call(to);
-        Box::pin(async move { connecting.await.map_err(|error| ProxyError(super::forward::cause(&error)).into()) })
+        Box::pin(
+            async move { connecting.await.map_err(|error| ProxyError(super::forward::cause(&error)).into()) },
+        )
     }
 }
 
@@ -111,6 +113,8 @@ mod tests {
         }
         let matcher = matcher("http://u:hush@h:3128", "a.example, 10.0.0.0/8").unwrap();
         let through = |to: &'static str| matcher.intercept(&Uri::from_static(to)).is_some();
-        assert!(through("https://b.example") && !through("https://x.a.example") && !through("https://10.1.2.3"));
+        assert!(
+            through("https://b.example") && !through("https://x.a.example") && !through("https://10.1.2.3")
+        );
     }
 }

@@ -148,7 +148,9 @@ fn region(config: &Config) -> Result<Option<&str>, String> {
 fn bedrock(config: &Config, setting: &'static str) -> Result<Upstream, String> {
     let region = region(config)?;
     if region.is_none() && (config.backend_url.is_none() || config.backend_token.is_none()) {
-        return Err("--backend bedrock wants --region (HEADROOM_REGION, AWS_REGION), e.g. us-east-1".to_owned());
+        return Err(
+            "--backend bedrock wants --region (HEADROOM_REGION, AWS_REGION), e.g. us-east-1".to_owned()
+        );
     }
     if let Some(base) = &config.backend_url {
         return Ok(Upstream::new(base.clone(), setting));

@@ -15,7 +15,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
-use crate::{bed::Room, proxy::{Proxy, command}};
+use crate::{
+    bed::Room,
+    proxy::{Proxy, command},
+};
 
 /// The browser, where one is installed.
 fn chromium() -> Option<PathBuf> {

@@ -87,7 +87,13 @@ async fn play(base: &str, jobs: &[(&str, bool)]) -> Option<Vec<Value>> {
 async fn clouds(upstream: &str) -> Vec<(crate::bed::Running, String)> {
     let mut all = Vec::new();
     for arguments in [
-        &["bedrock", "--region", "eu-central-1", "--models", "claude-haiku-4-5=eu.anthropic.claude-haiku-4-5-v1:0"][..],
+        &[
+            "bedrock",
+            "--region",
+            "eu-central-1",
+            "--models",
+            "claude-haiku-4-5=eu.anthropic.claude-haiku-4-5-v1:0",
+        ][..],
         &["vertex", "--region", "global", "--project", "p"],
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_headroom"));
@@ -111,7 +117,10 @@ async fn the_sdk_hears_from_clouds_what_it_hears_from_anthropic() {
             assert_eq!(heard["error"], Value::Null, "{job:?}: {heard}");
             let [heard, wanted] = [heard, wanted].map(|it| &it["turns"][0]);
             if job.0 == "count" {
-                assert!(heard["message"]["tokens"].as_u64() < wanted["message"]["tokens"].as_u64(), "{heard}");
+                assert!(
+                    heard["message"]["tokens"].as_u64() < wanted["message"]["tokens"].as_u64(),
+                    "{heard}"
+                );
                 continue;
             }
             assert_eq!(heard["heard"], wanted["heard"], "{job:?}");

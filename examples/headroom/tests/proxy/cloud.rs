@@ -54,15 +54,8 @@ fn verifies(url: &str, request: &Received, id: &str, secret: &str, session: Opti
     let names = authorization.split("SignedHeaders=").nth(1).unwrap().split(',').next().unwrap();
     let date = head.headers["x-amz-date"].to_str().unwrap();
     let [day, time] = [&date[..8], &date[9..15]];
-    let iso = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        &day[..4],
-        &day[4..6],
-        &day[6..],
-        &time[..2],
-        &time[2..4],
-        &time[4..]
-    );
+    let iso =
+        format!("{}-{}-{}T{}:{}:{}Z", &day[..4], &day[4..6], &day[6..], &time[..2], &time[2..4], &time[4..]);
     let at = DateTime::from_str(&iso, Format::DateTime).unwrap();
     let identity = Credentials::new(id, secret, session.map(str::to_owned), None, "test").into();
     let params = v4::SigningParams::builder()
@@ -78,8 +71,12 @@ fn verifies(url: &str, request: &Received, id: &str, secret: &str, session: Opti
     let headers = names.split(';').filter(|name| !own.contains(name));
     let headers = headers.map(|name| (name, head.headers[name].to_str().unwrap()));
     let uri = format!("{url}{}", head.uri.path_and_query().unwrap());
-    let signable =
-        SignableRequest::new(head.method.as_str(), uri.as_str(), headers, SignableBody::Bytes(request.body()));
+    let signable = SignableRequest::new(
+        head.method.as_str(),
+        uri.as_str(),
+        headers,
+        SignableBody::Bytes(request.body()),
+    );
     let (instructions, _) = sign(signable.unwrap(), &params.into()).unwrap().into_parts();
     let mut again = Request::new(());
     instructions.apply_to_request_http1x(&mut again);
@@ -130,7 +127,10 @@ async fn conversations_at_bedrock_are_anthropics_smaller_and_signed() {
             // But for the version, what is asked is what Anthropic is asked.
             assert_eq!(request.json()["messages"], same.json()["messages"]);
         }
-        assert_eq!(proxy.get("/stats").await.1["requests"]["by_dialect"]["anthropic"]["requests"], wanted.len());
+        assert_eq!(
+            proxy.get("/stats").await.1["requests"]["by_dialect"]["anthropic"]["requests"],
+            wanted.len()
+        );
     }
 }
 
@@ -195,7 +195,8 @@ async fn bedrocks_own_paths_are_signed_anew() {
     let proxy = bedrock(&provider.url(), &[], keys);
     let body = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
     let mut request = post(&format!("{}/model/{MODEL}/invoke", proxy.url), body);
-    let old = "AWS4-HMAC-SHA256 Credential=OTHER/20260101/x/bedrock/aws4_request, SignedHeaders=host, Signature=0";
+    let old =
+        "AWS4-HMAC-SHA256 Credential=OTHER/20260101/x/bedrock/aws4_request, SignedHeaders=host, Signature=0";
     request.headers_mut().insert(header::AUTHORIZATION, old.parse().unwrap());
     request.headers_mut().insert("x-amz-date", "20260101T000000Z".parse().unwrap());
     let (status, answer) = proxy.json(request).await;
@@ -217,7 +218,12 @@ async fn errors_of_clouds_have_anthropics_form() {
     for (status, name, body, kind) in [
         (429, "ThrottlingException:http://x/", r#"{"message":"Too many"}"#, "rate_limit_error"),
         (400, "ValidationException", r#"{"message":"Too many"}"#, "invalid_request_error"),
-        (503, "", r#"[{"error":{"code":503,"message":"Too many","status":"UNAVAILABLE"}}]"#, "overloaded_error"),
+        (
+            503,
+            "",
+            r#"[{"error":{"code":503,"message":"Too many","status":"UNAVAILABLE"}}]"#,
+            "overloaded_error",
+        ),
     ] {
         let provider = Provider::start(move |_: &Received| {
             let headers = vec![
@@ -252,7 +258,8 @@ async fn a_stream_that_fails_says_so_and_one_that_breaks_off_breaks_off() {
         let proxy = bedrock(&provider.url(), &["--backend-token", TOKEN], |_| ());
         let told = text(send(proxy.says(Dialect::Anthropic, body.clone())).await).await.1;
         let last = told.trim_end().rsplit("\n\n").next().unwrap();
-        assert!(last.starts_with("event: error\ndata: {\"type\":\"error\"") && last.contains("Too much"), "{told}");
+        let error: Value = serde_json::from_str(last.strip_prefix("event: error\ndata: ").unwrap()).unwrap();
+        assert_eq!((&error["type"], &error["error"]["message"]), (&"error".into(), &"Too much".into()));
     }
     let turn = Turn::text("One two three.").fault(3, Fault::Reset);
     let provider = Provider::start(move |_: &Received| turn.clone().into()).await;
@@ -280,7 +287,7 @@ async fn container(hold: Duration) -> (String, Arc<AtomicUsize>) {
     (format!("http://{address}/keys"), count)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_got_anew_before_they_end() {
     // The first are for a time that is as good as over, the second for long.
     for (hold, wanted) in [(Duration::from_secs(30), [1, 2]), (Duration::from_secs(3600), [0, 0])] {

@@ -135,8 +135,7 @@ async fn what_is_secured_goes_through_the_proxy_and_the_rest_does_not() {
     let port = secured(tls, &provider.url()).await;
     let (between, heads) = tunnels("200 OK").await;
     let start = |upstream: &str, no: &str| {
-        let mut command =
-            command(&["--anthropic-target-api-url", upstream, "--ca", file.to_str().unwrap()]);
+        let mut command = command(&["--anthropic-target-api-url", upstream, "--ca", file.to_str().unwrap()]);
         command.env("HTTPS_PROXY", format!("http://user:hush@{between}")).env("NO_PROXY", no);
         Proxy::with(command)
     };

@@ -6,10 +6,8 @@ use std::{
 };
 
 use aws_config::{
-    BehaviorVersion, Region,
-    environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider,
+    BehaviorVersion, Region, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
 };
 use aws_credential_types::{
     Credentials,
@@ -135,7 +133,8 @@ impl Signer {
         let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         let request =
             SignableRequest::new(head.method.as_str(), uri.as_str(), headers, SignableBody::Bytes(body));
-        let signed = request.and_then(|request| sign(request, &params.into())).map_err(|why| why.to_string())?;
+        let signed =
+            request.and_then(|request| sign(request, &params.into())).map_err(|why| why.to_string())?;
         let mut request = Request::new(());
         std::mem::swap(request.headers_mut(), &mut head.headers);
         signed.into_parts().0.apply_to_request_http1x(&mut request);

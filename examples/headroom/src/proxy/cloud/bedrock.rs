@@ -144,12 +144,14 @@ mod tests {
         let body = r#"{"model":"claude-sonnet-4-5-20250929","stream":true,"max_tokens": 1.0}"#;
         let (path, sent, head) = asks(Asked::Message, &["a, b", "c"], body).unwrap();
         assert_eq!(path, format!("{PATH}/invoke-with-response-stream"));
-        let wanted = r#"{"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["a","b","c"],"max_tokens":1.0}"#;
+        let wanted =
+            r#"{"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["a","b","c"],"max_tokens":1.0}"#;
         assert_eq!(sent, wanted);
         assert!(!head.headers.contains_key(BETA));
         assert_eq!(head.headers["accept"], eventstream::CONTENT_TYPE);
 
-        let body = r#"{"model":"claude-sonnet-4-5","anthropic_version":"x","anthropic_beta":["d"],"stream":false}"#;
+        let body =
+            r#"{"model":"claude-sonnet-4-5","anthropic_version":"x","anthropic_beta":["d"],"stream":false}"#;
         let (path, sent, _) = asks(Asked::Message, &["a"], body).unwrap();
         assert_eq!(path, format!("{PATH}/invoke"));
         assert_eq!(sent, r#"{"anthropic_version":"x","anthropic_beta":["d"]}"#);
@@ -166,7 +168,10 @@ mod tests {
         for (model, wanted) in [
             ("anthropic.claude-v1:0", "anthropic.claude-v1%3A0"),
             ("jp.anthropic.claude-v1:0", "jp.anthropic.claude-v1%3A0"),
-            ("arn:aws:bedrock:r:1:inference-profile/x", "arn%3Aaws%3Abedrock%3Ar%3A1%3Ainference-profile%2Fx"),
+            (
+                "arn:aws:bedrock:r:1:inference-profile/x",
+                "arn%3Aaws%3Abedrock%3Ar%3A1%3Ainference-profile%2Fx",
+            ),
         ] {
             let (path, _, _) = asks(Asked::Message, &[], &format!(r#"{{"model":"{model}"}}"#)).unwrap();
             assert_eq!(path, format!("/model/{wanted}/invoke"));

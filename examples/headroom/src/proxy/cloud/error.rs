@@ -10,7 +10,10 @@ pub(super) fn of_name(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().trim_end_matches("exception") {
         "validation" | "serialization" => "invalid_request_error",
         "accessdenied" => "permission_error",
-        "expiredtoken" | "incompletesignature" | "invalidsignature" | "missingauthenticationtoken"
+        "expiredtoken"
+        | "incompletesignature"
+        | "invalidsignature"
+        | "missingauthenticationtoken"
         | "unrecognizedclient" => "authentication_error",
         "resourcenotfound" => "not_found_error",
         "throttling" | "servicequotaexceeded" | "toomanyrequests" => "rate_limit_error",
@@ -85,11 +88,23 @@ mod tests {
     #[test]
     fn names_and_states_become_anthropics() {
         for (status, name, body_in, kind, said) in [
-            (400, Some("ValidationException:http://x/"), r#"{"message":"too long"}"#, "invalid_request_error", "too long"),
+            (
+                400,
+                Some("ValidationException:http://x/"),
+                r#"{"message":"too long"}"#,
+                "invalid_request_error",
+                "too long",
+            ),
             (403, Some("AccessDeniedException"), r#"{"Message":"no"}"#, "permission_error", "no"),
             (403, Some("ExpiredTokenException"), r#"{"message":"old"}"#, "authentication_error", "old"),
             (429, Some("ThrottlingException"), r#"{"message":"slow"}"#, "rate_limit_error", "slow"),
-            (404, None, r#"[{"error":{"code":404,"message":"gone","status":"NOT_FOUND"}}]"#, "not_found_error", "gone"),
+            (
+                404,
+                None,
+                r#"[{"error":{"code":404,"message":"gone","status":"NOT_FOUND"}}]"#,
+                "not_found_error",
+                "gone",
+            ),
             (429, None, r#"{"error":{"message":"Quota"}}"#, "rate_limit_error", "Quota"),
             (418, Some("TeapotException"), "I am one", "invalid_request_error", "I am one"),
             (424, Some("ModelErrorException"), r#"{"message":"m"}"#, "api_error", "m"),

@@ -93,9 +93,11 @@ impl Cloud {
         let access = match (&kind, &config.backend_token) {
             (Kind::Vertex(None), None) => Access::Client,
             (Kind::Vertex(None), Some(_)) => {
-                return Err("backend_token at --backend vertex is for Messages clients, which want --project \
+                return Err(
+                    "backend_token at --backend vertex is for Messages clients, which want --project \
                             (HEADROOM_PROJECT)"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             (_, Some(token)) => {
                 HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
@@ -233,7 +235,9 @@ fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {
+                out.push(byte.into())
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }

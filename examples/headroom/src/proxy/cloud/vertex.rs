@@ -2,11 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{
-    Asked, Refused,
-    members::quoted,
-    read, segment,
-};
+use super::{Asked, Refused, members::quoted, read, segment};
 use crate::config::{Config, Models, is_date};
 
 /// What Vertex wants in every body of Anthropic's.
@@ -31,7 +27,9 @@ impl Place {
             return Err(format!("--project {project:?} is no project of Google's"));
         }
         let Some(region) = config.region.as_ref().filter(|region| sound(region)) else {
-            return Err("--backend vertex wants --region (HEADROOM_REGION), e.g. us-east5 or global".to_owned());
+            return Err(
+                "--backend vertex wants --region (HEADROOM_REGION), e.g. us-east5 or global".to_owned()
+            );
         };
         Ok(Some(Self { project: project.clone(), region: region.clone() }))
     }
@@ -82,8 +80,20 @@ mod tests {
         let place = Place { project: "p".into(), region: "us-east5".into() };
         let models = "fast=claude-haiku-4-5@20251001".parse().unwrap();
         for (asked, model, stream, last, body) in [
-            (Asked::Message, "claude-opus-4-6", "true", "claude-opus-4-6:streamRawPredict", r#""stream":true"#),
-            (Asked::Message, "claude-x-20250101", "false", "claude-x@20250101:rawPredict", r#""stream":false"#),
+            (
+                Asked::Message,
+                "claude-opus-4-6",
+                "true",
+                "claude-opus-4-6:streamRawPredict",
+                r#""stream":true"#,
+            ),
+            (
+                Asked::Message,
+                "claude-x-20250101",
+                "false",
+                "claude-x@20250101:rawPredict",
+                r#""stream":false"#,
+            ),
             (Asked::Message, "fast", "false", "claude-haiku-4-5@20251001:rawPredict", r#""stream":false"#),
             (
                 Asked::Count,
