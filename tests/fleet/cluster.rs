@@ -242,7 +242,8 @@ fn user() -> Option<&'static str> {
     })
 }
 
-fn give(folder: &Path) {
+/// Makes a file or a folder the server's own.
+pub(crate) fn give(folder: &Path) {
     if let Some(user) = user() {
         run(Command::new("chown").args([user, path(folder)]));
     }

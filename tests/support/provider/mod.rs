@@ -13,6 +13,7 @@ mod asker;
 mod binding;
 mod cache;
 mod check;
+mod cloud;
 mod keeping;
 mod prefix;
 mod received;

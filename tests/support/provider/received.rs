@@ -100,6 +100,7 @@ impl Received {
         self.json["stream"] == true
             || self.head.uri.path().ends_with(":streamGenerateContent")
             || self.head.uri.path().ends_with("-stream")
+            || self.head.uri.path().ends_with(":streamRawPredict")
     }
 
     /// Whether the model may think.

@@ -21,6 +21,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::{
     State, binding,
     check::{self, Rejection},
+    cloud::{Invoked, Place},
     prefix::Prefix,
     received::{Received, Usage},
     script::{Block, Fault, Reply, Turn},
@@ -54,12 +55,14 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path().replace("%3A", ":");
     let path = path.as_str();
-    let counting = path == "/v1/messages/count_tokens" || path == "/v1/responses/input_tokens";
+    let invoked = Invoked::by(path);
+    let counting = path == "/v1/messages/count_tokens"
+        || path == "/v1/responses/input_tokens"
+        || invoked.as_ref().is_some_and(Invoked::counts);
     let all = [Dialect::Anthropic, Dialect::OpenAi, Dialect::Responses, Dialect::Gemini, Dialect::Converse];
     let streamed =
         path.strip_suffix(":streamGenerateContent").map(|model| format!("{model}:generateContent"));
     let streamed = streamed.or_else(|| path.strip_suffix("-stream").map(str::to_owned));
-    let invoked = path.starts_with("/model/") && path.contains("/invoke");
     let asked = match path.rsplit_once('/') {
         Some((answering, _)) if counting => answering,
         _ => streamed.as_deref().unwrap_or(path),
@@ -69,10 +72,11 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let dialect = all.into_iter().find(|dialect| {
         head.method == http::Method::POST
             && (asked == dialect.path()
-                || (invoked && *dialect == Dialect::Anthropic)
+                || (invoked.is_some() && *dialect == Dialect::Anthropic)
                 || (conversing && *dialect == Dialect::Converse))
     });
-    let (received, number) = receive(&state, head, body, dialect, counting);
+    let framed = invoked.as_ref().is_some_and(|invoked| invoked.cloud == Place::Amazon);
+    let (received, number) = receive(&state, head, body, dialect, counting, invoked);
     let id = format!("{number:024}");
     let Some(dialect) = dialect else {
         let kept = state.log().keeping.answer(&received);
@@ -86,10 +90,11 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
         return Ok(refuse(dialect, rejection, &id));
     }
     if counting {
-        return Ok(whole(200, dialect, &json!({"input_tokens": received.prefix.total()}), &id));
+        let name = if framed { "inputTokens" } else { "input_tokens" };
+        return Ok(whole(200, dialect, &json!({name: received.prefix.total()}), &id));
     }
     match state.script.answer(&received) {
-        Reply::Turn(turn) => say(&state, &received, dialect, &turn, &id).await,
+        Reply::Turn(turn) => say(&state, &received, dialect, framed, &turn, &id).await,
         Reply::Error { status, kind, message, headers } => {
             let mut response = refuse(dialect, &Rejection::new(status, kind, message), &id);
             for (name, value) in headers {
@@ -115,6 +120,7 @@ fn receive(
     body: Bytes,
     dialect: Option<Dialect>,
     counting: bool,
+    invoked: Option<Invoked>,
 ) -> (Arc<Received>, usize) {
     let mut log = state.log();
     let mut received = Received {
@@ -129,16 +135,11 @@ fn receive(
         rejection: None,
     };
     if let Some(dialect) = dialect {
-        match serde_json::from_slice::<Value>(&received.body) {
+        let counted = invoked.as_ref().and_then(|invoked| invoked.counted(&received.body));
+        match serde_json::from_slice::<Value>(counted.as_ref().unwrap_or(&received.body)) {
             Err(error) => received.rejection = Some(check::unreadable(dialect, &error)),
             Ok(mut json) => {
-                if let Some(model) = invoked_model(&received) {
-                    // The path names it, and the version stands for the header of that name.
-                    let own = json.as_object_mut().expect("an object");
-                    if own.remove("anthropic_version").is_some() {
-                        own.insert("model".to_owned(), model.into());
-                    }
-                }
+                let unlike = invoked.and_then(|invoked| invoked.as_message(&mut json).err());
                 if counting && json.get("max_tokens").is_none() {
                     json["max_tokens"] = 1.into();
                 }
@@ -148,7 +149,9 @@ fn receive(
                 };
                 let read = joined.as_ref().unwrap_or(&json);
                 received.prefix = Prefix::of(dialect, read, &mut log.counts);
-                received.rejection = unknown
+                received.rejection = unlike
+                    .map_or(Ok(()), Err)
+                    .and_then(|()| unknown)
                     .and_then(|()| check::check(dialect, read))
                     .and_then(|()| match dialect {
                         Dialect::Anthropic => {
@@ -177,6 +180,7 @@ async fn say(
     state: &Arc<State>,
     received: &Received,
     dialect: Dialect,
+    framed: bool,
     turn: &Turn,
     id: &str,
 ) -> Result<Response<Body>, io::Error> {
@@ -186,7 +190,7 @@ async fn say(
         Dialect::Responses => "resp_",
         Dialect::Gemini | Dialect::Converse => "",
     };
-    let framed = dialect == Dialect::Converse || invoked_model(received).is_some();
+    let framed = dialect == Dialect::Converse || framed;
     let output = {
         let mut log = state.log();
         turn.blocks.iter().map(|block| words(block, &mut log.counts)).sum()
@@ -226,12 +230,6 @@ async fn say(
             Ok(response)
         }
     }
-}
-
-/// The model of a request to InvokeModel.
-fn invoked_model(received: &Received) -> Option<String> {
-    let (model, _) = received.head().uri.path().strip_prefix("/model/")?.split_once("/invoke")?;
-    Some(model.to_owned())
 }
 
 fn words(block: &Block, counts: &mut super::prefix::Counts) -> usize {

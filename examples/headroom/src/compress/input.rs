@@ -29,22 +29,35 @@ pub(crate) enum Named {
     Responses,
     /// `POST …:generateContent`
     Gemini,
+    /// `POST /model/{id}/converse`, or `…/invoke` with a body of Anthropic's
+    Bedrock,
     /// An array of messages
     Messages,
     /// A text that a tool returned, JSON too
     Text,
 }
 
-impl From<Named> for Input {
-    fn from(named: Named) -> Self {
-        match named {
-            Named::Anthropic => Self::Request(Dialect::AnthropicMessages),
-            Named::Openai => Self::Request(Dialect::OpenAiChat),
-            Named::Responses => Self::Request(Dialect::OpenAiResponses),
-            Named::Gemini => Self::Request(Dialect::Gemini),
-            Named::Messages => Self::Messages,
-            Named::Text => Self::Text,
+impl Named {
+    /// The dialect that `text` is said to have.
+    pub(crate) fn of(self, text: &[u8]) -> Input {
+        match self {
+            Self::Anthropic => Input::Request(Dialect::AnthropicMessages),
+            Self::Openai => Input::Request(Dialect::OpenAiChat),
+            Self::Responses => Input::Request(Dialect::OpenAiResponses),
+            Self::Gemini => Input::Request(Dialect::Gemini),
+            Self::Bedrock => Input::Request(bedrock(text)),
+            Self::Messages => Input::Messages,
+            Self::Text => Input::Text,
         }
+    }
+}
+
+/// Of Bedrock's two paths: InvokeModel wants a version in each body of Anthropic's.
+pub(crate) fn bedrock(text: &[u8]) -> Dialect {
+    let members: Option<Members<'_>> = serde_json::from_slice(text).ok();
+    match members.is_some_and(|members| members.contains_key("anthropic_version")) {
+        true => Dialect::AnthropicMessages,
+        false => Dialect::BedrockConverse,
     }
 }
 
@@ -94,12 +107,24 @@ fn request(text: &str) -> Option<Dialect> {
     let is_array = |name: &str| members.get(name).is_some_and(|value| value.get().starts_with('['));
     if is_array("messages") {
         let all = members.get("messages").map(|value| value.get()).filter(|value| are_messages(value))?;
+        if is_converse(&members, all) {
+            return Some(Dialect::BedrockConverse);
+        }
         return Some(if is_openai(&members, all) { Dialect::OpenAiChat } else { Dialect::AnthropicMessages });
     }
     if is_array("contents") {
         return Some(Dialect::Gemini);
     }
     (members.contains_key("input") && members.contains_key("model")).then_some(Dialect::OpenAiResponses)
+}
+
+/// Whether a model is named in the path, and blocks by their one member.
+fn is_converse(members: &Members<'_>, all: &str) -> bool {
+    const CONVERSES: &[&str] = &["inferenceConfig", "modelId", "toolConfig", "additionalModelRequestFields"];
+    let block = || ["\"toolUse\"", "\"toolResult\""].iter().any(|kind| all.contains(kind));
+    !members.contains_key("model")
+        && !members.contains_key("anthropic_version")
+        && (CONVERSES.iter().any(|name| members.contains_key(*name)) || block())
 }
 
 /// Of two dialects whose messages are both called so: by what only one of them has, and by whose
@@ -131,8 +156,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bedrock_has_two_bodies() {
+        assert_eq!(bedrock(br#"{"anthropic_version":"x"}"#), Dialect::AnthropicMessages);
+        assert_eq!(bedrock(br#"{"messages":[]}"#), Dialect::BedrockConverse);
+        assert_eq!(bedrock(b"no JSON"), Dialect::BedrockConverse);
+    }
+
+    #[test]
     fn bodies_are_told_apart() {
-        use Dialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
+        use Dialect::{AnthropicMessages, BedrockConverse, Gemini, OpenAiChat, OpenAiResponses};
         for (text, input) in [
             (
                 r#"{"model":"claude-opus-5-5","messages":[{"role":"user","content":"x"}]}"#,
@@ -153,6 +185,18 @@ mod tests {
             ),
             (r#"{"model":"gpt-6","input":"hi"}"#, Input::Request(OpenAiResponses)),
             (r#" {"contents":[]}"#, Input::Request(Gemini)),
+            (
+                r#"{"anthropic_version":"bedrock-2023-05-31","messages":[{"role":"user","content":"x"}]}"#,
+                Input::Request(AnthropicMessages),
+            ),
+            (
+                r#"{"inferenceConfig":{},"messages":[{"role":"user","content":[{"text":"x"}]}]}"#,
+                Input::Request(BedrockConverse),
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"toolResult":{"toolUseId":"t"}}]}]}"#,
+                Input::Request(BedrockConverse),
+            ),
             (r#"[{"role":"user","content":"x"}]"#, Input::Messages),
             ("[]", Input::Text),
             (r#"[{"role":"admin","name":"x"}]"#, Input::Text),

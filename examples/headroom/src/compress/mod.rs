@@ -17,7 +17,7 @@ use bytes::Bytes;
 use headroom_engine::Engine;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-pub(crate) use self::keep::Line;
+pub(crate) use self::{input::bedrock, keep::Line};
 use self::{
     input::{Input, Named},
     keep::Keep,
@@ -99,7 +99,7 @@ fn all(args: Args) -> io::Result<Exit> {
             None => stdin(),
         };
         let text = text.map(Bytes::from).map_err(|error| named(file, &error))?;
-        let input = args.dialect.map(Input::from).unwrap_or_else(|| guess(&text));
+        let input = args.dialect.map_or_else(|| guess(&text), |named| named.of(&text));
         let body = match work.run(input, &text, source) {
             Ok(outcome) => {
                 let name = source.unwrap_or("stdin");

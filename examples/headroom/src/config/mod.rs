@@ -1,7 +1,9 @@
 //! What the proxy is told: flags, then environment, then a file, one table for all three.
 
+mod ambient;
 mod backend;
 mod base;
+mod models;
 mod print;
 mod secret;
 mod settings;
@@ -11,6 +13,7 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 pub(crate) use self::{
     backend::Backend,
     base::{Base, is_local},
+    models::{Models, is_date},
     print::print,
     secret::Secret,
     settings::Settings,
@@ -28,6 +31,12 @@ pub(crate) struct Config {
     pub(crate) openai: Option<Base>,
     pub(crate) gemini: Option<Base>,
     pub(crate) region: Option<String>,
+    pub(crate) project: Option<String>,
+    pub(crate) models: Models,
+    pub(crate) backend_token: Option<Secret>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) https_proxy: Option<Secret>,
+    pub(crate) no_proxy: String,
     pub(crate) store: Store,
     pub(crate) store_key: Option<Secret>,
     pub(crate) handle_key: Option<Secret>,
@@ -79,12 +88,13 @@ impl From<String> for ConfigError {
     }
 }
 
-/// Flags and environment before what `file` says.
+/// Flags and environment before what `file` says, and that before variables of others.
 pub(crate) fn read(flags: Settings, file: Option<&PathBuf>) -> Result<Settings, ConfigError> {
-    let Some(path) = file else { return Ok(flags) };
+    let Some(path) = file else { return Ok(ambient::fill(flags)) };
     let text = std::fs::read_to_string(path)
         .map_err(|why: io::Error| format!("cannot read {}: {why}", path.display()))?;
-    Ok(flags.or(settings::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?))
+    let file = settings::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    Ok(ambient::fill(flags.or(file)))
 }
 
 impl Config {
@@ -97,9 +107,12 @@ impl Config {
                 "--host {host} lets other machines in: set --token (HEADROOM_TOKEN), which they must send"
             ));
         }
-        for (name, secret) in
-            [("token", &from.token), ("store_key", &from.store_key), ("handle_key", &from.handle_key)]
-        {
+        for (name, secret) in [
+            ("token", &from.token),
+            ("store_key", &from.store_key),
+            ("handle_key", &from.handle_key),
+            ("backend_token", &from.backend_token),
+        ] {
             if secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
                 problems.push(format!("{name} is empty"));
             }
@@ -114,6 +127,16 @@ impl Config {
         if matches!(store, Store::Memory) && from.store_key.is_some() {
             problems
                 .push("store_key seals what is written to a database: set --store postgres://…".to_owned());
+        }
+        let cloud = matches!(from.backend, Some(Backend::Bedrock | Backend::Vertex));
+        for (name, given) in [
+            ("project", from.project.is_some()),
+            ("models", from.models.is_some()),
+            ("backend_token", from.backend_token.is_some()),
+        ] {
+            if given && !cloud {
+                problems.push(format!("{name} is for --backend bedrock and vertex"));
+            }
         }
         if from.max_body_bytes == Some(0) {
             problems.push("max_body_bytes is zero".to_owned());
@@ -153,6 +176,13 @@ impl Config {
             openai: from.openai_target_api_url,
             gemini: from.gemini_target_api_url,
             region: from.region,
+            project: from.project,
+            models: from.models.unwrap_or_default(),
+            backend_token: from.backend_token,
+            ca: from.ca,
+            // As a variable it is often set to nothing.
+            https_proxy: from.https_proxy.filter(|url| !url.reveal().is_empty()),
+            no_proxy: from.no_proxy.unwrap_or_default(),
             store,
             store_key: from.store_key,
             handle_key: from.handle_key,

@@ -39,6 +39,12 @@ fn value(settings: &Settings, key: &str) -> Option<String> {
         "openai_target_api_url" => settings.openai_target_api_url.as_ref().map(|it| text(it)),
         "gemini_target_api_url" => settings.gemini_target_api_url.as_ref().map(|it| text(it)),
         "region" => settings.region.as_ref().map(|it| text(it)),
+        "project" => settings.project.as_ref().map(|it| text(it)),
+        "models" => settings.models.as_ref().map(ToString::to_string),
+        "backend_token" => settings.backend_token.as_ref().map(|_| hidden()),
+        "ca" => settings.ca.as_ref().map(|it| text(&it.display())),
+        "https_proxy" => settings.https_proxy.as_ref().map(|_| hidden()),
+        "no_proxy" => settings.no_proxy.as_ref().map(|it| text(it)),
         "store" => settings.store.as_ref().map(|it| match it.reveal() {
             "memory" => text(&"memory"),
             _ => hidden(),
@@ -86,7 +92,8 @@ mod tests {
             "openai_target_api_url = \"http://o\"\ngemini_target_api_url = \"http://g\"\ntenant = \"t\"\n",
             "store = \"postgres://u:hush@h\"\nstore_key = \"hush\"\nhandle_key = \"hush\"\nmode = \"on\"\n",
             "max_body_bytes = 2\nconnect_timeout = 3\nshutdown_timeout = 4\nrecent = 5\nthreads = 6\n",
-            "json = true\nlog = \"warn\"\n"
+            "json = true\nlog = \"warn\"\nproject = \"p\"\nbackend_token = \"hush\"\nca = \"f\"\n",
+            "https_proxy = \"http://u:hush@h\"\nno_proxy = \"n\"\nmodels = { \"a.b\" = \"c\" }\n"
         );
         let mut out = Vec::new();
         print(&parse(text).unwrap(), &mut out).unwrap();

@@ -1,8 +1,10 @@
 //! The one table of settings.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
-use super::{Backend, Base, Secret};
+use super::{Backend, Base, Models, Secret};
 
 /// Declares the table: each row is a flag, a variable and a key of the file at once.
 macro_rules! table {
@@ -63,9 +65,39 @@ table! {
         #[arg(long, env = "GEMINI_TARGET_API_URL", value_name = "URL")]
         gemini_target_api_url: Base,
 
-        /// The region of `--backend vertex` or `bedrock`; `global` is one of Vertex'
+        /// The region of `--backend vertex` or `bedrock`; `global` is one of Vertex'. Without it
+        /// Bedrock's is that of AWS_REGION or of the AWS profile, and Vertex' that of CLOUD_ML_REGION
         #[arg(long, env = "HEADROOM_REGION")]
         region: String,
+
+        /// Google's project, for clients of Anthropic Messages at `--backend vertex`. Without it that of
+        /// ANTHROPIC_VERTEX_PROJECT_ID
+        #[arg(long, env = "HEADROOM_PROJECT")]
+        project: String,
+
+        /// What clients' models are called at `--backend bedrock` or `vertex`: NAME=ID,NAME=ID, in the
+        /// file a table. A name also stands for itself with a date behind it
+        #[arg(long, env = "HEADROOM_MODELS", value_name = "NAME=ID,…")]
+        models: Models,
+
+        /// A bearer token for `--backend bedrock` (also AWS_BEARER_TOKEN_BEDROCK) or `vertex`, in place
+        /// of the credentials that the clouds' own tools use
+        #[arg(long, env = "HEADROOM_BACKEND_TOKEN", hide_env_values = true, value_name = "SECRET")]
+        backend_token: Secret,
+
+        /// A file with certificates (PEM) that are trusted besides the usual ones, for upstreams behind
+        /// an authority of one's own
+        #[arg(long, env = "HEADROOM_CA", value_name = "FILE")]
+        ca: PathBuf,
+
+        /// The proxy through which https:// upstreams are reached, http://[user:password@]host:port
+        #[arg(long, env = "HTTPS_PROXY", hide_env_values = true, value_name = "URL")]
+        https_proxy: Secret,
+
+        /// Hosts that are reached without it: names, which stand for all below them, addresses and
+        /// networks (10.0.0.0/8), with commas between; `*` is all
+        #[arg(long, env = "NO_PROXY", value_name = "HOST,…")]
+        no_proxy: String,
 
         /// Where originals outlive their request: `memory`, or `postgres://…` for replicas and
         /// restarts [default: memory]
@@ -160,9 +192,32 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_in_the_table_of_the_manual() {
+        let manual = include_str!("../../docs/proxy.md");
+        let command = Settings::augment_args(clap::Command::new("x"));
+        let mut rows = 0;
+        for argument in command.get_arguments() {
+            let variable = argument.get_env().unwrap().to_string_lossy();
+            let row = format!("| `{}` | `{variable}`", argument.get_id());
+            let row =
+                manual.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no {row}"));
+            let help = argument.get_help().unwrap().to_string();
+            if let Some(default) = help.rsplit_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'))
+            {
+                let told: String = row.split('|').nth(3).unwrap().replace('`', "");
+                assert_eq!(told.trim(), default, "{row}");
+            }
+            rows += 1;
+        }
+        let table = manual.split("| key |").nth(1).unwrap();
+        let all = table.lines().skip(2).take_while(|line| line.starts_with('|')).count();
+        assert_eq!(all, rows, "no row is of a key that is gone");
+    }
+
+    #[test]
     fn help_shows_no_secret_of_the_environment() {
         let command = Settings::augment_args(clap::Command::new("x"));
-        for secret in ["token", "store", "store_key", "handle_key"] {
+        for secret in ["token", "store", "store_key", "handle_key", "backend_token", "https_proxy"] {
             let argument = command.get_arguments().find(|argument| argument.get_id() == secret).unwrap();
             assert!(argument.is_hide_env_values_set(), "{secret}");
         }

@@ -19,6 +19,8 @@ use tower_http::{
 
 use super::{
     admin,
+    client::Network,
+    cloud::Cloud,
     forward::Forward,
     guard,
     observe::Observer,
@@ -26,7 +28,7 @@ use super::{
     upstream::Upstreams,
     wire::{Why, Wire},
 };
-use crate::config::{Config, Mode, Secret};
+use crate::config::{Backend, Config, Mode, Secret};
 
 /// What the client asks for instead of what the proxy was told: `off` or `exact`.
 const MODE: &str = "x-headroom-mode";
@@ -48,7 +50,9 @@ impl App {
     /// If the layer cannot work as configured.
     pub(crate) fn new(
         config: &Config,
+        network: &Network,
         upstreams: Upstreams,
+        cloud: Option<Cloud>,
         kept: &Kept,
     ) -> Result<Arc<Self>, headroom_tower::BuildError> {
         let policy = match config.mode {
@@ -65,9 +69,13 @@ impl App {
         if let Some(key) = &config.handle_key {
             builder = builder.handle_key(HandleKey::derive(key.reveal().as_bytes()));
         }
+        if config.backend == Some(Backend::Bedrock) {
+            // What clients have signed is signed anew below, with the proxy's own credentials.
+            builder = builder.resign(|_, _| ());
+        }
         let layer = builder.build()?;
         Ok(Arc::new(Self {
-            service: layer.layer(Forward::new(upstreams.clone(), config.connect_timeout)),
+            service: layer.layer(Forward::new(network, upstreams.clone(), cloud)),
             layer,
             observer: Observer::new(config.recent),
             token: config.token.clone(),

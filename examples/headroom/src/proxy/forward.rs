@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::body::Body;
@@ -18,7 +17,8 @@ use http_body_util::{BodyExt as _, Either, Full, LengthLimitError};
 use tower::Service;
 
 use super::{
-    client::{self, HttpClient},
+    client::{HttpClient, Network},
+    cloud::{Asked, Cloud, Refused},
     headers, model,
     observe::Stamp,
     tunnel,
@@ -37,14 +37,15 @@ pub(crate) struct Forward(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     upstreams: Upstreams,
+    cloud: Option<Cloud>,
     client: HttpClient<Outgoing>,
     sockets: HttpClient<Outgoing>,
 }
 
 impl Forward {
-    pub(crate) fn new(upstreams: Upstreams, connect: Duration) -> Self {
-        let (client, sockets) = (client::client(connect), client::socket_client(connect));
-        Self(Arc::new(Shared { upstreams, client, sockets }))
+    pub(crate) fn new(network: &Network, upstreams: Upstreams, cloud: Option<Cloud>) -> Self {
+        let (client, sockets) = (network.client(), network.socket_client());
+        Self(Arc::new(Shared { upstreams, cloud, client, sockets }))
     }
 
     async fn send(self, mut request: Request<RequestBody<Body>>) -> Response<Body> {
@@ -54,6 +55,13 @@ impl Forward {
         let path = request.uri().path();
         let wire = Wire::of(path, request.headers());
         let upstream = self.0.upstreams.of(path, request.headers());
+        let cloud = self.0.cloud.as_ref();
+        if let Some((cloud, asked)) = cloud.and_then(|it| Some((it, it.asked(request.method(), path)?))) {
+            return match self.ask(cloud, asked, upstream, request).await {
+                Ok(response) => response,
+                Err(Refused(why, message)) => wire.error(why, &message),
+            };
+        }
         let Some(uri) = request.uri().path_and_query().and_then(|asked| upstream.uri(asked)) else {
             return wire.error(Why::BadRequest, "headroom: this request names no path to pass on.");
         };
@@ -76,6 +84,37 @@ impl Forward {
             }
         };
         answer.unwrap_or_else(|error| failed(wire, upstream, &error))
+    }
+
+    /// Asks a cloud, whose form of requests and answers is another.
+    async fn ask(
+        &self,
+        cloud: &Cloud,
+        asked: Asked,
+        upstream: &Upstream,
+        request: Request<RequestBody<Body>>,
+    ) -> Result<Response<Body>, Refused> {
+        let (mut head, body) = request.into_parts();
+        let wire = Wire::of(head.uri.path(), &head.headers);
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return Ok(unsent(wire, &*error)),
+        };
+        headers::to_upstream(&mut head.headers);
+        plain(&mut head.headers);
+        let (path, body) = cloud.translate(asked, &mut head, body)?;
+        let no_path = || Refused(Why::BadRequest, "headroom: this request names no path to pass on.".into());
+        head.uri = upstream.uri(&path).ok_or_else(no_path)?;
+        head.version = Version::HTTP_11;
+        cloud.authorize(&mut head, &body).await?;
+        let request = Request::from_parts(head, Either::Right(Full::new(body)));
+        Ok(match self.0.client.request(request).await {
+            Ok(mut response) => {
+                headers::end_to_end(response.headers_mut());
+                cloud.answer(asked, response).await
+            }
+            Err(error) => failed(wire, upstream, &error),
+        })
     }
 }
 
@@ -143,7 +182,7 @@ pub(crate) fn too_large(wire: Wire) -> Response<Body> {
 }
 
 /// The innermost cause in its own words. Causes name hosts and errors of the system, not URLs.
-fn cause(error: &dyn Error) -> String {
+pub(super) fn cause(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

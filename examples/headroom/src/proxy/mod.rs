@@ -3,12 +3,14 @@
 mod admin;
 mod app;
 mod client;
+mod cloud;
 mod forward;
 mod guard;
 mod headers;
 mod logs;
 mod model;
 mod observe;
+mod route;
 mod server;
 pub(crate) mod shutdown;
 mod store;
@@ -24,7 +26,7 @@ use std::{
 };
 
 pub(crate) use self::store::keyring;
-use self::{app::App, upstream::Upstreams};
+use self::{app::App, client::Network, cloud::Cloud, upstream::Upstreams};
 use crate::config::{self, Config, Settings};
 
 /// What `headroom proxy` takes.
@@ -60,15 +62,18 @@ fn serve(args: Args) -> Result<(), Box<dyn Error>> {
         config::print(&settings, &mut io::stdout().lock())?;
         return Ok(());
     }
-    let config = Config::new(settings)?;
-    let upstreams = Upstreams::new(&config).map_err(config::ConfigError::from)?;
+    let mut config = Config::new(settings)?;
+    let network = Network::new(&config).map_err(config::ConfigError::from)?;
     logs::init(&config);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads).enable_all().build()?;
     runtime.block_on(async {
         let stop = shutdown::signal()?;
+        cloud::complete(&mut config).await;
+        let upstreams = Upstreams::new(&config).map_err(config::ConfigError::from)?;
+        let cloud = Cloud::open(&config, &network).await.map_err(config::ConfigError::from)?;
         let kept = store::open(&config).await?;
-        let app = App::new(&config, upstreams, &kept)?;
+        let app = App::new(&config, &network, upstreams, cloud, &kept)?;
         server::serve(&config, app, stop).await?;
         // What is to be kept is written before the end.
         kept.flush(config.shutdown_timeout).await;

@@ -107,9 +107,7 @@ impl Upstreams {
             }
             Some(Backend::Url(base)) => Upstream::new(base.clone(), "--backend (HEADROOM_BACKEND)"),
             Some(Backend::Vertex) => vertex(config, URL)?,
-            Some(Backend::Bedrock) => {
-                return Err("--backend bedrock is not built in".to_owned());
-            }
+            Some(Backend::Bedrock) => bedrock(config, URL)?,
         };
         Ok(Self::One(one))
     }
@@ -135,19 +133,46 @@ impl Upstreams {
     }
 }
 
-/// Vertex of a region; its clients name project and location in their paths.
-fn vertex(config: &Config, setting: &'static str) -> Result<Upstream, String> {
+/// The region that was given, if it is one: it becomes a part of a host's name.
+fn region(config: &Config) -> Result<Option<&str>, String> {
+    let sound = |region: &str| {
+        !region.is_empty() && region.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-')
+    };
+    match config.region.as_deref() {
+        Some(region) if !sound(region) => Err(format!("--region {region:?} is no region")),
+        region => Ok(region),
+    }
+}
+
+/// Bedrock of a region.
+fn bedrock(config: &Config, setting: &'static str) -> Result<Upstream, String> {
+    let region = region(config)?;
+    if region.is_none() && (config.backend_url.is_none() || config.backend_token.is_none()) {
+        return Err(
+            "--backend bedrock wants --region (HEADROOM_REGION, AWS_REGION), e.g. us-east-1".to_owned()
+        );
+    }
     if let Some(base) = &config.backend_url {
         return Ok(Upstream::new(base.clone(), setting));
     }
-    let Some(region) = &config.region else {
+    let region = region.unwrap_or_default();
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let base = format!("https://bedrock-runtime.{region}.{domain}");
+    Ok(Upstream::new(base.parse()?, "--region (HEADROOM_REGION)"))
+}
+
+/// Vertex of a region; clients of its own paths name project and location there.
+fn vertex(config: &Config, setting: &'static str) -> Result<Upstream, String> {
+    let region = region(config)?;
+    if let Some(base) = &config.backend_url {
+        return Ok(Upstream::new(base.clone(), setting));
+    }
+    let Some(region) = region else {
         return Err("--backend vertex wants --region (HEADROOM_REGION), e.g. us-east5 or global".to_owned());
     };
-    if region.is_empty() || !region.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-') {
-        return Err(format!("--region {region:?} is no region of Vertex"));
-    }
-    let base = match region.as_str() {
+    let base = match region {
         "global" => "https://aiplatform.googleapis.com".to_owned(),
+        "eu" | "us" => format!("https://aiplatform.{region}.rep.googleapis.com"),
         _ => format!("https://{region}-aiplatform.googleapis.com"),
     };
     Ok(Upstream::new(base.parse()?, "--region (HEADROOM_REGION)"))
@@ -212,9 +237,10 @@ mod tests {
         let why = upstreams(|it| it.backend = Some(Backend::Vertex)).unwrap_err();
         assert!(why.contains("--region"), "{why}");
         for region in ["", "evil.example/", "a@b"] {
-            let wrong =
-                upstreams(|it| (it.backend, it.region) = (Some(Backend::Vertex), Some(region.into())));
-            assert!(wrong.is_err(), "{region}");
+            for backend in [Backend::Vertex, Backend::Bedrock] {
+                let wrong = upstreams(|it| (it.backend, it.region) = (Some(backend), Some(region.into())));
+                assert!(wrong.is_err(), "{region}");
+            }
         }
         let twice = upstreams(|it| {
             it.backend = Some(Backend::OpenAi);
@@ -224,5 +250,20 @@ mod tests {
         let vertex =
             upstreams(|it| (it.backend, it.region) = (Some(Backend::Vertex), Some("us-east5".into())));
         assert_eq!(vertex.unwrap().all()[0].name(), "https://us-east5-aiplatform.googleapis.com");
+        let why = upstreams(|it| it.backend = Some(Backend::Bedrock)).unwrap_err();
+        assert!(why.contains("--region"), "{why}");
+        for (region, host) in [
+            ("eu-central-1", "https://bedrock-runtime.eu-central-1.amazonaws.com"),
+            ("cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
+        ] {
+            let bedrock =
+                upstreams(|it| (it.backend, it.region) = (Some(Backend::Bedrock), Some(region.into())));
+            assert_eq!(bedrock.unwrap().all()[0].name(), host);
+        }
+        let signed = upstreams(|it| {
+            it.backend = Some(Backend::Bedrock);
+            it.backend_url = Some("http://h".parse().unwrap());
+        });
+        assert!(signed.is_err(), "a signature is for a region");
     }
 }

@@ -19,6 +19,7 @@ impl Wire {
         if path.starts_with("/v1/messages")
             || path == "/v1/complete"
             || path.contains("/publishers/anthropic/")
+            || path.starts_with("/model/")
         {
             Self::Anthropic
         } else if gemini.iter().any(|prefix| path.starts_with(prefix))

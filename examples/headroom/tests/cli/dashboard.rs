@@ -15,7 +15,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 
-use crate::{bed::Room, proxy::Proxy};
+use crate::{
+    bed::Room,
+    proxy::{Proxy, command},
+};
 
 /// The browser, where one is installed.
 fn chromium() -> Option<PathBuf> {
@@ -88,9 +91,8 @@ async fn figures_stand_where_they_should() {
     };
     let provider = Provider::start(Replay::new(fixtures::all())).await;
     let upstream = provider.url();
-    let proxy =
-        Proxy::start(&["--anthropic-target-api-url", &upstream, "--openai-target-api-url", &upstream]);
-    let page = format!("{}/dashboard", proxy.url());
+    let proxy = Proxy::start(&upstream, &[]);
+    let page = format!("{}/dashboard", proxy.url);
 
     // Before anything has passed the page says so, and shows no zeros.
     let empty = dom(&browser, &[], &page);
@@ -98,11 +100,11 @@ async fn figures_stand_where_they_should() {
     for id in ["money", "turns", "retrieval", "kinds", "cache", "latency", "live"] {
         assert!(is_hidden(&empty, id), "{id}");
     }
-    assert!(part(&empty, "commands").contains(&format!("ANTHROPIC_BASE_URL={} claude", proxy.url())));
+    assert!(part(&empty, "commands").contains(&format!("ANTHROPIC_BASE_URL={} claude", proxy.url)));
 
-    play(&proxy.url(), "nightly.anthropic", "claude-opus-5-5").await;
-    play(&proxy.url(), "red-jobs.openai", "gpt-5.5").await;
-    let stats: Value = serde_json::from_slice(&proxy.get("/stats").await).unwrap();
+    play(&proxy.url, "nightly.anthropic", "claude-opus-5-5").await;
+    play(&proxy.url, "red-jobs.openai", "gpt-5.5").await;
+    let stats: Value = proxy.get("/stats").await.1;
     assert!(stats["requests"]["total"].as_u64() > Some(4), "{stats}");
 
     let full = dom(&browser, &["--blink-settings=preferredColorScheme=0"], &page);
@@ -142,9 +144,9 @@ async fn a_token_opens_the_figures_but_not_the_page() {
         println!("no Chromium is installed: skipped");
         return;
     };
-    let proxy = Proxy::start(&["--token", "hush"]);
+    let proxy = Proxy::with(command(&["--token", "hush"]));
     // The browser itself complains of the answer 401.
-    let output = load(&browser, &[], &format!("{}/dashboard", proxy.url()));
+    let output = load(&browser, &[], &format!("{}/dashboard", proxy.url));
     let dom = String::from_utf8(output.stdout).unwrap();
     assert!(
         !is_hidden(&dom, "locked") && is_hidden(&dom, "money") && part(&dom, "state-text").contains("locked")

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "fleet")]
 #[path = "../../../../tests/fleet/cluster.rs"]
-#[allow(dead_code, reason = "the tests of fleets use all of it")]
+#[expect(dead_code, reason = "the tests of fleets use all of it")]
 mod cluster;
 
 use axum::{
@@ -105,9 +105,9 @@ async fn a_proxy_is_asked_for_what_is_not_here() {
 async fn what_a_proxy_hid_is_redeemed_there() {
     let conversation = fixtures::named("red-jobs.openai");
     let provider = Provider::start(Replay::new(vec![conversation])).await;
-    let proxy = Proxy::start(&["--anthropic-target-api-url", &provider.url()]);
+    let proxy = Proxy::start(&provider.url(), &[]);
     let log = log(3000);
-    let sent = post(&format!("{}/v1/messages", proxy.url()), Bytes::from(crate::bed::request(&log)));
+    let sent = post(&format!("{}/v1/messages", proxy.url), Bytes::from(crate::bed::request(&log)));
     let http: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     // What it answers does not matter here.
     http.request(sent).await.unwrap().into_body().collect().await.unwrap();
@@ -118,11 +118,11 @@ async fn what_a_proxy_hid_is_redeemed_there() {
     let behind = received.split('#').skip(1).filter_map(|behind| behind.get(..30));
     let handle = behind.into_iter().find(is_handle).unwrap();
 
-    let raw = run(&["retrieve", handle, "--raw", "--proxy", &proxy.url()], b"");
+    let raw = run(&["retrieve", handle, "--raw", "--proxy", &proxy.url], b"");
     assert_eq!(stderr(&raw), "");
     assert_eq!(String::from_utf8(raw.stdout).unwrap(), log);
 
-    let client = client(&["--proxy", &proxy.url()]).await;
+    let client = client(&["--proxy", &proxy.url]).await;
     let arguments = json!({ "handle": handle, "range": "2-3" });
     let page = call(&client, "headroom_retrieve", arguments).await.unwrap();
     let lines: Vec<&str> = log.lines().skip(1).take(2).collect();

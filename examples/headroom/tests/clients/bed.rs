@@ -71,6 +71,11 @@ pub(crate) async fn proxy(upstream: &str) -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headroom"));
     command.env_clear().args(["proxy", "--port", "0", "--json"]);
     command.args(["--anthropic-target-api-url", upstream, "--openai-target-api-url", upstream]);
+    listening(command).await
+}
+
+/// A proxy that was told where to listen, and its URL.
+pub(crate) async fn listening(command: Command) -> (Running, String) {
     Running::start(command, |line| {
         let at = line.find("127.0.0.1:").filter(|_| line.contains("listening"))?;
         let address = line[at..].split(|c: char| !(c.is_ascii_digit() || ".:".contains(c))).next()?;

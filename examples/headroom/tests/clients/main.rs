@@ -11,6 +11,7 @@
     reason = "tests and their helpers"
 )]
 
+mod anthropic;
 mod bed;
 mod claude_code;
 mod codex;

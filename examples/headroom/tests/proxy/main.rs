@@ -4,9 +4,12 @@
 mod admin;
 mod bed;
 mod clients;
+#[cfg(all(feature = "bedrock", feature = "vertex"))]
+mod cloud;
 mod config;
 mod conversations;
 mod failures;
+mod network;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod stopping;

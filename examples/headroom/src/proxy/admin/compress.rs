@@ -25,7 +25,8 @@ struct Asked {
     body: Option<Box<RawValue>>,
     /// The model, where the request does not name it.
     model: Option<String>,
-    /// `anthropic`, `openai`, `responses` or `gemini`, of a whole request; else seen from its fields.
+    /// `anthropic`, `openai`, `responses`, `gemini` or `bedrock`, of a whole request; else seen from its
+    /// fields.
     dialect: Option<String>,
     /// What is left out can be had back: the caller lists the tool that is returned (in a `body` it is
     /// listed already) and answers its calls with `/v1/retrieve`. Else nothing is left out.
@@ -110,8 +111,11 @@ fn whole(engine: &Engine, policy: &Policy, body: &str, asked: &Asked) -> Result<
         Some("openai") => Dialect::OpenAiChat,
         Some("responses") => Dialect::OpenAiResponses,
         Some("gemini") => Dialect::Gemini,
+        Some("bedrock") => crate::compress::bedrock(body.as_bytes()),
         Some(other) => {
-            return Err(format!("\"dialect\" is anthropic, openai, responses or gemini, not {other:?}"));
+            return Err(format!(
+                "\"dialect\" is anthropic, openai, responses, gemini or bedrock, not {other:?}"
+            ));
         }
     };
     let route = match asked.retrievable {
