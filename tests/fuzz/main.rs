@@ -4,6 +4,7 @@
 //! processors. The seed is fixed but for the time given, so that what fails once fails again; an input
 //! that fails is written beside the build's files.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program of the tests")]
+#![allow(clippy::disallowed_methods, reason = "the one knob, which cargo's own arguments do not reach")]
 
 mod memory;
 

@@ -154,8 +154,7 @@ impl Prelude {
     pub(crate) fn at_start(bytes: &[u8]) -> Self {
         // A frame is shorter than 16 MiB, or a little longer; no text begins so.
         match (bytes.first(), bytes.get(..PRELUDE)) {
-            (None, _) => Self::Short,
-            (Some(0 | 1), None) => Self::Short,
+            (None, _) | (Some(0 | 1), None) => Self::Short,
             (Some(0 | 1), Some(prelude))
                 if crc32(&prelude[..PRELUDE - 4]) == word(&prelude[PRELUDE - 4..]) =>
             {
