@@ -95,7 +95,7 @@ impl LedgerStore for Durable {
 }
 
 /// What came of sessions.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Totals {
     sessions: usize,
     requests: usize,
@@ -104,13 +104,15 @@ struct Totals {
     cuts: usize,
     refused: usize,
     broken: usize,
+    /// Why, of each that was refused.
+    says: Vec<String>,
 }
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let files = corpus::files(&arguments.wire)?;
-    let mut sides = [Totals::default(); 3];
+    let mut sides: [Totals; 3] = Default::default();
     let mut without = 0;
     let progress = Progress::new();
     // What cannot be read as a conversation says so by panicking.
@@ -155,6 +157,9 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         table.row([(*name).to_owned()].into_iter().chain(cells));
     }
     table.print(out)?;
+    for said in sides.iter().flat_map(|totals| &totals.says) {
+        writeln!(out, "{said}")?;
+    }
     writeln!(out, "\n{without} bodies left out: no conversations, too long, or refused without the layer")?;
     if arguments.json {
         let sum = |of: fn(&Totals) -> usize| sides.iter().map(of).sum::<usize>();
@@ -300,7 +305,9 @@ impl Session<'_> {
         for (at, refused) in received.iter().enumerate().filter(|(_, one)| one.rejection().is_some()) {
             totals.refused += 1;
             let why = refused.rejection();
-            println!("{memory:?}, session {}, window {window:?}, request {at}: {why:?}", self.seed);
+            totals
+                .says
+                .push(format!("{memory:?}, dice {}, window {window:?}, request {at}: {why:?}", self.seed));
         }
         totals.asked += asker.asked();
     }

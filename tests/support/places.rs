@@ -111,7 +111,7 @@ pub fn numbers(dialect: Dialect, list: &[&str]) -> Vec<usize> {
         let goes_on = |before: &&str| {
             dialect == Dialect::OpenAiResponses && side(raw) != "odd" && side(raw) == side(before)
         };
-        number += usize::from(at > 0 && !list[at - 1..at].iter().any(|before| goes_on(before)));
+        number += usize::from(at > 0 && !list[at - 1..at].iter().any(goes_on));
         numbers.push(number);
     }
     numbers

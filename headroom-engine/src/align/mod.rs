@@ -194,10 +194,10 @@ impl Dynamic {
         out + &body[from..span.end]
     }
 
-    /// Bytes of tool definitions, of `all` that there are, that do not change.
+    /// Bytes of tool definitions, of `all` that are no white space, that do not change.
     pub(crate) fn constant_tools(&self, all: usize) -> usize {
-        let within = self.tool_values.iter().map(|value| value.value.len()).sum();
-        all.saturating_sub(within)
+        let solid = |value: &Value| value.value.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+        all.saturating_sub(self.tool_values.iter().map(solid).sum())
     }
 
     /// The inside of the literal with placeholders for its values; `None` if it holds none.

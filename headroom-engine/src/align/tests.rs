@@ -318,7 +318,7 @@ fn what_began_without_the_layer_is_adopted_as_the_policy_says() {
 fn with_tools(dialect: Dialect, turns: usize, turn: usize, more: &str) -> String {
     let time = format!("2026-11-22 17:0{turn}:06");
     let tool = |name: &str, says: &str| {
-        let mut fields = vec![format!("\"name\":\"{name}\""), format!("\"description\":\"{says}\"")];
+        let mut fields = [format!("\"name\":\"{name}\""), format!("\"description\":\"{says}\"")];
         let count = fields.len();
         fields.rotate_left(turn % count);
         let fields = format!("{{{}}}", fields.join(if turn % 3 == 2 { ", " } else { "," }));
@@ -328,7 +328,7 @@ fn with_tools(dialect: Dialect, turns: usize, turn: usize, more: &str) -> String
             _ => format!("{{\"toolSpec\":{fields}}}"),
         }
     };
-    let mut tools = vec![
+    let mut tools = [
         tool("look", "Looks it up. Current time: TIME."),
         tool("ask", "Asks."),
         tool("go", &format!("Goes{more}.")),
