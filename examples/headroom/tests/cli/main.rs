@@ -1,5 +1,5 @@
 //! The real binary, as users run it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests and their helpers")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and their helpers")]
 
 mod bed;
 mod compress;

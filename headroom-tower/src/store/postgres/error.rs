@@ -26,6 +26,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(code) => write!(f, "Postgres refused: SQLSTATE {code}"),
+            // What TLS calls a certificate that nobody vouches for.
+            Self::Unreachable(std::io::ErrorKind::InvalidData) => {
+                f.write_str("no connection to Postgres: its certificate is not believed, or it speaks no TLS")
+            }
             Self::Unreachable(kind) => write!(f, "no connection to Postgres: {kind}"),
             Self::Busy => f.write_str("no connection to Postgres was free in time"),
             Self::Configuration => f.write_str("the URL or an option of the connection cannot be used"),

@@ -27,7 +27,6 @@ pub(super) fn of_name(name: &str) -> Option<&'static str> {
 /// Anthropic's name for an error of this status.
 pub(super) fn of_status(status: u16) -> &'static str {
     match status {
-        400 => "invalid_request_error",
         401 => "authentication_error",
         403 => "permission_error",
         404 => "not_found_error",
@@ -35,7 +34,7 @@ pub(super) fn of_status(status: u16) -> &'static str {
         413 => "request_too_large",
         429 => "rate_limit_error",
         503 | 529 => "overloaded_error",
-        400..500 => "invalid_request_error",
+        _ if (400..500).contains(&status) => "invalid_request_error",
         _ => "api_error",
     }
 }
