@@ -161,6 +161,13 @@ impl Engine {
         stored::key(&self.0.key, id)
     }
 
+    /// The record of an answer that the ledger has lost, made of what the provider says of it (the body
+    /// of `GET /v1/responses/{id}`); `None` unless a call of ours waits there to be answered.
+    #[must_use]
+    pub fn recovered(&self, id: &str, answer: &[u8], policy: &Policy) -> Option<Record> {
+        Some(Stored::recovered(id, answer, policy.retrieval_tool())?.record(&self.0.key))
+    }
+
     /// Forgets every block seen so far. Only the time of the next requests changes.
     pub fn clear_memo(&self) {
         self.0.memo.clear();
@@ -367,8 +374,9 @@ impl Scanned {
         turns.chain(points).chain(self.previous().map(|id| self.engine.stored_key(&id))).collect()
     }
 
-    /// The id that the client goes on with, where the ledger may know it.
-    fn previous(&self) -> Option<String> {
+    /// The id of the stored answer that the client goes on with, where the ledger may know it.
+    #[must_use]
+    pub fn previous(&self) -> Option<String> {
         let body = std::str::from_utf8(&self.body).ok()?;
         let id = self.conversation.previous.as_ref().filter(|_| self.durable())?;
         id.decode(body).map(Cow::into_owned)

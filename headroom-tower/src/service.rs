@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use headroom_engine::{Dialect, Policy, RequestContext, Route};
+use headroom_engine::{Dialect, Policy, Reason, RequestContext, Route};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tower_service::Service;
@@ -184,6 +184,7 @@ where
     let scanned = scanned.under(&policy);
     let scanned = if shared.originals.shared() { scanned.keeping_originals() } else { scanned };
     (stores.bound, stores.stored) = (scanned.binds_thinking(), scanned.is_stored());
+    let goes_on = scanned.previous().filter(|_| stores.stored && target.purpose == Purpose::Answer);
     let Ok(records) = stores.recorded(scanned.ledger_keys(), &mut memory).await else {
         return Ok(unavailable(target.dialect));
     };
@@ -192,7 +193,7 @@ where
     // Input Routed, Input Compressed: the engine does both, block by block.
     let new = scanned.new_bytes(&policy).max(source.len() / 100);
     let known = if stores.stored { records.clone() } else { Vec::new() };
-    let (own, again) = (Arc::clone(&policy), context.clone());
+    let (own, again, terms) = (Arc::clone(&policy), context.clone(), Arc::clone(&policy));
     let rewrite = shared.pool.run(new, move || scanned.rewrite(&own, &records)).await;
     let Some(mut rewrite) = rewrite else {
         return pass(inner, head, Replay::buffered(received, trailers), Skipped::Aborted).await;
@@ -230,15 +231,26 @@ where
     }
     let body = Replay::buffered(body, trailers);
     head.extensions.insert(Processed);
+    let limited = rewrite.report.limited;
     let report = match target.purpose {
         Purpose::Answer => Report::billed(rewrite.report, memory, Arc::clone(&shared.costs), stores.scope),
         Purpose::Count | Purpose::Batch => Report::rewritten(rewrite.report, memory),
     };
     let previous = rewrite.previous;
+    let lost = goes_on.filter(|_| limited == Some(Reason::Stateful)).map(|id| (id, head.clone()));
     let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
 
     // Post-Send: the response's head is here.
+    if let Some((id, head)) = lost.filter(|_| response.status() == StatusCode::BAD_REQUEST) {
+        // What goes on with an answer of ours that the ledger has lost is known when it comes again.
+        let record = stored::recovered(&shared, inner.clone(), &head, &id, &terms).await;
+        if let Some(record) = record
+            && stores.remember(vec![record], &report).await
+        {
+            return Ok(unavailable(target.dialect));
+        }
+    }
     let refused = previous.filter(|_| !response.status().is_success());
     let mut response = match intercept {
         _ if refused.is_some() => stored::refused(response, refused.as_ref(), &shared).await,

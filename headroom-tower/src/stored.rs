@@ -4,8 +4,11 @@
 use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
-use headroom_engine::intercept::{Alias, Stored};
-use http::{Request, Response, Uri, request::Parts, uri::PathAndQuery};
+use headroom_engine::{
+    Policy, Record,
+    intercept::{Alias, Stored},
+};
+use http::{Method, Request, Response, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body::Body;
 use tower_service::Service;
 
@@ -51,13 +54,13 @@ where
         StoredPurpose::Items => stored.first(),
     };
     let others = head.clone();
-    head.uri = about(&head.uri, &target, id);
+    head.uri = about(&head.uri, &target.path(id));
     request::ask_plain(&mut head.headers);
     let rest = inner.clone();
     let response = inner.call(Request::from_parts(head, RequestBody::passthrough(body))).await?;
     if target.purpose == StoredPurpose::Delete && response.status().is_success() {
         for id in stored.hidden_rounds() {
-            delete(rest.clone(), &others, about(&others.uri, &target, id)).await;
+            delete(rest.clone(), &others, about(&others.uri, &target.path(id))).await;
         }
     }
     let told = |body| match target.purpose {
@@ -78,6 +81,43 @@ where
     R::Error: Into<BoxError>,
 {
     edited(response, shared, |body| alias.map_or(body.clone(), |alias| alias.undo(body))).await
+}
+
+/// The record of an answer that the ledger has lost though a call of ours waits in it, as the provider
+/// tells it: without one, nothing could go on with it.
+pub(crate) async fn recovered<S, B, R>(
+    shared: &Shared,
+    mut service: S,
+    head: &Parts,
+    id: &str,
+    policy: &Policy,
+) -> Option<Record>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    // Whatever else it may be, it is no path.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if id.is_empty() || !id.bytes().all(plain) {
+        return None;
+    }
+    let mut head = request::follow_up(head, &Bytes::new());
+    head.method = Method::GET;
+    head.headers.remove(header::CONTENT_TYPE);
+    head.headers.remove(header::CONTENT_LENGTH);
+    request::ask_plain(&mut head.headers);
+    head.uri = about(&head.uri, &format!("{}/{id}", head.uri.path()));
+    poll_fn(|cx| service.poll_ready(cx)).await.ok()?;
+    let body = RequestBody::new(Replay::buffered(Bytes::new(), None));
+    let response = service.call(Request::from_parts(head, body)).await.ok()?;
+    if !response.status().is_success() {
+        return None;
+    }
+    match collect(response.into_body(), shared.limits.response_bytes).await {
+        Collected::Whole(data, _) => shared.engine.recovered(id, &data, policy),
+        Collected::Cut(..) => None,
+    }
 }
 
 /// A response with another body, if that can be read.
@@ -132,10 +172,9 @@ where
     }
 }
 
-/// The same address with another id.
-fn about(uri: &Uri, target: &StoredTarget, id: &str) -> Uri {
-    let path = target.path(id);
-    let path = uri.query().map_or(path.clone(), |query| format!("{path}?{query}"));
+/// The same address with another path.
+fn about(uri: &Uri, path: &str) -> Uri {
+    let path = uri.query().map_or(path.to_owned(), |query| format!("{path}?{query}"));
     let mut parts = uri.clone().into_parts();
     match path.parse::<PathAndQuery>() {
         Ok(path) => parts.path_and_query = Some(path),

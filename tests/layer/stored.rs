@@ -379,6 +379,34 @@ async fn a_ledger_that_cannot_be_read_leaves_the_request_as_it_is() {
     assert_eq!(told["error"]["type"], "server_error");
 }
 
+/// A ledger that has lost the alias learns from the provider what waits there.
+#[tokio::test]
+async fn an_alias_that_is_lost_is_found_again() {
+    let mut chain = Chain::new(|n, request| if n < 3 { busy(n, request) } else { busy(9, request) }).await;
+    chain.say(&says()[0], true).await;
+    chain.say(&says()[1], true).await;
+    chain.store = Arc::default();
+    chain.restart();
+    let heard = chain.ask(&user("And then?"), true).await;
+    assert_eq!((heard.status(), heard.header("retry-after")), (503, Some("1")));
+    drop(heard);
+    // Official clients try again.
+    chain.say(&user("And then?"), true).await;
+    let refused =
+        chain.sent().iter().filter_map(|it| it.rejection().map(|it| it.status())).collect::<Vec<_>>();
+    assert_eq!(refused, [400]);
+    assert!(lists(&chain.bed.provider.last()));
+    // What the client itself leaves open is its own affair.
+    let mut chain = Chain::new(busy).await;
+    chain.say(&says()[0], true).await;
+    chain.store = Arc::default();
+    chain.restart();
+    let heard = chain.ask(&user("And then?"), true).await;
+    assert_eq!(heard.status(), 400);
+    let refused = within(heard.bytes()).await;
+    assert!(String::from_utf8_lossy(&refused).contains("No tool output found for function call call_1"));
+}
+
 /// What is sent once is left out only if it is kept.
 #[tokio::test]
 async fn originals_that_cannot_be_kept_are_sent() {

@@ -6,12 +6,14 @@
 use bytes::Bytes;
 
 use super::{
-    openai_responses::without_tool,
+    format::Format as _,
+    openai_responses::{self, without_tool},
     raw::{Edit, Object, Raw, keep_elements, quoted, splice},
     record::{Reader, Writer},
+    round::{Answer, Block, Call},
 };
 use crate::{
-    ccr::HandleKey,
+    ccr::{self, HandleKey, ToolShape, answer::limit_reached},
     ledger::{LedgerKey, Record},
     policy::Policy,
 };
@@ -159,6 +161,44 @@ impl Stored {
             stored.shown.push((reader.text()?, reader.text()?));
         }
         (reader.is_empty() && !stored.rounds.is_empty()).then_some(stored)
+    }
+
+    /// What can be told of an answer from what the provider itself has of it: that our tool was listed,
+    /// and that calls of ours wait to be answered. `None` if that is not so.
+    pub(crate) fn recovered(id: &str, answer: &[u8], tool: &str) -> Option<Self> {
+        let definition = ccr::definition(ToolShape::OpenAiResponses, tool);
+        let description = Object::parse(&definition)?.string("description")?;
+        let answer = Object::parse(std::str::from_utf8(answer).ok()?)?;
+        let tools = answer.get("tools")?.array()?;
+        let mut tools = tools.into_iter().filter_map(Raw::object);
+        if !tools.any(|it| it.is("name", tool) && it.is("description", &description)) {
+            return None;
+        }
+        let blocks: Vec<Block> = answer
+            .get("output")?
+            .array()?
+            .into_iter()
+            .map(|item| openai_responses::block(item, tool))
+            .collect();
+        let (ours, clients): (Vec<&Call>, Vec<&Call>) =
+            blocks.iter().filter_map(Block::call).partition(|call| call.ours);
+        let lost = |call: &&Call| Answer {
+            id: call.id.clone(),
+            text: limit_reached().to_owned(),
+            is_error: true,
+            picture: None,
+        };
+        let lost: Vec<Answer> = ours.iter().map(lost).collect();
+        (!lost.is_empty()).then(|| Self {
+            pending: openai_responses::Responses.results(&lost, tool),
+            hidden: ours.iter().map(|call| call.id.clone()).collect(),
+            calls: clients.iter().map(|call| Called::new(&call.id, &call.name, &call.arguments)).collect(),
+            previous: answer.string("previous_response_id").unwrap_or_default(),
+            tool: tool.to_owned(),
+            client: id.to_owned(),
+            rounds: vec![id.to_owned()],
+            ..Self::default()
+        })
     }
 
     pub(crate) fn record(&self, key: &HandleKey) -> Record {
