@@ -368,31 +368,40 @@ fn length(body: &str, message: &Message) -> usize {
 
 /// About the bytes of `json` that are no white space, the same for every spelling of its strings.
 fn solid(json: &str) -> usize {
-    let bytes = json.as_bytes();
+    // Sums of comparisons, many bytes at once: it is asked of every call's arguments on every turn.
+    let sum = |bytes: &[u8], least: u8| {
+        let chunks = bytes.chunks(usize::from(u8::MAX));
+        chunks.map(|chunk| usize::from(chunk.iter().map(|byte| u8::from(*byte >= least)).sum::<u8>())).sum()
+    };
+    let worth = |bytes: &[u8]| -> usize {
+        let solid: usize = sum(bytes, b' ' + 1);
+        match bytes.is_ascii() {
+            true => solid,
+            // Two for what is 2 or 3 bytes long and four for 4, not one for each.
+            false => solid + 2 * sum(bytes, 0xc0) + 2 * sum(bytes, 0xf0) - sum(bytes, 0x80),
+        }
+    };
     let (mut count, mut at) = (0, 0);
-    while let Some(byte) = bytes.get(at) {
-        let (length, worth) = match byte {
-            b'\\' if bytes.get(at + 1) == Some(&b'u') => {
-                let code = json.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-                (
-                    6,
-                    match code {
-                        Some(0x20) => 0,
-                        Some(..0x80) => 1,
-                        _ => 2,
-                    },
-                )
+    loop {
+        let rest = &json.as_bytes()[at..];
+        let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+        count += worth(&rest[..plain]);
+        let (length, worth) = match rest.get(plain + 1) {
+            _ if plain == rest.len() => return count,
+            Some(b'u') => {
+                let digits = rest.get(plain + 2..plain + 6).and_then(|digits| str::from_utf8(digits).ok());
+                let worth = match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+                    Some(0x20) => 0,
+                    Some(..0x80) => 1,
+                    _ => 2,
+                };
+                (6, worth)
             }
-            b'\\' => (2, 1),
-            b' ' | b'\t' | b'\r' | b'\n' | 0x80..0xc0 => (1, 0),
-            0xf0.. => (1, 4),
-            0xc0.. => (1, 2),
-            _ => (1, 1),
+            _ => (2, 1),
         };
         count += worth;
-        at += length;
+        at = json.len().min(at + plain + length);
     }
-    count
 }
 
 /// A digest of what the causal query is made of.

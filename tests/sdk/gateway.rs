@@ -8,7 +8,15 @@ use axum::{
 };
 use headroom_tests::client::{HttpClient, http};
 use headroom_tower::{Headroom, HeadroomLayer, RequestBody};
-use tokio::{net::TcpListener, task::AbortHandle};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+};
 use tower::{Layer as _, ServiceExt as _};
 
 type Upstream = (Headroom<HttpClient<RequestBody<Body>>>, String);
@@ -24,7 +32,7 @@ impl Gateway {
         let app = Router::new().fallback(forward).with_state((layer.layer(http()), upstream));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }).abort_handle();
+        let server = tokio::spawn(serve(listener, app)).abort_handle();
         Self { url, server }
     }
 
@@ -36,6 +44,21 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+/// Accepts until it is dropped, and its connections with it: a client that keeps one must not meet
+/// this gateway behind an address that has become another's.
+async fn serve(listener: TcpListener, app: Router) {
+    let mut connections = JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        let app = TowerToHyperService::new(app.clone());
+        connections.spawn(async move {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            // A connection that breaks is the client's affair.
+            let _ = builder.serve_connection(TokioIo::new(socket), app).await;
+        });
+        while connections.try_join_next().is_some() {}
     }
 }
 

@@ -5,6 +5,7 @@ SDK made of it a line out: each turn's message, all that was heard in a stream, 
 """
 
 import json
+import ssl
 import sys
 
 import anthropic
@@ -140,17 +141,20 @@ def count(job):
     return openai_client(job).responses.input_tokens.count(**request).input_tokens
 
 
-# Certificates are read once, not for every client.
-HTTP = {"anthropic": anthropic.DefaultHttpxClient(), "openai": openai.DefaultHttpxClient()}
+# Certificates are read once, not for every client; connections are not kept beyond a job, since its
+# address may be another's in the next.
+CERTIFICATES = ssl.create_default_context()
 
 
 def anthropic_client(job):
-    common = {"api_key": "test", "max_retries": job["retries"], "http_client": HTTP["anthropic"]}
+    http = anthropic.DefaultHttpxClient(verify=CERTIFICATES)
+    common = {"api_key": "test", "max_retries": job["retries"], "http_client": http}
     return anthropic.Anthropic(base_url=job["base"], **common)
 
 
 def openai_client(job):
-    common = {"api_key": "test", "max_retries": job["retries"], "http_client": HTTP["openai"]}
+    http = openai.DefaultHttpxClient(verify=CERTIFICATES)
+    common = {"api_key": "test", "max_retries": job["retries"], "http_client": http}
     return openai.OpenAI(base_url=job["base"] + "/v1", **common)
 
 

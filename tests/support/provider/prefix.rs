@@ -4,7 +4,7 @@
 //! a point is what it was. Here that is one hash a block, made from the JSON values without
 //! `cache_control`, adjacent messages of one role flowing together as the provider merges them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use headroom_engine::tokens::{O200k, TokenCounter};
 use serde_json::{Value, json};
@@ -127,8 +127,31 @@ fn digest(role: &str, value: &Value) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(role.as_bytes());
     hasher.update(&[0]);
-    hasher.update(value.to_string().as_bytes());
+    hash(&value, &mut hasher);
     *hasher.finalize().as_bytes()
+}
+
+/// A value by its JSON text, with the fields of objects in one order: a provider does not ask for
+/// theirs, and whether `serde_json` keeps it is up to whoever else is in the build.
+fn hash(value: &Value, hasher: &mut blake3::Hasher) {
+    match value {
+        Value::Object(fields) => {
+            hasher.update(b"{");
+            for (name, value) in fields.iter().collect::<BTreeMap<_, _>>() {
+                hasher.update(json!(name).to_string().as_bytes());
+                hash(value, hasher);
+            }
+            hasher.update(b"}");
+        }
+        Value::Array(values) => {
+            hasher.update(b"[");
+            values.iter().for_each(|value| hash(value, hasher));
+            hasher.update(b"]");
+        }
+        plain => {
+            hasher.update(plain.to_string().as_bytes()).update(b",");
+        }
+    }
 }
 
 /// Takes `cache_control` off a block and its parts, never out of tool arguments.
