@@ -7,8 +7,8 @@
 //! their first line, imports that nothing names, long literals, and the bodies of functions, from
 //! the least worth a token ([`select`]), and only those that are worth asking for. Heads of
 //! declarations, attributes and types stay. What is about to be edited must stay exact: a range that
-//! was asked for is left out only if it is long, a function that the query names never, and nothing
-//! where the user asks to reshape the code at once. Where he asks for a plan of that first, or for all
+//! was asked for is left out only if it is long, a function that the query names never, one whose
+//! name shares words with it ([`topics`]) after all others, and nothing where the user asks to reshape the code at once. Where he asks for a plan of that first, or for all
 //! of a file to be read, less goes, and no imports: they move with the code.
 //!
 //! Whole files are outlined by their grammars ([`tree`]), fragments by their indentation
@@ -21,6 +21,7 @@ mod outline;
 mod recognise;
 mod select;
 mod spell;
+mod topics;
 mod tree;
 mod view;
 
@@ -222,7 +223,7 @@ fn budget(view: &View<'_>, code: &str, context: &Context<'_>) -> Option<Budget> 
     }
     let careful = moves || says(&WHOLE);
     let percent = match tokens {
-        _ if careful => 43,
+        _ if careful => 48,
         _ if asked || partial => 50,
         ..2000 => 66,
         _ => 72,

@@ -2,11 +2,13 @@
 //!
 //! Whole things go: a module of tests, a comment but for its first line, imports that nothing names,
 //! the inside of a long literal, the body of a function. Bodies go from the least worth a token to
-//! the most; the body of a function that the causal query names stays.
+//! the most; those whose names the causal query speaks of ([`topics`](super::topics)) go last, and
+//! the body of a function that it names whole, or whose line was asked for, stays.
 
 use super::{
     super::weigh::weigh,
     outline::{NONE, Outline, RunKind},
+    topics::Topics,
 };
 use std::ops::Range;
 
@@ -16,6 +18,9 @@ use crate::rank::{Query, terms};
 const MARKER: usize = 20;
 /// Less is not worth a marker where something larger could go.
 const LEAST: usize = 36;
+/// What a word that a name shares with the query is worth, a token of the body: as much as the
+/// whole of a body of a hundred tokens.
+const NAMED: f32 = 0.01;
 /// Imports up to this many stay.
 const IMPORTS: usize = 8;
 
@@ -156,19 +161,27 @@ impl Selection<'_> {
     /// Bodies, those of the least worth a token first, until enough is left out.
     fn bodies(&mut self, asked: Asked<'_>) {
         let outline = self.outline;
-        let worth = self.worth(asked.query);
+        let (worth, alike) = (self.worth(asked.query), self.alike(asked.query));
+        let mut starts = vec![0];
+        starts.extend(self.lines.iter().scan(0, |at, line| {
+            *at += line.len();
+            Some(*at)
+        }));
         let least = LEAST.max(asked.least);
         let mut bodies: Vec<(f32, usize)> = Vec::new();
         for (at, item) in outline.items.iter().enumerate() {
             let cost = self.own(at);
             let name = self.code[item.name.clone()].to_ascii_lowercase();
             let named = name.len() > 2 && asked.query.contains(&name);
-            let here = asked.line.is_some_and(|line| item.body.start <= line + 2 && line < item.body.end + 2);
+            let here = asked.line.is_some_and(|line| {
+                let head = starts.partition_point(|start| *start <= item.name.start) - 1;
+                head.min(item.body.start) <= line + 2 && line < item.body.end + 2
+            });
             if cost < least || (named && !item.test) || here {
                 continue;
             }
             let value = if item.test { 0.5 } else { 1.0 } + worth[at];
-            bodies.push((value / cost as f32, at));
+            bodies.push((value / cost as f32 + NAMED * alike[at], at));
         }
         bodies.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         for (_, at) in bodies {
@@ -211,6 +224,19 @@ impl Selection<'_> {
             });
         }
         worth
+    }
+
+    /// How much each name is one that the query speaks of; what stands in a function goes where that
+    /// goes.
+    fn alike(&self, query: &Query) -> Vec<f32> {
+        let items = &self.outline.items;
+        let mut alike = Topics::of(query).weights(items.iter().map(|item| &self.code[item.name.clone()]));
+        for (at, item) in items.iter().enumerate() {
+            // What is around it stands before it.
+            let around = alike.get(item.parent as usize).copied().unwrap_or(0.0);
+            alike[at] = alike[at].max(around);
+        }
+        alike
     }
 
     /// The runs that are left out and cost more than a marker; blank lines go with what is around

@@ -305,6 +305,37 @@ fn what_will_be_edited_stays() {
     assert!(!hides_any(&source, &range));
 }
 
+/// A function of `name` with a body that is worth leaving out.
+fn function(name: &str) -> String {
+    format!("def {name}(a):\n{}    return {name}_done\n\n", filler(40, "    ", ""))
+}
+
+#[test]
+fn names_that_the_query_speaks_of_go_last() {
+    let names = ["parse_args", "runRpcMode", "print_help", "run_print_mode", "load_all", "find_all"];
+    let source: String = names.iter().map(|name| function(name)).collect();
+    let kept = |query: &str| {
+        let text = elided(&source, "a.py", query);
+        names.into_iter().filter(|name| text.contains(&format!("return {name}_done"))).collect::<Vec<_>>()
+    };
+    assert_eq!(kept("read it in full and review how the modes share code"), ["runRpcMode", "run_print_mode"]);
+    let help = kept("read it in full and review the help on args");
+    assert!(["parse_args", "print_help"].iter().all(|name| help.contains(name)), "{help:?}");
+}
+
+#[test]
+fn a_line_that_was_asked_for_keeps_what_it_begins() {
+    let head = |name: &str| format!("def {name}(\n    first,\n    second,\n    third,\n    fourth,\n):\n");
+    let body = filler(40, "    ", "");
+    let code = format!("{}{body}\n\n{}{body}", head("one"), head("two"));
+    let second = code.lines().position(|line| line == "def two(").unwrap() + 101;
+    let source = numbered(&code, 101, |number, line| format!("{number}:{line}\n"));
+    let text = elided(&source, "a.py", &format!("goto {second}"));
+    shows(&text, &["def one(", "def two("]);
+    assert_eq!(text.matches("    total_7 = ").count(), 1, "{text}");
+    assert!(text.find("[~lines").unwrap() < text.find("def two(").unwrap(), "{text}");
+}
+
 fn hides_any(source: &str, query: &Query) -> bool {
     let reduction = CodeCompressor.elide(source, &context(query, "a.py"));
     reduction.is_some_and(|it| it.segments[0].ops.iter().any(|op| matches!(op, Op::Elide { .. })))
