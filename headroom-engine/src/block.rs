@@ -27,6 +27,12 @@ const SMALL: usize = 64;
 /// The kind of a block that points at earlier ones.
 const REPEAT: &str = "repeat";
 
+/// The kind of a block whose keys an earlier one shows.
+const SHAPE: &str = "shape";
+
+/// What leaving out keys must save beyond what else is exact, in tokens: the reader has to look them up.
+const KEYS: usize = 8;
+
 /// The blocks of one request, under its treatment.
 pub(crate) struct Blocks<'a> {
     engine: &'a Inner,
@@ -173,13 +179,17 @@ impl<'a> Blocks<'a> {
             true => repeat::find(&source, &candidate.digest, self.index(), counter),
             false => None,
         };
+        let like = match policy.refers() && found.is_none() {
+            true => repeat::like(&source, self.index()),
+            false => None,
+        };
         let said = candidate.said(self.body, self.conversation);
         let hints = said.hints();
         // What is mostly repeated is nothing else.
         let repeated = found.as_ref().is_some_and(|found| found.bytes() * 2 >= source.len());
         let routed = (!repeated).then(|| engine.router.route(&source, hints));
         let kind = routed.as_ref().and_then(Routed::kind);
-        if kind.is_none() && found.is_none() {
+        if kind.is_none() && found.is_none() && like.is_none() {
             return Outcome::kept(None, Reason::NoSpecialist);
         }
         let chance = policy.chance_of(&candidate.tool, kind.unwrap_or(REPEAT));
@@ -223,7 +233,8 @@ impl<'a> Blocks<'a> {
                 special.then(|| trial.take(REPEAT, &found.reduction(&source, |_| None), false))?
             })
         });
-        let exact = fewer(referring, exact, 0);
+        let like = like.and_then(|like| trial.take(SHAPE, &like, false));
+        let exact = fewer(fewer(referring, exact, 0), like, KEYS);
         let tokens_exact = exact.as_ref().map_or(tokens_in, |taken| taken.accepted.tokens_out);
 
         let may_elide = self.may_elide(candidate, tokens_in) && tokens_exact > least;
@@ -367,7 +378,7 @@ impl Trial<'_> {
                 if let Some(witness) = self.witness {
                     witness.taken(self.source, kind, reduction);
                 }
-                let whole = accepted.rendered.hidden.is_empty() && kind != REPEAT;
+                let whole = accepted.rendered.hidden.is_empty() && ![REPEAT, SHAPE].contains(&kind);
                 let shown = shown(self.source, reduction, whole);
                 return Some(Taken { kind, accepted, shown });
             }

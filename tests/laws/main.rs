@@ -29,3 +29,4 @@ mod prefix;
 mod redeem;
 mod reducers;
 mod repeats;
+mod shapes;

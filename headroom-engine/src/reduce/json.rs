@@ -4,7 +4,7 @@
 ///
 /// Tokens are found by shape alone (strings by their quotes, punctuation one by one, everything
 /// else as a run); whether they form a document is for the parser to say.
-fn next_token(text: &[u8], mut at: usize) -> Option<(usize, usize)> {
+pub(crate) fn next_token(text: &[u8], mut at: usize) -> Option<(usize, usize)> {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }

@@ -16,6 +16,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 pub use gate::{Accepted, Gate, Refusal};
 pub use hints::Hints;
+pub(crate) use json::next_token;
 pub use json::same_tokens;
 pub use render::{Hidden, Rendered, render};
 pub use verbatim::Verbatim;

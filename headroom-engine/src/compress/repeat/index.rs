@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use super::Earlier;
+use super::{Earlier, shape::shape};
 
 /// A byte that stands for itself in every JSON string.
 fn is_plain(byte: u8) -> bool {
@@ -54,6 +54,8 @@ pub(crate) struct Index {
     last: HashMap<u64, u32>,
     /// Texts that are shown whole, by digest.
     wholes: HashMap<[u8; 32], u32>,
+    /// The first text of each shape that is shown whole.
+    shapes: HashMap<u64, u32>,
     /// How many calls were looked at.
     calls: usize,
     /// Behind each result that was looked at.
@@ -119,6 +121,7 @@ impl Index {
                 Some(before) => self.wholes.insert(digest, before),
             };
         }
+        self.shapes.retain(|_, text| (*text as usize) < texts);
         self.texts.truncate(texts);
     }
 
@@ -146,6 +149,9 @@ impl Index {
             if shown.whole() {
                 let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
                 shadowed = Some((digest, self.wholes.insert(digest, text)));
+                if let Some(shape) = shape(earlier.text()) {
+                    self.shapes.entry(shape).or_insert(text);
+                }
             }
             match shown {
                 Shown::All => self.push(earlier, std::slice::from_ref(&(0..u32::MAX))),
@@ -204,6 +210,11 @@ impl Index {
         self.text(*self.wholes.get(digest)?)
     }
 
+    /// The first text of this shape that is shown whole.
+    pub(super) fn shaped(&self, shape: u64) -> Option<&Arc<Earlier>> {
+        self.text(*self.shapes.get(&shape)?)
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<Line> {
         self.lines.get(at).copied()
     }
@@ -248,6 +259,8 @@ mod tests {
         let mut out = format!("{} {} {} ", index.seen(), index.calls(), index.bytes());
         for text in texts {
             out += &format!("{:?} ", index.whole(&key(text)).map(|earlier| earlier.place().number));
+            let shaped = shape(text).and_then(|shape| index.shaped(shape));
+            out += &format!("{:?} ", shaped.map(|earlier| earlier.place().number));
             for hash in earlier(0, text).hashes() {
                 out += &format!("{:?} ", index.with(hash).collect::<Vec<_>>());
             }
@@ -280,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn forgetting_is_never_having_seen(
-            texts in proptest::collection::vec("([ab]{0,2}\n){0,12}", 1..8), keep in any::<prop::sample::Index>(),
+            texts in proptest::collection::vec("([ab]{0,2}\n){0,12}|\\{\"[abc]\":[12]\\}", 1..8), keep in any::<prop::sample::Index>(),
         ) {
             let keep = keep.index(texts.len()) + 1;
             let mut index = Index::default();

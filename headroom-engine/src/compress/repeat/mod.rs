@@ -15,6 +15,9 @@
 //! in the order of their names. Lines count from 1 or, in a view with
 //! line numbers, as the view numbers them; numbers that differ here follow `here`. The decoder puts
 //! the bytes together again from the earlier results themselves.
+//!
+//! JSON with the keys of an earlier result is written without them: `[=keys of result 7: get_order]`
+//! and the values, in their order and nesting.
 
 mod cache;
 mod codec;
@@ -23,6 +26,7 @@ mod find;
 mod gutter;
 mod index;
 mod reference;
+mod shape;
 
 pub(crate) use cache::Indexes;
 pub use codec::Repeats;
@@ -30,3 +34,4 @@ pub use earlier::{Earlier, Holder, Place};
 pub(crate) use find::find;
 pub(crate) use index::{Index, Shown};
 pub use reference::{Here, Reference};
+pub(crate) use shape::like;

@@ -60,7 +60,7 @@ mod pieces;
 mod select;
 pub(super) mod semantics;
 mod table;
-mod tape;
+pub(super) mod tape;
 mod twins;
 mod words;
 

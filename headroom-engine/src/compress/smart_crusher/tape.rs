@@ -2,7 +2,7 @@
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::compress) enum Kind {
     Null,
     Bool,
     Number,
@@ -22,7 +22,7 @@ struct Node {
 }
 
 /// The position of a node on its tape.
-pub(super) type Id = u32;
+pub(in crate::compress) type Id = u32;
 
 /// No node.
 pub(super) const NONE: Id = Id::MAX;
@@ -32,7 +32,7 @@ pub(super) const MAX_BYTES: usize = 64 << 20;
 
 /// A parsed text: one document, or several with a newline between them.
 #[derive(Debug)]
-pub(super) struct Tape<'s> {
+pub(in crate::compress) struct Tape<'s> {
     text: &'s str,
     nodes: Vec<Node>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Tape<'s> {
 impl<'s> Tape<'s> {
     /// Parses `text` by RFC 8259, iteratively, so that nesting is bounded by memory alone. Numbers
     /// of any size, duplicate keys and unpaired surrogate escapes are fine: nothing is interpreted.
-    pub(super) fn parse(text: &'s str) -> Option<Self> {
+    pub(in crate::compress) fn parse(text: &'s str) -> Option<Self> {
         if text.len() > MAX_BYTES {
             return None;
         }
@@ -130,19 +130,19 @@ impl<'s> Tape<'s> {
     }
 
     /// The documents at the root, in order.
-    pub(super) fn roots(&self) -> Siblings<'_, 's> {
+    pub(in crate::compress) fn roots(&self) -> Siblings<'_, 's> {
         Siblings { tape: self, at: 0, end: self.nodes.len() as Id }
     }
 
     /// The elements of an array, or the keys and values of an object by turns.
-    pub(super) fn children(&self, id: Id) -> Siblings<'_, 's> {
+    pub(in crate::compress) fn children(&self, id: Id) -> Siblings<'_, 's> {
         let container = matches!(self.kind(id), Kind::Array | Kind::Object);
         let next = self.nodes[id as usize].next;
         Siblings { tape: self, at: id + 1, end: if container { next } else { id + 1 } }
     }
 
     /// The members of an object.
-    pub(super) fn members(&self, id: Id) -> impl Iterator<Item = (Id, Id)> {
+    pub(in crate::compress) fn members(&self, id: Id) -> impl Iterator<Item = (Id, Id)> {
         let mut children = self.children(id);
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
     }
@@ -156,12 +156,12 @@ impl<'s> Tape<'s> {
         !matches!(self.kind(id), Kind::Array | Kind::Object)
     }
 
-    pub(super) fn kind(&self, id: Id) -> Kind {
+    pub(in crate::compress) fn kind(&self, id: Id) -> Kind {
         self.nodes[id as usize].kind
     }
 
     /// The literal text of a node, quotes and inner white space included.
-    pub(super) fn slice(&self, id: Id) -> &'s str {
+    pub(in crate::compress) fn slice(&self, id: Id) -> &'s str {
         &self.text[self.start(id)..self.end(id)]
     }
 
@@ -209,7 +209,7 @@ impl<'s> Tape<'s> {
 
 /// Nodes side by side.
 #[derive(Clone, Debug)]
-pub(super) struct Siblings<'t, 's> {
+pub(in crate::compress) struct Siblings<'t, 's> {
     tape: &'t Tape<'s>,
     at: Id,
     end: Id,
