@@ -175,18 +175,19 @@ impl<'a> Blocks<'a> {
         };
         let (engine, policy) = (self.engine, self.policy);
         let counter = &*engine.counter;
-        let found = match policy.refers() {
-            true => repeat::find(&source, &candidate.digest, self.index(), counter),
-            false => None,
-        };
-        let like = match policy.refers() && found.is_none() {
-            true => repeat::like(&source, self.index()),
-            false => None,
+        let most = |found: &repeat::Found| found.bytes() * 2 >= source.len();
+        let (found, like) = match policy.refers().then(|| self.index()) {
+            Some(index) => {
+                let found = repeat::find(&source, &candidate.digest, index, counter);
+                let other = !found.as_ref().is_some_and(most);
+                (found, other.then(|| repeat::like(&source, index)).flatten())
+            }
+            None => (None, None),
         };
         let said = candidate.said(self.body, self.conversation);
         let hints = said.hints();
         // What is mostly repeated is nothing else.
-        let repeated = found.as_ref().is_some_and(|found| found.bytes() * 2 >= source.len());
+        let repeated = found.as_ref().is_some_and(most);
         let routed = (!repeated).then(|| engine.router.route(&source, hints));
         let kind = routed.as_ref().and_then(Routed::kind);
         if kind.is_none() && found.is_none() && like.is_none() {

@@ -31,7 +31,7 @@ mod shape;
 pub(crate) use cache::Indexes;
 pub use codec::Repeats;
 pub use earlier::{Earlier, Holder, Place};
-pub(crate) use find::find;
+pub(crate) use find::{Found, find};
 pub(crate) use index::{Index, Shown};
 pub use reference::{Here, Reference};
 pub(crate) use shape::like;
