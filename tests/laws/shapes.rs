@@ -94,11 +94,11 @@ fn keyed<'a>(text: &'a str, there: Option<&str>, out: &mut String) -> &'a str {
             out.push_str(key);
             out.push(':');
             rest = &rest[key.len() + 1..];
-            let same = known.iter().find(|(name, _)| Some(name.clone()) == headroom_tests::json::text(key));
+            let same = known.iter().find(|(name, _)| Some(name.clone()) == text(key));
             same.or(known.first()).map(|(_, value)| *value)
         } else {
             let (key, value) = &known[at];
-            out.push_str(&format!("\"{key}\":"));
+            out.extend(["\"", key, "\":"]);
             Some(*value)
         };
         rest = keyed(rest, place, out);
@@ -187,5 +187,5 @@ fn real_answers_share_their_keys() {
             count += out.report.blocks.iter().filter(|block| block.kind == Some("shape")).count();
         }
     }
-    println!("{count}");
+    assert!(count > 4, "the suite bites: {count}");
 }

@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn only_what_is_shown_whole_lends_its_keys() {
         let text = r#"{"a":1,"b":[1,2,3]}"#;
-        let parts = |whole| Shown::Parts { ranges: [0..8].into(), whole };
+        let parts = |whole| Shown::Parts { ranges: [0..4, 4..8].into(), whole };
         let of = |texts: &[(&str, Shown)]| {
             let reduction = like(r#"{"a":2,"b":[]}"#, &index(texts))?;
             let Op::Rewrite { text, .. } = &reduction.segments[0].ops[0] else { panic!("a rewrite") };
