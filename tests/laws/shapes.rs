@@ -3,7 +3,7 @@
 
 use headroom_engine::{Dialect, Policy, Reason, Rewrite};
 use headroom_tests::{
-    json::{Spelling, elements, members, text},
+    json::{self, Spelling, elements, members, text},
     places::results,
 };
 use proptest::{collection::vec, prelude::*};
@@ -94,7 +94,7 @@ fn keyed<'a>(text: &'a str, there: Option<&str>, out: &mut String) -> &'a str {
             out.push_str(key);
             out.push(':');
             rest = &rest[key.len() + 1..];
-            let same = known.iter().find(|(name, _)| Some(name.clone()) == text(key));
+            let same = known.iter().find(|(name, _)| Some(name) == json::text(key).as_ref());
             same.or(known.first()).map(|(_, value)| *value)
         } else {
             let (key, value) = &known[at];
