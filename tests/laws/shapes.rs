@@ -23,7 +23,10 @@ fn answer(shape: usize, seed: usize, items: usize) -> String {
     let number = ["1.50", "-0", "1e5", "12345678901234567890"][seed % 4];
     let item = |at: usize| match (shape + at) % 4 {
         3 => format!("{{\"sku\":{at},\"gift\":true}}"),
-        _ => format!("{{\"sku\":\"S{seed}{at}\",\"price_in_cents\":{number},\"available\":{}}}", at % 2 == 0),
+        _ => format!(
+            "{{\"sku\":\"S{seed}{at}\",\"price_in_cents\":{number},\"available\":{}}}",
+            at.is_multiple_of(2)
+        ),
     };
     let items: Vec<String> = (0..items).map(item).collect();
     let items = items.join(",");
@@ -42,7 +45,7 @@ fn answer(shape: usize, seed: usize, items: usize) -> String {
         ),
         _ => format!(
             "{{\"accepted\":{},\"message_for_user\":\"{}\",\"total\":[{items}]}}",
-            seed % 2 == 0,
+            seed.is_multiple_of(2),
             word(3)
         ),
     }
