@@ -566,7 +566,8 @@ impl Scanned {
         let sent_once = self.link.is_some() && !originals.is_empty();
         let listed = report.tool_listed;
         let messages_end = splice.moved(self.conversation.messages_span.end - 1) + opened + self.opened(text);
-        let continuation = self.continuation(text, messages_end, body.clone(), policy, originals.clone(), listed);
+        let continuation =
+            self.continuation(text, messages_end, body.clone(), policy, originals.clone(), listed);
         let previous = self.alias();
         Rewrite { body, originals, continuation, records: moved.records, previous, sent_once, report }
     }

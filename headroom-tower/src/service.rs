@@ -207,7 +207,8 @@ where
             // No later request holds what this one would hide.
             let (engine, source) = (shared.engine.clone(), source.clone());
             let whole = move || {
-                let scanned = engine.scan(source, &again).ok()?.under(&policy).keeping_originals().showing_all();
+                let scanned =
+                    engine.scan(source, &again).ok()?.under(&policy).keeping_originals().showing_all();
                 Some(scanned.rewrite(&policy, &known))
             };
             let Some(Some(whole)) = shared.pool.run(new, whole).await else {

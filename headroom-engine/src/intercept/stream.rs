@@ -107,8 +107,7 @@ impl StreamExchange {
         let tool = parts.tool.clone();
         let forgets = parts.recall == super::Recall::Forget;
         let format = format::of(parts.dialect);
-        let (mut splicer, frames) =
-            (format.splicer(tool, forgets), Frames::new(cap, format.framings()));
+        let (mut splicer, frames) = (format.splicer(tool, forgets), Frames::new(cap, format.framings()));
         let exchange = Exchange::new(parts, true);
         if exchange.keeps() {
             splicer.hold();

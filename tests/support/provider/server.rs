@@ -151,7 +151,7 @@ fn receive(
                 received.prefix = Prefix::of(dialect, read, &mut log.counts);
                 received.rejection = unlike
                     .map_or(Ok(()), Err)
-                    .and_then(|()| unknown)
+                    .and(unknown)
                     .and_then(|()| check::check(dialect, read))
                     .and_then(|()| match dialect {
                         Dialect::Anthropic => {
