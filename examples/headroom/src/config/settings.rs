@@ -90,7 +90,8 @@ table! {
         #[arg(long, env = "HEADROOM_CA", value_name = "FILE")]
         ca: PathBuf,
 
-        /// The proxy through which https:// upstreams are reached, http://host:port, with user:password@ in front of the host if it asks for them
+        /// The proxy through which https:// upstreams are reached, http://host:port, with user:password@
+        /// in front of the host if it asks for them
         #[arg(long, env = "HTTPS_PROXY", hide_env_values = true, value_name = "URL")]
         https_proxy: Secret,
 
