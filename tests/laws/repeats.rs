@@ -153,7 +153,10 @@ fn read_back(output: &str, texts: &Texts) -> Option<(String, usize)> {
                 out.push_str(source);
             }
             Some(span) => {
-                for (nth, (whole, bare)) in lines_of(source, span).into_iter().enumerate() {
+                let lines = lines_of(source, span);
+                // The first line's gutter tells how wide all are: the last number may fill its own.
+                let (head, body) = lines[0];
+                for (nth, (whole, bare)) in lines.into_iter().enumerate() {
                     assert!(shown.contains(bare), "not visible: {whole:?}");
                     if nth > 0 {
                         out.push('\n');
@@ -167,8 +170,8 @@ fn read_back(output: &str, texts: &Texts) -> Option<(String, usize)> {
                             renumber(&style, first.to_string().len(), first + nth) + bare
                         }
                         Some(numbers) => {
-                            let (first, _) = numbered(whole).expect("a gutter");
-                            let gutter = &whole[..whole.len() - bare.len()];
+                            let (first, _) = numbered(head).expect("a gutter");
+                            let gutter = &head[..head.len() - body.len()];
                             let style = gutter.replacen(&first.to_string(), "@", 1);
                             renumber(&style, first.to_string().len(), self::span(numbers).0 + nth) + bare
                         }
