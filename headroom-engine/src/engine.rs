@@ -12,50 +12,47 @@
 //!           splice    the only write
 //! ```
 
+mod aligned;
+mod compressed;
+mod stored;
+
 use std::{
-    borrow::Cow,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use compressed::Compressed;
 
-#[cfg(feature = "image")]
-use crate::images::Images;
 use crate::{
     align::{self, Dynamic, Ground, Moved, Point, tools::Steady},
-    block::Blocks,
     builder::EngineBuilder,
-    catalogue::{Catalogue, Matching, Model, Tokenizer},
+    catalogue::{Catalogue, Model},
     ccr::{
         self, HandleKey, ToolShape,
         plan::{self, Treatment},
     },
     compress::repeat::Indexes,
-    context::{self, Counts, Cut, Marks},
+    context::{self, Counts, Cut},
     cost::lineage,
     eligible::{self, Candidate},
     history::Chain,
-    intercept::{
-        Alias, Continuation, Parts, Recall, Stored,
-        stored::{self, OPEN, Thread},
-    },
+    intercept::{Alias, Continuation, Parts, Recall, Stored},
     ledger::{LedgerKey, Record},
     memo::Memo,
     originals::Originals,
-    policy::{AdoptPolicy, ContextPolicy, Mode, Policy, RequestContext, Route},
+    policy::{AdoptPolicy, ContextPolicy, Policy, RequestContext, Route},
     rank::Scorer,
     recall::{binds_thinking, recall, restore},
     reduce::{Reducer, Witness},
-    report::{BlockReport, ContextReport, Reason, Report},
+    report::{Reason, Report},
     route::ContentRouter,
     tokens::TokenCounter,
     wire::{
-        self, Block, Conversation, Dialect, Role, ToolChoice,
+        self, Block, Conversation, Role, ToolChoice,
         scan::ScanError,
         splice::{Edit, Splice},
-        text::quote,
     },
 };
 
@@ -152,20 +149,6 @@ impl Engine {
         };
         scanned.asked = scanned.questions();
         Ok(scanned)
-    }
-
-    /// Where the ledger tells of the answer that a provider stores under `id`: see
-    /// [`Stored`](crate::intercept::Stored).
-    #[must_use]
-    pub fn stored_key(&self, id: &str) -> LedgerKey {
-        stored::key(&self.0.key, id)
-    }
-
-    /// The record of an answer that the ledger has lost, made of what the provider says of it (the body
-    /// of `GET /v1/responses/{id}`); `None` unless a call of ours waits there to be answered.
-    #[must_use]
-    pub fn recovered(&self, id: &str, answer: &[u8], policy: &Policy) -> Option<Record> {
-        Some(Stored::recovered(id, answer, policy.retrieval_tool())?.record(&self.0.key))
     }
 
     /// Forgets every block seen so far. Only the time of the next requests changes.
@@ -286,13 +269,6 @@ impl fmt::Debug for Rewrite {
     }
 }
 
-/// The blocks of a request, reduced.
-struct Compressed {
-    edits: Vec<Edit>,
-    originals: Originals,
-    blocks: Vec<BlockReport>,
-}
-
 impl Scanned {
     /// Where the ledger may know more than the client; empty if it need not be asked.
     #[must_use]
@@ -307,52 +283,6 @@ impl Scanned {
     pub fn answered(mut self) -> Self {
         self.authoritative = self.durable();
         self
-    }
-
-    /// Says under which policy the request will be rewritten, before the ledger is asked: one that
-    /// [keeps tools steady](Policy::steady_tools) asks it for more.
-    #[must_use]
-    pub fn under(mut self, policy: &Policy) -> Self {
-        self.steadied = true;
-        if !policy.steadies_tools() || !self.can_move(policy) {
-            return self;
-        }
-        if policy.aligns() {
-            self.dynamic.with_tools();
-        }
-        if let (Some(first), Ok(text)) = (self.points.first(), std::str::from_utf8(&self.body)) {
-            let dynamic = self.aligns(policy).then_some(&self.dynamic);
-            self.steady = Steady::of(text, &self.conversation, dynamic, first.key);
-        }
-        self.asked = self.questions();
-        self.asked.extend(self.steady.iter().map(Steady::key));
-        self
-    }
-
-    /// Says that originals are kept as durably as a durable ledger's records. Without it a conversation
-    /// that the provider stores is only rewritten exactly.
-    #[must_use]
-    pub fn keeping_originals(mut self) -> Self {
-        self.lasting = true;
-        self
-    }
-
-    /// Says that originals cannot be kept at the moment: nothing more is left out.
-    #[must_use]
-    pub fn showing_all(mut self) -> Self {
-        self.shows_all = true;
-        self
-    }
-
-    /// Whether the provider keeps the answer, or the conversation before it, so that later requests
-    /// depend on what the ledger holds.
-    #[must_use]
-    pub fn is_stored(&self) -> bool {
-        self.trusts() && (self.conversation.stored || self.conversation.previous.is_some())
-    }
-
-    fn trusts(&self) -> bool {
-        self.durable() && self.lasting
     }
 
     fn durable(&self) -> bool {
@@ -372,66 +302,6 @@ impl Scanned {
         let asks = !self.dynamic.is_empty() || self.durable();
         let points = self.points.iter().filter(|_| asks).map(|point| point.key);
         turns.chain(points).chain(self.previous().map(|id| self.engine.stored_key(&id))).collect()
-    }
-
-    /// The id of the stored answer that the client goes on with, where the ledger may know it.
-    #[must_use]
-    pub fn previous(&self) -> Option<String> {
-        let body = std::str::from_utf8(&self.body).ok()?;
-        let id = self.conversation.previous.as_ref().filter(|_| self.durable())?;
-        id.decode(body).map(Cow::into_owned)
-    }
-
-    /// Takes what is known of the answer that this goes on with.
-    fn link(&mut self, body: &str, records: &[Record]) {
-        let key = self.previous().map(|id| self.engine.stored_key(&id));
-        let record = records.iter().find(|record| Some(record.key) == key);
-        self.link = record.and_then(Stored::read);
-        if let Some(before) = &self.link {
-            eligible::link(&mut self.candidates, body, &self.conversation, before);
-        }
-        self.conversation.linked = self.link.is_some();
-        let stored = self.conversation.stored || self.conversation.linked;
-        self.conversation.stateful |= stored && !self.trusts();
-        // What stands before it is not known, nor whether our tool was listed there.
-        self.conversation.stateful |= self.conversation.previous.is_some() && self.link.is_none();
-    }
-
-    /// The edits that make this go on with what the provider has last.
-    fn going_on(&self, body: &str) -> Vec<Edit> {
-        let (Some(before), Some(previous)) = (&self.link, &self.conversation.previous) else {
-            return Vec::new();
-        };
-        let mut edits = Vec::new();
-        if before.last() != before.client {
-            let mut id = String::new();
-            quote(before.last(), &mut id);
-            edits.push(Edit { span: previous.range.clone(), text: id });
-        }
-        if before.pending.is_empty() {
-            return edits;
-        }
-        let (span, pending) = (self.conversation.messages_span.clone(), before.pending.join(","));
-        let insert = |at: usize, text: String| Edit { span: at..at, text };
-        if self.is_one_text(body) {
-            edits.push(insert(span.start, format!("[{pending},{OPEN}")));
-            edits.push(insert(span.end, "}]".to_owned()));
-        } else {
-            let comma = if self.conversation.messages.is_empty() { "" } else { "," };
-            edits.push(insert(span.start + 1, format!("{pending}{comma}")));
-        }
-        edits
-    }
-
-    /// How far behind its closing quote an input of words alone ends, now that results stand before it.
-    fn opened(&self, body: &str) -> usize {
-        let pending = self.link.as_ref().is_some_and(|before| !before.pending.is_empty());
-        if pending && self.is_one_text(body) { "}]".len() } else { 0 }
-    }
-
-    /// Whether the input is a string.
-    fn is_one_text(&self, body: &str) -> bool {
-        body.as_bytes().get(self.conversation.messages_span.start) == Some(&b'"')
     }
 
     /// Whether the model may refuse its own thinking where the ledger's part of the conversation is
@@ -584,41 +454,6 @@ impl Scanned {
         Rewrite { continuation, previous: self.alias(), ..untouched(body, report) }
     }
 
-    fn alias(&self) -> Option<Alias> {
-        self.link.as_ref().filter(|before| before.last() != before.client).map(Stored::alias)
-    }
-
-    /// Whether dynamic values are moved: decided from what no later turn changes.
-    fn aligns(&self, policy: &Policy) -> bool {
-        /// Bytes of a token, at least.
-        const TOKEN: usize = 4;
-        let tools = self.conversation.tools.as_ref();
-        let works = tools.is_some_and(|tools| !tools.items.is_empty());
-        policy.aligns()
-            && !self.dynamic.is_empty()
-            && self.can_move(policy)
-            && (works || self.dynamic.prompt_bytes() / TOKEN >= self.model.cache_minimum as usize)
-    }
-
-    /// Whether what changes may be kept from the prefix at all.
-    fn can_move(&self, policy: &Policy) -> bool {
-        policy.mode() != Mode::Off
-            && self.can_tell()
-            && self.recall != Recall::Forget
-            && !self.conversation.stateful
-            // What goes on with a stored answer brings prompt and tools again, but not the place of a note.
-            && !self.conversation.stored
-            && self.conversation.previous.is_none()
-            && self.context.route != Route::ExactOnly
-            && self.model.matching != Matching::None
-    }
-
-    /// Whether notes keep their place: what stands between a Responses client and a model that is not
-    /// OpenAI's may put a developer's words elsewhere.
-    fn can_tell(&self) -> bool {
-        self.context.dialect != Dialect::OpenAiResponses || self.model.tokenizer == Tokenizer::O200k
-    }
-
     /// Whether the conversation began without us, and stays so.
     fn is_foreign(&self, policy: &Policy, records: &[Record]) -> bool {
         let messages = &self.conversation.messages;
@@ -641,106 +476,6 @@ impl Scanned {
         if !known(records) && !known(&moved.records) {
             moved.records.push(align::signature(last.key));
         }
-    }
-
-    fn blocks<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Blocks<'a> {
-        Blocks::new(
-            &self.engine.0,
-            body,
-            &self.conversation,
-            &self.candidates,
-            treatment,
-            policy,
-            &self.model,
-        )
-    }
-
-    #[cfg(feature = "image")]
-    fn images<'a>(&'a self, body: &'a str, treatment: Treatment, policy: &'a Policy) -> Option<Images<'a>> {
-        Images::find(&self.engine.0, self.context.dialect, body, &self.conversation, treatment, policy)
-    }
-
-    /// Every eligible block: what was shown before, its specialists, the gate and the memo.
-    fn compress(&self, body: &str, treatment: Treatment, policy: &Policy) -> Compressed {
-        let mut compressed = Compressed {
-            edits: Vec::new(),
-            originals: Originals::new(self.body.clone()),
-            blocks: Vec::new(),
-        };
-        let outcomes = self.blocks(body, treatment, policy).outcomes();
-        for (candidate, outcome) in self.candidates.iter().zip(outcomes) {
-            if outcome.reason.replaced() {
-                let span = candidate.text.range.clone();
-                compressed.edits.push(Edit { span, text: outcome.literal.to_string() });
-                let kind = outcome.kind.unwrap_or_default();
-                compressed.originals.add(kind, &candidate.text, &outcome.hidden);
-            }
-            compressed.blocks.push(BlockReport {
-                message: candidate.message,
-                tool: Arc::clone(&candidate.tool),
-                block: candidate.block,
-                part: candidate.part,
-                kind: outcome.kind,
-                parts: outcome.parts,
-                reason: outcome.reason,
-                tokens_in: outcome.tokens_in,
-                tokens_out: outcome.tokens_out,
-                tokens_exact: outcome.tokens_exact,
-                hidden: outcome.hidden.to_vec(),
-            });
-        }
-        #[cfg(feature = "image")]
-        for change in self.images(body, treatment, policy).iter().flat_map(Images::changes) {
-            compressed.edits.extend(change.edits);
-            compressed.originals.add_image(change.data, &change.report.hidden);
-            compressed.blocks.push(change.report);
-        }
-        compressed
-    }
-
-    /// What leaves where the conversation would not fit, and the blocks of what stays: without
-    /// references, which might point at what has left.
-    fn cut(
-        &self,
-        body: &str,
-        tools: Option<&str>,
-        treatment: Treatment,
-        policy: &Policy,
-        report: &mut Report,
-    ) -> Option<(Cut, Compressed)> {
-        treatment.retrievable()?;
-        // Calls that stand elsewhere need their results here.
-        if self.conversation.previous.is_some() {
-            return None;
-        }
-        let marks = Marks::below(context::most(policy.context_policy(), &self.model, self.binds)?);
-        if marks.fits_bytes(body.len()) {
-            return None;
-        }
-        let engine = &self.engine.0;
-        let compressed = self.compress(body, treatment, &policy.clone().repeats(false));
-        let (entries, units, fixed) = context::measure(
-            body,
-            &self.conversation,
-            &self.dynamic,
-            tools,
-            &compressed.blocks,
-            &engine.counts,
-            &*engine.counter,
-        );
-        let plan = context::plan(&entries, &units, fixed, marks);
-        let cut = Cut::new(self.context.dialect, body, &self.conversation, &plan, self.binds, &engine.key);
-        let moved = cut.is_some() && plan.moved_at == self.conversation.messages.len();
-        if plan.too_long || cut.is_some() {
-            report.context = Some(ContextReport {
-                messages: cut.as_ref().map_or(0, |_| plan.dropped.len()),
-                tokens: cut.as_ref().map_or(0, |_| plan.tokens),
-                moved,
-                too_long: plan.too_long || cut.is_none(),
-            });
-        }
-        report.declared_breaks += u32::from(moved);
-        Some((cut?, compressed))
     }
 
     /// Our tool, always last.
@@ -791,18 +526,6 @@ impl Scanned {
             history: Arc::new(self.chain.clone()),
             thread: self.thread(text),
         }))
-    }
-
-    fn thread(&self, text: &str) -> Option<Thread> {
-        let before = self.link.as_ref();
-        let said = eligible::last_said(text, &self.conversation);
-        self.is_stored().then(|| Thread {
-            key: self.engine.0.key.clone(),
-            kept: self.conversation.stored,
-            previous: before.map(Stored::alias),
-            asked: stored::hint(&said.or(before.map(|it| it.asked.clone())).unwrap_or_default()).to_owned(),
-            hidden: before.map(|before| before.hidden.clone()).unwrap_or_default(),
-        })
     }
 }
 

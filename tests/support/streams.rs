@@ -52,7 +52,7 @@ pub fn request(dialect: Dialect) -> Bytes {
 
 /// One way in which a provider streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "they say it")]
+#[expect(missing_docs, reason = "they say it")]
 pub enum Streamed {
     Anthropic,
     OpenAi,

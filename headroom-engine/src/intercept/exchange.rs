@@ -1,9 +1,15 @@
 //! The part of an exchange that JSON and streams, and all dialects, share: what is answered, what is
 //! sent next, what is remembered.
 
+mod kept;
+mod recorded;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use kept::Kept;
+use recorded::Behind;
 
 use super::{
     Item, Parts, Recall, RetrievalReport,
@@ -13,14 +19,12 @@ use super::{
     raw::{self, Object},
     record::{Digest, Mixed, Restoration},
     round::{Answer, Block, Call, Kind, Round, Stop, Usage},
-    stored::{Alias, Called, Stored, Thread},
 };
 use crate::{
     ccr::{
         self, Arguments, Handle, Unit, Unresolved,
         answer::{bad_arguments, limit_reached, missing, unresolved},
     },
-    ledger::Record,
     originals::IMAGE,
     wire::{self, BlockKind},
 };
@@ -75,16 +79,6 @@ struct Asked {
     unit: Option<Unit>,
 }
 
-/// How far everything was once a round had been hidden.
-#[derive(Clone, Copy, Debug)]
-struct Behind {
-    /// The end of the messages.
-    end: usize,
-    earlier: usize,
-    thinking: usize,
-    visible: usize,
-}
-
 pub(super) struct Exchange {
     parts: Parts,
     format: &'static dyn Format,
@@ -110,17 +104,6 @@ pub(super) struct Exchange {
     /// What the provider keeps of this answer.
     kept: Kept,
     report: RetrievalReport,
-}
-
-/// What a record of a stored answer is made of.
-#[derive(Default)]
-struct Kept {
-    rounds: Vec<String>,
-    /// Our calls of all rounds.
-    hidden: Vec<String>,
-    /// What answers those of the last one.
-    results: Vec<String>,
-    calls: Vec<Called>,
 }
 
 impl Exchange {
@@ -181,68 +164,6 @@ impl Exchange {
 
     pub(super) fn report(&self) -> &RetrievalReport {
         &self.report
-    }
-
-    /// Takes what an answer without a call of ours was counted at.
-    pub(super) fn passed(&mut self, usage: Usage) {
-        self.count(usage);
-    }
-
-    /// What the provider keeps of this answer can be read back and gone on with.
-    pub(super) fn keeps(&self) -> bool {
-        self.parts.thread.as_ref().is_some_and(|thread| thread.kept)
-    }
-
-    /// The alias under which the client knows the answer before this one.
-    pub(super) fn alias(&self) -> Option<&Alias> {
-        self.parts.thread.as_ref().and_then(|thread| thread.previous.as_ref())
-    }
-
-    /// The ids of the first and the current round at the provider.
-    pub(super) fn ids(&self) -> Option<Alias> {
-        let (first, last) = (self.kept.rounds.first()?, self.kept.rounds.last()?);
-        Some(Alias { client: first.clone(), upstream: last.clone() })
-    }
-
-    /// The provider calls the current round's answer `id`.
-    pub(super) fn is_called(&mut self, id: Option<String>) {
-        self.kept.rounds.extend(id.filter(|_| self.parts.thread.is_some()));
-    }
-
-    /// What is to be known of the answer that the client calls `client`, and of which it has been
-    /// `shown` these members; `None` where the provider stores none.
-    pub(super) fn stored(&self, client: &str, shown: Vec<(String, String)>) -> Option<Record> {
-        let Thread { key, previous, asked, hidden, .. } =
-            self.parts.thread.as_ref().filter(|thread| thread.kept && !client.is_empty())?;
-        let Kept { rounds, hidden: more, results, calls } = &self.kept;
-        let stored = Stored {
-            tool: self.parts.tool.clone(),
-            client: client.to_owned(),
-            rounds: rounds.clone(),
-            previous: previous.as_ref().map(|alias| alias.client.clone()).unwrap_or_default(),
-            asked: asked.clone(),
-            pending: results.clone(),
-            hidden: [hidden.as_slice(), more].concat(),
-            calls: calls.clone(),
-            shown,
-        };
-        Some(stored.record(key))
-    }
-
-    /// Takes note of the calls of a round that the provider stores.
-    fn keep(&mut self, round: &Round) {
-        self.kept.hidden.extend(round.ours().map(|call| call.id.clone()));
-        let calls = round.blocks.iter().filter_map(Block::call).filter(|call| !call.ours);
-        self.kept.calls = calls.map(|call| Called::new(&call.id, &call.name, &call.arguments)).collect();
-        // Whatever becomes of it: no answer can be gone on with before its calls are answered.
-        let unanswered = |call: &Call| Answer {
-            id: call.id.clone(),
-            text: limit_reached().to_owned(),
-            is_error: true,
-            picture: None,
-        };
-        let unanswered: Vec<Answer> = round.ours().map(unanswered).collect();
-        self.kept.results = self.format.results(&unanswered, &self.parts.tool);
     }
 
     /// Takes the current round's complete answer.
@@ -318,64 +239,8 @@ impl Exchange {
         Some(self.said(round, ranked.unwrap_or_else(|| ranking.lost())))
     }
 
-    /// What the ledger is to keep of an answer that ends in the middle of a round, of which these blocks
-    /// have come: one record for each of the turns that a client may make of it.
-    ///
-    /// A client keeps the blocks that are whole, or the last one as well as far as it came; thinking in
-    /// them is bound to what is hidden.
-    pub(super) fn abandoned(&self, begun: Vec<Block>) -> Vec<Record> {
-        /// More blocks than one round tells behind its thinking.
-        const MOST: usize = 16;
-        if !self.is_durable() || !(self.bound_thinking || begun.iter().any(Block::is_thinking)) {
-            return Vec::new();
-        }
-        let mut records = Vec::new();
-        // It may end with what it was shown of a round that was hidden itself.
-        for pair in self.behind.windows(2) {
-            let [before, round] = pair else { continue };
-            if round.visible > before.visible {
-                records.extend(self.record_of(&self.visible[..round.visible], Some(before)));
-            }
-        }
-        let mut visible = self.visible.clone();
-        for block in begun.into_iter().filter(Block::is_visible).take(MOST) {
-            visible.push(item(self.texts(), &visible, block));
-            records.extend(self.record_of(&visible, self.behind.last()));
-        }
-        records
-    }
-
-    /// What the ledger is to keep of this answer.
-    pub(super) fn record(&self) -> Option<Record> {
-        self.record_of(&self.visible, self.behind.last())
-    }
-
-    /// The record of a turn that ends behind these rounds.
-    fn record_of(&self, visible: &[Item], behind: Option<&Behind>) -> Option<Record> {
-        let hidden = self.hidden.zip(behind).map(|(start, behind)| start..behind.end);
-        if self.forgets() || (hidden.is_none() && self.restoration.mixed.is_none()) {
-            return None;
-        }
-        // It stands in the request, and what was seen of it among the rest.
-        let hidden = hidden.and_then(|hidden| std::str::from_utf8(self.parts.request.get(hidden)?).ok());
-        let seen = visible.iter().take(behind.map_or(0, |behind| behind.visible));
-        let texts = seen.filter_map(|item| match item {
-            Item::Text(text) => Some(text.as_str()),
-            Item::Call { .. } | Item::Other(_) => None,
-        });
-        let mut restoration = Restoration {
-            hidden: hidden.unwrap_or_default().to_owned(),
-            prefix: texts.collect(),
-            ..self.restoration.clone()
-        };
-        if let Some(behind) = behind {
-            restoration.earlier.truncate(behind.earlier);
-            restoration.thinking.truncate(behind.thinking);
-        }
-        Some(Record::new(self.parts.history.turn(visible), restoration.encode()))
-    }
-
-    fn count(&mut self, usage: Usage) {
+    /// Adds what the provider counted in a round.
+    pub(super) fn count(&mut self, usage: Usage) {
         self.report.input_tokens += usage.input;
         self.report.output_tokens += usage.output;
         self.report.cache_read += usage.cache_read;

@@ -157,7 +157,7 @@ impl StreamExchange {
             && !self.exchange.keeps()
             && let Some(usage) = self.splicer.passed()
         {
-            self.exchange.passed(usage);
+            self.exchange.count(usage);
             return Step::Done;
         }
         let round = self.splicer.round();
