@@ -17,6 +17,7 @@ use crate::{
     reduce::{Reducer, Witness},
     route::ContentRouter,
     tokens::{O200k, TokenCounter},
+    trail::Trails,
 };
 
 /// Builds an [`Engine`].
@@ -129,6 +130,7 @@ impl EngineBuilder {
         let kinds = router.reducers().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
             facts: policy::facts(self.counter.family(), &self.scorer.identity(), kinds, &self.catalogue),
+            trails: Trails::new(self.memo_bytes / 4, &self.key),
             key: self.key,
             counter: self.counter,
             router,

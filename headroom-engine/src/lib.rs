@@ -69,6 +69,8 @@ pub mod reduce;
 mod report;
 pub mod route;
 pub mod tokens;
+mod trail;
+mod walk;
 mod wire;
 
 pub use builder::EngineBuilder;
