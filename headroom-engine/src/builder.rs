@@ -106,7 +106,7 @@ impl EngineBuilder {
     }
 
     /// The most bytes that the memo of known blocks may take; 64 MiB by default. Half as much again
-    /// goes to the lines of conversations that may go on.
+    /// goes to the lines of conversations that may go on, and a quarter to where things stand in them.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
         self
