@@ -54,7 +54,7 @@ pub(crate) async fn serve(config: &Config, app: Arc<App>, mut stop: Signals) -> 
         connect(&http, &connections, stream, peer, router.clone());
     }
     drop(listener);
-    tracing::info!(open = connections.count(), "stopping; told again, at once");
+    tracing::info!(open = connections.count(), "stopping: answers end first, unless it is told again");
     tokio::select! {
         () = connections.shutdown() => {}
         () = tokio::time::sleep(config.shutdown_timeout) => {
