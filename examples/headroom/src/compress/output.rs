@@ -18,7 +18,7 @@ impl Output {
     /// # Errors
     /// If two inputs would be one file there, or an input would overwrite itself: nothing was written yet.
     pub(super) fn new(into: Option<PathBuf>, files: &[PathBuf]) -> Result<Self, String> {
-        let Some(into) = &into else { return Ok(Self(None)) };
+        let Some(into) = into else { return Ok(Self(None)) };
         let mut taken: HashMap<&OsStr, &Path> = HashMap::new();
         for file in files {
             let to = into.join(name(file));
@@ -30,7 +30,7 @@ impl Output {
                 return Err(format!("--into: {one} and {two} would both be {to}"));
             }
         }
-        Ok(Self(Some(into.clone())))
+        Ok(Self(Some(into)))
     }
 
     /// Writes what became of `file`.

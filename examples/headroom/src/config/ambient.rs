@@ -32,7 +32,6 @@ fn fill_from(mut settings: Settings, variable: &dyn Fn(&str) -> Option<String>) 
 }
 
 /// Variables that are called like ours and are none: spelt wrong, most likely.
-#[expect(clippy::disallowed_methods, reason = "a binary, which says in its help what it reads")]
 pub(crate) fn unknown(known: &clap::Command) -> Vec<String> {
     unknown_of(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()), known)
 }

@@ -224,9 +224,11 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_told() {
-        let mut settings = Settings::default();
-        settings.anthropic_target_api_url = Some("http://a".parse().unwrap());
-        settings.openai_target_api_url = Some("http://o".parse().unwrap());
+        let settings = Settings {
+            anthropic_target_api_url: Some("http://a".parse().unwrap()),
+            openai_target_api_url: Some("http://o".parse().unwrap()),
+            ..Settings::default()
+        };
         let told = |backend: Option<Backend>| {
             unused(&Config::new(Settings { backend, ..settings.clone() }).unwrap())
         };
