@@ -23,7 +23,9 @@ pub(super) static O200K: LazyLock<Pieces> = LazyLock::new(|| {
             .map(|token| (merges.token_bytes(token), token))
             .filter(|(bytes, _)| bytes.is_ascii() || bytes[0] == 0xe2 || bytes[0] == b' ')
     };
-    let short = tokens().filter(|(bytes, _)| bytes.len() <= 7).map(|(bytes, rank)| (pack_short(bytes, &(0..bytes.len())), rank));
+    let short = tokens()
+        .filter(|(bytes, _)| bytes.len() <= 7)
+        .map(|(bytes, rank)| (pack_short(bytes, &(0..bytes.len())), rank));
     let long = tokens().filter(|(bytes, _)| (8..=15).contains(&bytes.len()));
     let long = long.map(|(bytes, rank)| (pack_long(bytes, &(0..bytes.len())), rank));
     Pieces { short: Ranks::of(short.collect()), long: Ranks::of(long.collect()), merges }
@@ -61,7 +63,8 @@ impl Pieces {
             }
             length => {
                 let piece = &text[piece];
-                let ends = pack_short(piece, &(0..7)) ^ pack_short(piece, &(length - 7..length)).rotate_left(29);
+                let ends =
+                    pack_short(piece, &(0..7)) ^ pack_short(piece, &(length - 7..length)).rotate_left(29);
                 let (known, tokens) = &mut recent.long[place(ends ^ length as u64, RECENT_LONG)];
                 if *known != piece {
                     (*known, *tokens) = (piece, self.merges.count(piece));
@@ -256,20 +259,12 @@ mod tests {
         let pieces =
             ["", "zqxj", " zqxjkvbp", "zqxjkvbpwmtr", "  \u{2500}\u{2500}x", "qqqqqqqqqqqqqqqqqqqqqqqq"];
         for piece in pieces.into_iter().cycle().take(40) {
-            assert_eq!(
-                count(piece.as_bytes(), &mut recent),
-                O200K.merges.count(piece.as_bytes()),
-                "{piece}"
-            );
+            assert_eq!(count(piece.as_bytes(), &mut recent), O200K.merges.count(piece.as_bytes()), "{piece}");
         }
         // More than are remembered, and some that share a place.
         let names: Vec<String> = (0..2000).map(|n| format!("zq{n}xjkv")).collect();
         for name in names.iter().chain(&names) {
-            assert_eq!(
-                count(name.as_bytes(), &mut recent),
-                O200K.merges.count(name.as_bytes()),
-                "{name}"
-            );
+            assert_eq!(count(name.as_bytes(), &mut recent), O200K.merges.count(name.as_bytes()), "{name}");
         }
     }
 }
