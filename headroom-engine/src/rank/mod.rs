@@ -6,6 +6,7 @@ mod embed;
 mod outliers;
 mod query;
 mod scorer;
+pub(crate) mod words;
 
 pub use bm25::Bm25;
 #[cfg(feature = "embed")]

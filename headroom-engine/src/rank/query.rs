@@ -1,6 +1,9 @@
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
 
-use super::{Bm25Scorer, Relevance, Scorer};
+use super::{Bm25Scorer, Relevance, Scorer, words};
 
 /// What a block answers, as a set of terms: the causal query.
 ///
@@ -9,10 +12,20 @@ use super::{Bm25Scorer, Relevance, Scorer};
 #[derive(Clone, Debug)]
 pub struct Query {
     terms: HashSet<String>,
-    /// Those of a text that several queries end with.
-    shared: Arc<HashSet<String>>,
+    /// Of a text that several queries end with.
+    shared: Arc<Shared>,
     text: String,
+    /// Where the text begins that is shared.
+    own: usize,
+    words: OnceLock<HashSet<String>>,
     scorer: Arc<dyn Scorer>,
+}
+
+/// What is found once for the queries that share a text.
+#[derive(Debug, Default)]
+struct Shared {
+    terms: HashSet<String>,
+    words: OnceLock<HashSet<String>>,
 }
 
 impl Default for Query {
@@ -21,6 +34,8 @@ impl Default for Query {
             terms: HashSet::new(),
             shared: Arc::default(),
             text: String::new(),
+            own: 0,
+            words: OnceLock::new(),
             scorer: Arc::new(Bm25Scorer),
         }
     }
@@ -49,7 +64,7 @@ impl Query {
                 }
             });
         }
-        Self { terms: set, text: whole, ..Self::default() }
+        Self { terms: set, own: whole.len(), text: whole, ..Self::default() }
     }
 
     /// The same query, and what `after` asks: its terms are shared, not copied.
@@ -67,8 +82,8 @@ impl Query {
 
     /// A query to be put behind many others.
     pub(crate) fn to_share(text: &str) -> Self {
-        let Self { terms, text, scorer, .. } = Self::new([text]);
-        Self { terms: HashSet::new(), shared: Arc::new(terms), text, scorer }
+        let Self { terms, text, .. } = Self::new([text]);
+        Self { shared: Arc::new(Shared { terms, ..Shared::default() }), text, ..Self::default() }
     }
 
     /// The same query, ranked by another scorer.
@@ -93,18 +108,25 @@ impl Query {
     /// Whether the query holds no term.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.terms.is_empty() && self.shared.is_empty()
+        self.terms.is_empty() && self.shared.terms.is_empty()
     }
 
     /// Whether `term` (lower case) is in the query.
     #[must_use]
     pub fn contains(&self, term: &str) -> bool {
-        self.terms.contains(term) || self.shared.contains(term)
+        self.terms.contains(term) || self.shared.terms.contains(term)
+    }
+
+    /// Whether the query holds a name or a word with this [word](words) in it.
+    pub(crate) fn speaks_of(&self, word: &str) -> bool {
+        let (own, shared) = self.text.split_at(self.own);
+        self.words.get_or_init(|| words::of(own)).contains(word)
+            || self.shared.words.get_or_init(|| words::of(shared)).contains(word)
     }
 
     /// The terms, in no particular order: never let it decide bytes.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let others = self.shared.iter().filter(|term| !self.terms.contains(*term));
+        let others = self.shared.terms.iter().filter(|term| !self.terms.contains(*term));
         self.terms.iter().chain(others).map(String::as_str)
     }
 }
@@ -187,6 +209,9 @@ mod tests {
             };
             assert_eq!((one.text(), sorted(&one)), (other.text(), sorted(&other)));
             assert_eq!((one.is_empty(), one.contains("why")), (other.is_empty(), other.contains("why")));
+            for word in ["read", "fail", "why"] {
+                assert_eq!(one.speaks_of(word), other.speaks_of(word), "{texts:?} {word}");
+            }
         }
     }
 

@@ -105,7 +105,7 @@ fn plain<'t>(bytes: &'t [u8], recent: &mut Recent<'t>) -> usize {
     let mut at = 0;
     while at < bytes.len() {
         let end = piece(bytes, at);
-        total += table.count(&bytes[at..end], recent);
+        total += table.count(bytes, at..end, recent);
         at = end;
     }
     total

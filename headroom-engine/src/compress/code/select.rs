@@ -8,7 +8,7 @@
 use super::{
     super::weigh::weigh,
     outline::{NONE, Outline, RunKind},
-    topics::Topics,
+    topics,
 };
 use std::ops::Range;
 
@@ -230,7 +230,7 @@ impl Selection<'_> {
     /// goes.
     fn alike(&self, query: &Query) -> Vec<f32> {
         let items = &self.outline.items;
-        let mut alike = Topics::of(query).weights(items.iter().map(|item| &self.code[item.name.clone()]));
+        let mut alike = topics::weights(query, items.iter().map(|item| &self.code[item.name.clone()]));
         for (at, item) in items.iter().enumerate() {
             // What is around it stands before it.
             let around = alike.get(item.parent as usize).copied().unwrap_or(0.0);

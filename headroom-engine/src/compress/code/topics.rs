@@ -12,100 +12,43 @@
 
 use std::collections::HashMap;
 
-use crate::rank::Query;
+use crate::rank::{Query, words};
 
-/// Shorter words, in bytes, say nothing.
-const WORD: usize = 3;
-/// Nor do these, in the singular.
-const COMMON: [&str; 44] = [
-    "about", "all", "also", "and", "any", "are", "but", "can", "could", "did", "doe", "for", "from", "get",
-    "had", "has", "have", "her", "how", "into", "it", "like", "may", "more", "not", "now", "one", "our",
-    "out", "should", "some", "than", "that", "the", "then", "thi", "wa", "what", "when", "which", "with",
-    "would", "you", "your",
-];
-
-/// The words of a query, numbered.
-#[derive(Debug)]
-pub(super) struct Topics {
-    numbers: HashMap<String, u32>,
-}
-
-impl Topics {
-    pub(super) fn of(query: &Query) -> Self {
-        let mut numbers = HashMap::new();
-        let mut word = String::new();
-        for part in parts(query.text()) {
-            if fold(part, &mut word) && !numbers.contains_key(&word) {
-                let number = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-                numbers.insert(word.clone(), number);
+/// How much each of `names` is one that `query` speaks of: the sum of its words' rarities.
+pub(super) fn weights<'t>(query: &Query, names: impl Iterator<Item = &'t str>) -> Vec<f32> {
+    // The words that are spoken of, numbered; in how many names each is, and which held it last.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut with: Vec<u32> = Vec::new();
+    let mut last: Vec<usize> = Vec::new();
+    let mut held: Vec<usize> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    let mut word = String::new();
+    for name in names {
+        for part in words::parts(name) {
+            if !words::fold(part, &mut word) {
+                continue;
             }
-        }
-        Self { numbers }
-    }
-
-    /// How much each of `names` is one that the query speaks of: the sum of its words' rarities.
-    pub(super) fn weights<'t>(&self, names: impl Iterator<Item = &'t str>) -> Vec<f32> {
-        let mut with = vec![0u32; self.numbers.len()];
-        // Which name held each word last.
-        let mut last = vec![usize::MAX; self.numbers.len()];
-        let mut words: Vec<u32> = Vec::new();
-        let mut ends: Vec<usize> = Vec::new();
-        let mut word = String::new();
-        for name in names {
-            for part in parts(name) {
-                if let Some(number) = fold(part, &mut word).then(|| self.numbers.get(&word)).flatten()
-                    && std::mem::replace(&mut last[*number as usize], ends.len()) != ends.len()
-                {
-                    words.push(*number);
-                    with[*number as usize] += 1;
+            let number = match numbers.get(&word) {
+                Some(number) => *number,
+                None if query.speaks_of(&word) => {
+                    with.push(0);
+                    last.push(usize::MAX);
+                    *numbers.entry(word.clone()).or_insert(with.len() - 1)
                 }
+                None => continue,
+            };
+            if std::mem::replace(&mut last[number], ends.len()) != ends.len() {
+                held.push(number);
+                with[number] += 1;
             }
-            ends.push(words.len());
         }
-        let all = ends.len() as f32;
-        let rarity = |number: &u32| (all / with[*number as usize] as f32).ln_1p() / all.ln_1p();
-        let mut from = 0;
-        let weigh = |end: &usize| words[std::mem::replace(&mut from, *end)..*end].iter().map(rarity).sum();
-        ends.iter().map(weigh).collect()
+        ends.push(held.len());
     }
-}
-
-/// Writes `part` as it is compared: lower case, in the singular. Whether it says anything.
-fn fold(part: &str, word: &mut String) -> bool {
-    word.clear();
-    word.extend(part.chars().flat_map(char::to_lowercase));
-    if word.len() > WORD && word.ends_with('s') && !word.ends_with("ss") {
-        word.pop();
-    }
-    word.len() >= WORD && COMMON.binary_search(&word.as_str()).is_err()
-}
-
-/// The words of a text and of its names: `runRpcMode`, `run_rpc_mode` and `RPCMode` end with the
-/// same one.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.flat_map(|word| {
-        let mut rest = word;
-        std::iter::from_fn(move || {
-            let (part, after) = rest.split_at(first(rest)?);
-            rest = after;
-            Some(part)
-        })
-    })
-}
-
-/// Where the first word of a name ends; `None` behind the last one.
-fn first(name: &str) -> Option<usize> {
-    let mut letters = name.char_indices().peekable();
-    let (_, mut before) = letters.next()?;
-    while let Some((at, letter)) = letters.next() {
-        let small = |next: &(usize, char)| next.1.is_lowercase();
-        if letter.is_uppercase() && (!before.is_uppercase() || letters.peek().is_some_and(small)) {
-            return Some(at);
-        }
-        before = letter;
-    }
-    Some(name.len())
+    let all = ends.len() as f32;
+    let rarity = |number: &usize| (all / with[*number] as f32).ln_1p() / all.ln_1p();
+    let mut from = 0;
+    let weigh = |end: &usize| held[std::mem::replace(&mut from, *end)..*end].iter().map(rarity).sum();
+    ends.iter().map(weigh).collect()
 }
 
 #[cfg(test)]
@@ -113,31 +56,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_words() {
-        let words = |text| parts(text).collect::<Vec<_>>();
-        assert_eq!(
-            words("runRpcMode run_rpc RPCMode v2"),
-            ["run", "Rpc", "Mode", "run", "rpc", "RPC", "Mode", "v2"]
-        );
-        assert_eq!(words("ÄÖüß: été, __x__ A"), ["Ä", "Öüß", "été", "x", "A"]);
-        assert!(words("").is_empty());
-    }
-
-    #[test]
     fn a_rare_word_weighs_more_and_the_number_of_letters_does_not_matter() {
-        let topics = Topics::of(&Query::new(["share code between the rpc modes, and with the agent"]));
+        let query = Query::new(["share code between the rpc modes, and with the agent"]);
         let names = ["runRpcMode", "run_print_mode", "RPCModes", "agent", "show", "the_with_and"];
-        let weights = topics.weights(names.into_iter());
-        assert_eq!(weights[0], weights[2]);
-        assert!(weights[0] > weights[3] && weights[3] > weights[1] && weights[1] > 0.0, "{weights:?}");
-        assert_eq!(weights[4..], [0.0, 0.0]);
-        assert!((topics.weights(["rpc"].into_iter())[0] - 1.0).abs() < 1e-6);
-        assert!(topics.weights(std::iter::empty()).is_empty());
-        assert!(Topics::of(&Query::default()).weights(names.into_iter()).iter().all(|weight| *weight == 0.0));
-    }
-
-    #[test]
-    fn common_words_are_in_order() {
-        assert!(COMMON.is_sorted());
+        let found = weights(&query, names.into_iter());
+        assert_eq!(found[0], found[2]);
+        assert!(found[0] > found[3] && found[3] > found[1] && found[1] > 0.0, "{found:?}");
+        assert_eq!(found[4..], [0.0, 0.0]);
+        assert!((weights(&query, ["rpc"].into_iter())[0] - 1.0).abs() < 1e-6);
+        assert!(weights(&query, std::iter::empty()).is_empty());
+        assert!(weights(&Query::default(), names.into_iter()).iter().all(|weight| *weight == 0.0));
     }
 }

@@ -67,7 +67,7 @@ impl Walk<'_> {
             let node = cursor.node();
             let role = self.roles.get(node.kind_id() as usize).copied().unwrap_or_default();
             self.outline.errors += usize::from(node.is_error() || node.is_missing());
-            let descend = self.enter(node, role);
+            let descend = self.enter(node, role) && !self.is_plain(node, role);
             if descend && cursor.goto_first_child() {
                 self.path.push((role, node.start_position().row));
                 continue;
@@ -81,6 +81,17 @@ impl Walk<'_> {
                 self.leave();
             }
         }
+    }
+
+    /// Whether nothing inside can matter: no error, and, within one line and without what opens a
+    /// block, no item, import or long text. Most nodes are in such expressions.
+    fn is_plain(&self, node: Node<'_>, role: Role) -> bool {
+        if role != Role::Other || node.start_position().row != node.end_position().row || node.has_error() {
+            return false;
+        }
+        let text = &self.code.as_bytes()[node.byte_range()];
+        let opens = if self.python { b':' } else { b'{' };
+        memchr::memchr(opens, text).is_none() && memchr::memmem::find(text, b"import").is_none()
     }
 
     /// The node at the path's end is done.

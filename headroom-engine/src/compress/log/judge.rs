@@ -80,6 +80,19 @@ const INDENTED: &[(&[u8], Marks)] = &[
     (b"Running ", Marks::TOOL),
 ];
 
+/// The bytes that beginnings begin with: most lines begin with another.
+const BEGINS: [bool; 256] = {
+    let mut begins = [false; 256];
+    let mut at = 0;
+    while at < BEGINNINGS.len() + INDENTED.len() {
+        let (told, inside) = (BEGINNINGS.len(), at >= BEGINNINGS.len());
+        let (beginning, _) = if inside { INDENTED[at - told] } else { BEGINNINGS[at] };
+        begins[beginning[0] as usize] = true;
+        at += 1;
+    }
+    begins
+};
+
 const TOTAL: Marks = Marks::SUMMARY.and(Marks::TOOL);
 
 /// Ends of a line that tell of a test that went well.
@@ -94,10 +107,12 @@ pub(super) fn judge(line: &[u8], marks: &mut Marks) {
         marks.add(Marks::BLANK);
         return;
     }
-    let indented: &[_] = if indent > 0 { INDENTED } else { &[] };
-    for (beginning, told) in BEGINNINGS.iter().chain(indented) {
-        if body[0] == beginning[0] && body.starts_with(beginning) {
-            marks.add(*told);
+    if BEGINS[usize::from(body[0])] {
+        let indented: &[_] = if indent > 0 { INDENTED } else { &[] };
+        for (beginning, told) in BEGINNINGS.iter().chain(indented) {
+            if body[0] == beginning[0] && body.starts_with(beginning) {
+                marks.add(*told);
+            }
         }
     }
     if marks.has(Marks::PASSED) || is_passed(body) {
@@ -201,9 +216,9 @@ fn is_step(body: &[u8]) -> bool {
 /// `path:12:5: message`, `path(12): message`, `path:[12,5] message`, with or without a level.
 fn is_place(body: &[u8]) -> bool {
     let head = &body[..body.len().min(300)];
-    let Some(at) = (1..head.len()).find(|at| {
-        matches!(head[*at], b':' | b'(' | b'[')
-            && head.get(at + 1).is_some_and(u8::is_ascii_digit)
+    let mut signs = memchr::memchr3_iter(b':', b'(', b'[', head).filter(|at| *at > 0);
+    let Some(at) = signs.find(|at| {
+        head.get(at + 1).is_some_and(u8::is_ascii_digit)
             && (head[at - 1].is_ascii_alphanumeric() || head[at - 1] == b':')
     }) else {
         return false;

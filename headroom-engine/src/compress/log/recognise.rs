@@ -10,8 +10,12 @@ pub(super) fn is_log(source: &str) -> bool {
     if is_document(source) {
         return false;
     }
+    let head = part(source, 0, HEAD);
+    if head.len() == source.len() && is_mostly_other(head) {
+        return false;
+    }
     let mut seen = Seen::default();
-    seen.look(part(source, 0, HEAD));
+    seen.look(head);
     if source.len() > HEAD + 4 * PROBE {
         let step = (source.len() - HEAD) / 4;
         for probe in 1..=3 {
@@ -100,6 +104,20 @@ impl Seen {
         }
         self.sure > 0 && self.sure * 6 + self.likely >= self.lines && self.other * 2 <= self.lines
     }
+}
+
+/// Whether [`Seen`] would count too many other lines: that is told without reading what all say.
+fn is_mostly_other(text: &str) -> bool {
+    // A carriage return makes other lines.
+    if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+        return false;
+    }
+    let (mut lines, mut other) = (0usize, 0usize);
+    for line in text.split('\n').filter(|line| !line.trim_ascii().is_empty()) {
+        lines += 1;
+        other += usize::from(is_other(line));
+    }
+    other * 2 > lines
 }
 
 /// A line of JSON, of a diff, of markup, of code.

@@ -210,8 +210,10 @@ fn hit<'a>(line: &'a str, last: &str, known: &HashMap<&'a str, usize>) -> Option
     {
         return Some(Hit { path: last.len(), number: end, is_match: line.as_bytes()[end] == b':' });
     }
-    let by_colon = split(line, b":", is_path);
-    let near = split(line, b"-=", |path| known.contains_key(path));
+    let by_colon = split(line, memchr::memchr_iter(b':', reach(line)), is_path);
+    let near = (!known.is_empty())
+        .then(|| split(line, memchr::memchr2_iter(b'-', b'=', reach(line)), |path| known.contains_key(path)));
+    let near = near.flatten();
     match (by_colon, near) {
         (Some(colon), Some(near)) => Some(if near.path < colon.path { near } else { colon }),
         (Some(hit), None) | (None, Some(hit)) => Some(hit),
@@ -235,20 +237,25 @@ fn number_at(line: &[u8], at: usize) -> Option<usize> {
     (digits > 0 && line.get(end) == Some(&separator)).then_some(end)
 }
 
-/// The leftmost `path` before a number between two separators out of `separators`.
-fn split(line: &str, separators: &[u8], is_path: impl Fn(&str) -> bool) -> Option<Hit> {
+/// The part of `line` in which a path ends.
+fn reach(line: &str) -> &[u8] {
+    &line.as_bytes()[..line.len().min(LONGEST_PATH)]
+}
+
+/// The leftmost `path` before a number between two separators; `separators` says where they are.
+fn split(line: &str, separators: impl Iterator<Item = usize>, is_path: impl Fn(&str) -> bool) -> Option<Hit> {
     let bytes = line.as_bytes();
-    let end = bytes.len().min(LONGEST_PATH);
     let from = drive(bytes);
-    (from..end).find_map(|at| {
-        let number = separators.contains(&bytes[at]).then(|| number_at(bytes, at)).flatten()?;
+    separators.filter(|at| *at >= from).find_map(|at| {
+        let number = number_at(bytes, at)?;
         is_path(line.get(..at)?).then_some(Hit { path: at, number, is_match: bytes[at] == b':' })
     })
 }
 
 /// Where path and number of a hit end, from its line alone.
 pub(super) fn place(line: &str) -> Option<(usize, usize)> {
-    split(line, b":-=", is_clear_path).map(|hit| (hit.path, hit.number))
+    let separators = memchr::memchr3_iter(b':', b'-', b'=', reach(line));
+    split(line, separators, is_clear_path).map(|hit| (hit.path, hit.number))
 }
 
 /// The first colon that can end a path.
@@ -322,7 +329,7 @@ fn matched_paths(source: &str) -> HashMap<&str, usize> {
             if !last.is_empty() && body.starts_with(last) && body.as_bytes().get(last.len()) == Some(&b':') {
                 Some(last)
             } else {
-                split(body, b":", is_path).map(|hit| &body[..hit.path])
+                split(body, memchr::memchr_iter(b':', reach(body)), is_path).map(|hit| &body[..hit.path])
             };
         if let Some(path) = path {
             *known.entry(path).or_insert(0) += 1;

@@ -112,8 +112,11 @@ fn at_line<'s>(
         }
     }
     for (kind, (word, delimiter)) in DELIMITERS.into_iter().enumerate() {
+        if at < tried[kind + 1] || memchr::memchr(delimiter, text.as_bytes()).is_none() {
+            continue;
+        }
         let cells = cells_of(text, delimiter);
-        if at < tried[kind + 1] || cells < 2 {
+        if cells < 2 {
             continue;
         }
         let end = delimited_run(source, lines, at, delimiter, cells);
