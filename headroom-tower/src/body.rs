@@ -13,7 +13,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
-use crate::report::Report;
+use crate::{
+    lifecycle::{Closing, Events},
+    report::Report,
+};
 
 /// An error of any kind, as bodies report them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -190,6 +193,8 @@ pin_project! {
     pub struct ResponseBody<R> {
         #[pin]
         inner: Response<R>,
+        // Behind the body: when it is dropped, the request has been settled.
+        closing: Option<Box<Closing>>,
     }
 }
 
@@ -218,13 +223,13 @@ impl Drop for Metered {
 
 impl<R> ResponseBody<R> {
     pub(crate) fn new(body: Replay<R>) -> Self {
-        Self { inner: Response::Replayed { body, metered: None } }
+        Self::of(Response::Replayed { body, metered: None })
     }
 
     /// The upstream's own body, whose usage is read as it passes.
     pub(crate) fn metered(body: R, report: Report) -> Self {
         let metered = Some(Metered { meter: Meter::default(), report });
-        Self { inner: Response::Replayed { body: Replay::Passthrough { body }, metered } }
+        Self::of(Response::Replayed { body: Replay::Passthrough { body }, metered })
     }
 
     pub(crate) fn passthrough(body: R) -> Self {
@@ -232,7 +237,23 @@ impl<R> ResponseBody<R> {
     }
 
     pub(crate) fn spliced(body: impl Body<Data = Bytes, Error = BoxError> + Send + 'static) -> Self {
-        Self { inner: Response::Spliced { body: SyncWrapper::new(Box::pin(body)) } }
+        Self::of(Response::Spliced { body: SyncWrapper::new(Box::pin(body)) })
+    }
+
+    fn of(inner: Response<R>) -> Self {
+        Self { inner, closing: None }
+    }
+}
+
+impl<R> ResponseBody<R>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    /// The same, whose end is told.
+    pub(crate) fn telling(self, events: Events) -> Self {
+        let closing = events.closing(self.is_end_stream());
+        Self { closing, ..self }
     }
 }
 
@@ -248,7 +269,8 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project().inner.project() {
+        let mut this = self.project();
+        let frame = ready!(match this.inner.as_mut().project() {
             ResponseProj::Replayed { body, metered } => {
                 let frame = ready!(body.poll_frame(cx));
                 match &frame {
@@ -262,21 +284,38 @@ where
                 Poll::Ready(frame)
             }
             ResponseProj::Spliced { body } => body.get_mut().as_mut().poll_frame(cx),
+        });
+        // Response Received: the last byte was, or an error.
+        if let Some(closing) = this.closing
+            && closing.see(frame.as_ref(), this.inner.is_end_stream())
+        {
+            *this.closing = None;
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.inner {
-            Response::Replayed { body, .. } => body.is_end_stream(),
-            // A spliced stream knows its end when it gets there.
-            Response::Spliced { .. } => false,
-        }
+        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Response::Replayed { body, .. } => body.size_hint(),
             Response::Spliced { .. } => SizeHint::default(),
+        }
+    }
+}
+
+impl<R> Response<R>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Replayed { body, .. } => body.is_end_stream(),
+            // A spliced stream knows its end when it gets there.
+            Self::Spliced { .. } => false,
         }
     }
 }

@@ -7,11 +7,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use http::Response;
+use http_body::Body;
 use pin_project_lite::pin_project;
 use sync_wrapper::SyncWrapper;
 
-use crate::{body::ResponseBody, report::Report};
+use crate::{
+    body::{BoxError, ResponseBody},
+    lifecycle::Events,
+    report::Report,
+};
 
 type Exchange<R, E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<R>>, E>> + Send>>;
 
@@ -28,7 +34,7 @@ pin_project! {
     enum Kind<F, R, E> {
         // Not one of ours: the inner future itself, nothing boxed.
         Passthrough { #[pin] future: F, report: Option<Report> },
-        Exchange { future: SyncWrapper<Exchange<R, E>> },
+        Exchange { future: SyncWrapper<Exchange<R, E>>, events: Events },
     }
 }
 
@@ -39,14 +45,17 @@ impl<F, R, E> ResponseFuture<F, R, E> {
 
     pub(crate) fn exchange(
         future: impl Future<Output = Result<Response<ResponseBody<R>>, E>> + Send + 'static,
+        events: Events,
     ) -> Self {
-        Self { kind: Kind::Exchange { future: SyncWrapper::new(Box::pin(future)) } }
+        Self { kind: Kind::Exchange { future: SyncWrapper::new(Box::pin(future)), events } }
     }
 }
 
 impl<F, R, E> Future for ResponseFuture<F, R, E>
 where
     F: Future<Output = Result<Response<R>, E>>,
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<R>>, E>;
 
@@ -59,7 +68,17 @@ where
                 }
                 Poll::Ready(Ok(response))
             }
-            KindProj::Exchange { future } => future.get_mut().as_mut().poll(cx),
+            KindProj::Exchange { future, events } => {
+                let answer = ready!(future.get_mut().as_mut().poll(cx));
+                let events = std::mem::take(events);
+                Poll::Ready(match answer {
+                    Ok(response) => Ok(response.map(|body| body.telling(events))),
+                    Err(error) => {
+                        events.broken();
+                        Err(error)
+                    }
+                })
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use tower_layer::Layer;
 
 use crate::{
     costs::{CostLedger, Costs},
+    lifecycle::{Hook, Hooks, Registered},
     limits::Limits,
     pool::Pool,
     resign::Resigner,
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) costs: Arc<CostLedger>,
+    pub(crate) hooks: Hooks,
 }
 
 impl Shared {
@@ -106,6 +108,7 @@ impl<S> Layer<S> for HeadroomLayer {
 
     fn layer(&self, inner: S) -> Headroom<S> {
         // Pre-Start: everything is configured, nothing runs yet.
+        self.shared.hooks.start();
         Headroom::new(inner, Arc::clone(&self.shared))
     }
 }
@@ -166,6 +169,7 @@ pub struct HeadroomBuilder {
     routes: Vec<(String, Dialect)>,
     resigner: Option<Resigner>,
     limits: Limits,
+    hooks: Vec<Registered>,
     lazy: bool,
 }
 
@@ -285,6 +289,25 @@ impl HeadroomBuilder {
         self
     }
 
+    /// One more hook that [observes](Hook::on_pipeline_event) what the layer does, called behind those
+    /// given earlier.
+    ///
+    /// ```
+    /// use headroom_tower::{HeadroomLayer, PipelineEvent, Stage};
+    /// use std::sync::mpsc;
+    /// let (sender, receiver) = mpsc::channel();
+    /// let layer = HeadroomLayer::builder()
+    ///     .hook(move |event: &PipelineEvent<'_>| drop(sender.send(event.stage())))
+    ///     .build()?;
+    /// assert_eq!(receiver.try_recv(), Ok(Stage::Setup));
+    /// # drop(layer);
+    /// # Ok::<(), headroom_tower::BuildError>(())
+    /// ```
+    pub fn hook(mut self, hook: impl Hook) -> Self {
+        self.hooks.push(Registered::new(hook));
+        self
+    }
+
     /// Leaves loading the counter's tables (some 40 MB) to the first request that needs them, which
     /// then waits for them: for processes that are often idle, or must be there at once.
     pub fn lazy(mut self) -> Self {
@@ -297,7 +320,6 @@ impl HeadroomBuilder {
     /// # Errors
     /// Every configuration error at once.
     pub fn build(self) -> Result<HeadroomLayer, BuildError> {
-        // Setup.
         let problems = self.problems();
         if problems.is_empty() { Ok(self.assemble()) } else { Err(BuildError { problems }) }
     }
@@ -379,6 +401,8 @@ impl HeadroomBuilder {
                 limits: self.limits,
                 pool: Pool::default(),
                 costs: Arc::default(),
+                // Setup.
+                hooks: Hooks::setup(self.hooks),
             }),
         }
     }

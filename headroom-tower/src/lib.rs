@@ -48,7 +48,7 @@
 //! slow changes reports, not bytes. Why, and all the rest:
 //!
 //! - [`docs::layers`]: order of layers, back-pressure, cancellation, the error model;
-//! - [`docs::hooks`]: seeing what the layer does, and steering it;
+//! - [`docs::hooks`]: the stages of a request, which a [`Hook`] observes, and steering the layer;
 //! - [`docs::security`]: what is logged and kept, tenants, handles, text that lies, limits;
 //! - [`docs::stores`]: stores and fleets, writing a store;
 //! - `headroom_engine::docs`: writing a specialist for one more kind of content.
@@ -80,6 +80,7 @@ pub mod docs;
 mod drive;
 mod future;
 mod layer;
+mod lifecycle;
 mod limits;
 mod originals;
 mod pool;
@@ -110,6 +111,7 @@ pub use headroom_engine::{
     tokens::TokenCounter,
 };
 pub use layer::{BuildError, HeadroomBuilder, HeadroomLayer, LedgerFailure};
+pub use lifecycle::{Ending, Hook, PipelineEvent, Stage};
 pub use limits::Limits;
 pub use report::{MemoryReport, Report, RequestPolicy, Skipped, Unintercepted};
 pub use service::Headroom;

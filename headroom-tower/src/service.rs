@@ -1,24 +1,27 @@
 //! One request's whole life.
 
+mod input;
+
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use headroom_engine::{Dialect, Policy, Reason, RequestContext, Route};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use headroom_engine::{Dialect, Policy, Reason};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tower_service::Service;
 
+use self::input::{Input, outgoing, receive, terms};
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
-    decode::Coding,
     drive::{self, Means, Upstream},
     future::ResponseFuture,
     layer::Shared,
+    lifecycle::{Events, Facts, Stage},
     report::{Choice, MemoryReport, Report, RequestPolicy, Skipped},
-    request::{self, Collected, collect},
+    request,
     route::{self, Purpose, Target},
     same, stored,
 };
@@ -76,20 +79,18 @@ where
     type Future = ResponseFuture<S::Future, R, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        // Post-Start: the first time that this is ready.
-        self.inner.poll_ready(cx)
+        ready!(self.inner.poll_ready(cx))?;
+        // Post-Start: the first time that a service of the layer is ready.
+        self.shared.hooks.ready();
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if let Some(target) = self.stored(&request) {
             let clone = self.inner.clone();
             let ready = std::mem::replace(&mut self.inner, clone);
-            return ResponseFuture::exchange(stored::answer(
-                Arc::clone(&self.shared),
-                ready,
-                request,
-                target,
-            ));
+            let answer = stored::answer(Arc::clone(&self.shared), ready, request, target);
+            return ResponseFuture::exchange(answer, Events::default());
         }
         let target = route::matches(&request, &self.shared.routes)
             .filter(|_| request.extensions().get::<Processed>().is_none());
@@ -103,7 +104,9 @@ where
         // The instance that was polled ready is the one to call; its clone is not ready.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::exchange(exchange(Arc::clone(&self.shared), ready, request, target))
+        let events = self.shared.hooks.request(target.dialect);
+        let exchange = exchange(Arc::clone(&self.shared), ready, request, target, events.clone());
+        ResponseFuture::exchange(exchange, events)
     }
 }
 
@@ -136,6 +139,7 @@ async fn exchange<S, B, R>(
     mut inner: S,
     request: Request<B>,
     target: Target,
+    events: Events,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
@@ -149,34 +153,15 @@ where
     let (mut head, body) = request.into_parts();
     let (policy, context) = terms(&head, &shared, &target);
     let mut stores = shared.stores(&head);
-    let (received, trailers) = match collect(body, shared.limits.request_bytes).await {
-        Collected::Whole(received, trailers) => (received, trailers),
-        Collected::Cut(body, why) => return pass(inner, head, body, why).await,
+    let input = receive(&shared, &head, body, &target, &context).await;
+    let bytes = input.as_ref().map_or_else(|(body, _)| body.size_hint().exact(), Input::bytes);
+    events.tell(Stage::InputReceived, Facts::bytes(bytes));
+    let mut input = match input {
+        Ok(input) => input,
+        Err((body, why)) => return pass(inner, head, body, why, &events).await,
     };
-    let source = match Coding::of(&head.headers) {
-        None => Some(received.clone()),
-        Some(coding) => {
-            let limits = &shared.limits;
-            coding.decode(&received, limits.request_bytes, limits, &shared.pool).await
-        }
-    };
-    let Some(source) = source else {
-        return pass(inner, head, Replay::buffered(received, trailers), Skipped::Encoded).await;
-    };
-    if route::foreign(head.uri.path(), &source) {
-        return pass(inner, head, Replay::buffered(received, trailers), Skipped::Unscannable).await;
-    }
-    if target.purpose == Purpose::Batch {
-        return batch(&shared, inner, head, policy, &target, (source, received, trailers)).await;
-    }
-    let scanned = {
-        let (engine, source, context) = (shared.engine.clone(), source.clone(), context.clone());
-        // Scanning and hashing read some 0.5 GB a second, twenty-five times what rewriting does.
-        shared.pool.run(source.len() / 25, move || engine.scan(source, &context)).await
-    };
-    let Some(Ok(scanned)) = scanned else {
-        let why = scanned.map_or(Skipped::Aborted, |_| Skipped::Unscannable);
-        return pass(inner, head, Replay::buffered(received, trailers), why).await;
+    let Some(scanned) = input.scanned.take() else {
+        return batch(&shared, inner, head, policy, &target, input, &events).await;
     };
 
     // Input Cached: what the ledger knows goes back to where the upstream saw it.
@@ -189,39 +174,43 @@ where
         return Ok(unavailable(target.dialect));
     };
     let scanned = if memory.ledger_failed { scanned } else { scanned.answered() };
+    events.tell(Stage::InputCached, Facts::default());
 
     // Input Routed, Input Compressed: the engine does both, block by block.
-    let new = scanned.new_bytes(&policy).max(source.len() / 100);
+    let new = scanned.new_bytes(&policy).max(input.source.len() / 100);
     let known = if stores.stored { records.clone() } else { Vec::new() };
     let (own, again, terms) = (Arc::clone(&policy), context.clone(), Arc::clone(&policy));
     let rewrite = shared.pool.run(new, move || scanned.rewrite(&own, &records)).await;
     let Some(mut rewrite) = rewrite else {
-        return pass(inner, head, Replay::buffered(received, trailers), Skipped::Aborted).await;
+        return pass(inner, head, input.replay(), Skipped::Aborted, &events).await;
     };
     rewrite.report.declared_breaks += u32::from(memory.unread);
+    events.tell(Stage::InputRouted, Facts::rewrite(&rewrite));
+    events.tell(Stage::InputCompressed, Facts::rewrite(&rewrite));
 
     // Input Remembered: originals and notes handed to the stores, before anything names them.
     if target.purpose == Purpose::Answer {
         stores.keep(&rewrite.originals, &mut memory).await;
         if rewrite.sent_once && memory.store_failed {
             // No later request holds what this one would hide.
-            let (engine, source) = (shared.engine.clone(), source.clone());
+            let (engine, source) = (shared.engine.clone(), input.source.clone());
             let whole = move || {
                 let scanned =
                     engine.scan(source, &again).ok()?.under(&policy).keeping_originals().showing_all();
                 Some(scanned.rewrite(&policy, &known))
             };
             let Some(Some(whole)) = shared.pool.run(new, whole).await else {
-                return pass(inner, head, Replay::buffered(received, trailers), Skipped::Aborted).await;
+                return pass(inner, head, input.replay(), Skipped::Aborted, &events).await;
             };
             rewrite = whole;
         }
-        stores.note(rewrite.records, &mut memory).await;
+        stores.note(std::mem::take(&mut rewrite.records), &mut memory).await;
+        events.tell(Stage::InputRemembered, Facts::rewrite(&rewrite));
     }
 
     // Pre-Send: the headers made true.
-    let changed = !same(&rewrite.body, &source);
-    let (body, trailers) = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
+    let changed = !same(&rewrite.body, &input.source);
+    let (body, trailers) = outgoing(rewrite.body, input, &mut head.headers);
     if rewrite.continuation.is_some() {
         request::ask_plain(&mut head.headers);
     }
@@ -230,7 +219,6 @@ where
     if let Some(resigner) = resigner.as_ref().filter(|_| changed || rewrite.continuation.is_some()) {
         resigner.sign(&mut head, &body);
     }
-    let body = Replay::buffered(body, trailers);
     head.extensions.insert(Processed);
     let limited = rewrite.report.limited;
     let report = match target.purpose {
@@ -240,9 +228,12 @@ where
     let previous = rewrite.previous;
     let lost = goes_on.filter(|_| limited == Some(Reason::Stateful)).map(|id| (id, head.clone()));
     let intercept = rewrite.continuation.map(|continuation| (continuation, head.clone()));
-    let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
+    events.send(Some(body.len() as u64), &report);
+    let body = RequestBody::new(Replay::buffered(body, trailers));
+    let response = inner.call(Request::from_parts(head, body)).await?;
 
     // Post-Send: the response's head is here.
+    events.tell(Stage::PostSend, Facts::response(&response));
     if let Some((id, head)) = lost.filter(|_| response.status() == StatusCode::BAD_REQUEST) {
         // What goes on with an answer of ours that the ledger has lost is known when it comes again.
         let record = stored::recovered(&shared, inner.clone(), &head, &id, &terms).await;
@@ -257,7 +248,7 @@ where
         _ if refused.is_some() => stored::refused(response, refused.as_ref(), &shared).await,
         None => response.map(|body| ResponseBody::metered(body, report.clone())),
         Some((continuation, head)) => {
-            let upstream = Upstream::new(inner, head, resigner);
+            let upstream = Upstream::new(inner, head, resigner, events);
             let (limits, pool) = (shared.limits.clone(), shared.pool.clone());
             let means = Means { stores, limits, pool, report: report.clone() };
             drive::answer(continuation, response, upstream, means).await?
@@ -269,39 +260,6 @@ where
     Ok(response)
 }
 
-/// What may be done to a request: the policy, and what can be done with its answer.
-fn terms(head: &Parts, shared: &Shared, target: &Target) -> (Arc<Policy>, RequestContext) {
-    let durable_ledger = shared.ledger.durable();
-    let mut policy = Arc::clone(&shared.policy);
-    let mut route = match target.purpose {
-        Purpose::Answer => Route::Intercepted { durable_ledger },
-        Purpose::Count => Route::Mirror { durable_ledger },
-        Purpose::Batch => Route::ExactOnly,
-    };
-    match head.extensions.get::<RequestPolicy>().map(RequestPolicy::choice) {
-        // The route alone would let a client that redeems by itself have elisions.
-        Some(Choice::Exact) => (policy, route) = (Arc::clone(&shared.exact), Route::ExactOnly),
-        Some(Choice::Policy(own)) => policy = Arc::clone(own),
-        Some(Choice::Off) | None => {}
-    }
-    (policy, RequestContext { dialect: target.dialect, model: target.model.clone(), route })
-}
-
-/// What goes out: what was `received`, byte for byte, unless its `source` was rewritten.
-fn outgoing(
-    body: Bytes,
-    source: &Bytes,
-    received: Bytes,
-    trailers: Option<Box<HeaderMap>>,
-    headers: &mut HeaderMap,
-) -> (Bytes, Option<Box<HeaderMap>>) {
-    if same(&body, source) {
-        return (received, trailers);
-    }
-    request::repair_request(headers, body.len());
-    (body, None)
-}
-
 /// The way of a batch: there and nothing of ours back.
 async fn batch<S, B, R>(
     shared: &Shared,
@@ -309,25 +267,34 @@ async fn batch<S, B, R>(
     mut head: Parts,
     policy: Arc<Policy>,
     target: &Target,
-    (source, received, trailers): (Bytes, Bytes, Option<Box<HeaderMap>>),
+    input: Input,
+    events: &Events,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+    R: Body,
 {
     let rewrite = {
-        let (engine, source, dialect) = (shared.engine.clone(), source.clone(), target.dialect);
+        let (engine, source, dialect) = (shared.engine.clone(), input.source.clone(), target.dialect);
         shared.pool.run(source.len(), move || engine.batch(&source, dialect, &policy)).await
     };
     let Some(Ok(rewrite)) = rewrite else {
         let why = rewrite.map_or(Skipped::Aborted, |_| Skipped::Unscannable);
-        return pass(inner, head, Replay::buffered(received, trailers), why).await;
+        return pass(inner, head, input.replay(), why, events).await;
     };
-    let (body, trailers) = outgoing(rewrite.body, &source, received, trailers, &mut head.headers);
-    let body = Replay::buffered(body, trailers);
+    events.tell(Stage::InputRouted, Facts::rewrite(&rewrite));
+    events.tell(Stage::InputCompressed, Facts::rewrite(&rewrite));
+    let (body, trailers) = outgoing(rewrite.body, input, &mut head.headers);
     head.extensions.insert(Processed);
-    let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
+    let report = Report::rewritten(rewrite.report, MemoryReport::default());
+    events.send(Some(body.len() as u64), &report);
+    let body = RequestBody::new(Replay::buffered(body, trailers));
+    let response = inner.call(Request::from_parts(head, body)).await?;
+    events.tell(Stage::PostSend, Facts::response(&response));
     let mut response = response.map(ResponseBody::passthrough);
-    response.extensions_mut().insert(Report::rewritten(rewrite.report, MemoryReport::default()));
+    response.extensions_mut().insert(report);
     Ok(response)
 }
 
@@ -337,13 +304,20 @@ async fn pass<S, B, R>(
     head: Parts,
     body: Replay<B>,
     why: Skipped,
+    events: &Events,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>>,
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+    R: Body,
 {
+    let report = Report::skipped_because(why);
+    events.send(body.size_hint().exact(), &report);
     let response = inner.call(Request::from_parts(head, RequestBody::new(body))).await?;
+    events.tell(Stage::PostSend, Facts::response(&response));
     let mut response = response.map(ResponseBody::passthrough);
-    response.extensions_mut().insert(Report::skipped_because(why));
+    response.extensions_mut().insert(report);
     Ok(response)
 }
 

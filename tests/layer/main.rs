@@ -18,6 +18,7 @@ mod costs;
 mod durable;
 mod encoded;
 mod headers;
+mod hooks;
 mod images;
 mod live;
 #[path = "../pictures.rs"]

@@ -25,6 +25,7 @@ use tower_service::Service;
 
 use crate::{
     body::{BoxError, Replay, RequestBody, ResponseBody},
+    lifecycle::{Events, Facts, Stage},
     limits::Limits,
     pool::Pool,
     report::{Report, Unintercepted},
@@ -111,14 +112,15 @@ pub(crate) struct Upstream<S, B> {
     elements: bool,
     /// Signs every round.
     resigner: Option<Resigner>,
+    events: Events,
     body: PhantomData<fn() -> B>,
 }
 
 impl<S, B> Upstream<S, B> {
     /// `head` is that of the first round's request.
-    pub(crate) fn new(service: S, head: Parts, resigner: Option<Resigner>) -> Self {
+    pub(crate) fn new(service: S, head: Parts, resigner: Option<Resigner>, events: Events) -> Self {
         let elements = route::streams_elements(head.uri.path());
-        Self { service, head, elements, resigner, body: PhantomData }
+        Self { service, head, elements, resigner, events, body: PhantomData }
     }
 
     /// What an answer to its request is.
@@ -136,16 +138,21 @@ impl<S, B> Upstream<S, B> {
         S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone + Send + 'static,
         S::Future: Send,
         B: 'static,
+        R: Body,
     {
         let mut service = self.service.clone();
         let mut head = request::follow_up(&self.head, &body);
         if let Some(resigner) = &self.resigner {
             resigner.sign(&mut head, &body);
         }
+        let events = self.events.clone();
         async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;
+            events.send_again(body.len());
             let body = RequestBody::new(Replay::buffered(body, None));
-            service.call(Request::from_parts(head, body)).await
+            let response = service.call(Request::from_parts(head, body)).await?;
+            events.tell(Stage::PostSend, Facts::response(&response));
+            Ok(response)
         }
     }
 }

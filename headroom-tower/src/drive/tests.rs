@@ -119,7 +119,7 @@ fn upstream(probe: &Probe) -> Upstream<Probe, Script> {
         .header("x-api-key", "k");
     let mut request = request.body(()).unwrap();
     request.extensions_mut().insert(7u8);
-    Upstream::new(probe.clone(), request.into_parts().0, None)
+    Upstream::new(probe.clone(), request.into_parts().0, None, Events::default())
 }
 
 fn report() -> Report {
@@ -413,7 +413,7 @@ fn an_array_of_answers_is_a_stream() {
         ("/v1beta/models/m:generateContent", Answer::Json),
     ] {
         let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
-        let upstream: Upstream<Probe, Script> = Upstream::new(Probe::new([]), head, None);
+        let upstream: Upstream<Probe, Script> = Upstream::new(Probe::new([]), head, None, Events::default());
         assert_eq!(upstream.kind(&json(Script::default())), expected);
         let refused = Response::builder().status(429).body(()).unwrap();
         assert_eq!(upstream.kind(&refused), Answer::Failure);
