@@ -89,6 +89,18 @@ pub enum Ending {
     Dropped,
 }
 
+impl Ending {
+    /// A stable name for logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Broken => "broken",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// Observes what the layer does: see [`HeadroomBuilder::hook`](crate::HeadroomBuilder::hook), and
 /// [`docs::hooks`](crate::docs::hooks) for when what is told.
 ///

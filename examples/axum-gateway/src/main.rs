@@ -15,17 +15,25 @@ use headroom_tests::{
     client::{HttpClient, http, post, read},
     investigation::{self, Proof},
 };
-use headroom_tower::{BuildError, Headroom, HeadroomLayer, RequestBody, Scope};
-use tokio::net::TcpListener;
+use headroom_tower::{
+    BuildError, Ending, Headroom, HeadroomLayer, Hook, PipelineEvent, RequestBody, Scope, Stage,
+};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+};
 use tower::{Layer as _, ServiceExt as _};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
-    let proof = run().await?;
+    let (proof, log) = run().await?;
     #[expect(clippy::print_stdout, reason = "what the example has to show")]
     {
+        for line in log {
+            println!("{line}");
+        }
         println!("{proof}");
     }
     Ok(())
@@ -39,9 +47,27 @@ struct Upstream {
     client: Headroom<HttpClient<RequestBody<Body>>>,
 }
 
-fn gateway(base: Uri) -> Result<Router, BuildError> {
+/// A line in the gateway's log for each answer, when it has ended. Whoever writes it waits on the other
+/// side of the channel: the hook runs on the request's task.
+struct Log(UnboundedSender<String>);
+
+impl Hook for Log {
+    fn on_pipeline_event(&self, event: &PipelineEvent<'_>) {
+        let (Stage::ResponseReceived, Some(rewrite)) = (event.stage(), event.rewrite()) else { return };
+        let _ = self.0.send(format!(
+            "request {}: {} of {} tokens of tool results saved, {} calls, {}",
+            event.request().unwrap_or_default(),
+            rewrite.tokens_saved(),
+            rewrite.tokens_in(),
+            event.round(),
+            event.ending().map_or("", Ending::name),
+        ));
+    }
+}
+
+fn gateway(base: Uri, log: Log) -> Result<Router, BuildError> {
     // A gateway serves many: what is hidden for one must not be found by another.
-    let layer = HeadroomLayer::builder().tenant(|head| tenant(&head.headers)).build()?;
+    let layer = HeadroomLayer::builder().tenant(|head| tenant(&head.headers)).hook(log).build()?;
     Ok(Router::new().fallback(forward).with_state(Upstream { base, client: layer.layer(http()) }))
 }
 
@@ -95,32 +121,36 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-async fn run() -> Result<Proof, BoxError> {
+async fn run() -> Result<(Proof, Vec<String>), BoxError> {
     let provider = investigation::provider().await;
-    let app = gateway(provider.url().parse()?)?;
+    let (log, mut lines) = unbounded_channel();
+    let app = gateway(provider.url().parse()?, Log(log))?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
 
     // A client that knows nothing of the layer; a stream of one dialect, JSON of the other.
     let client: HttpClient = http();
-    let mut answers = Vec::new();
+    let (mut answers, mut log) = (Vec::new(), Vec::new());
     for (dialect, stream) in [(Dialect::OpenAi, true), (Dialect::Anthropic, false)] {
         let mut request = post(&format!("{url}{}", dialect.path()), investigation::request(dialect, stream));
         request.headers_mut().insert("x-team", "search".parse()?);
         let answer = read(dialect, client.request(request).await?).await?;
         answers.push(answer.text());
+        log.extend(lines.recv().await);
     }
     server.abort();
     let proof = investigation::proof(&provider, &answers[0])?;
     investigation::proof(&provider, &answers[1])?;
-    Ok(proof)
+    Ok((proof, log))
 }
 
 #[cfg(test)]
 mod tests {
     #[tokio::test]
     async fn both_dialects_through_one_gateway() {
-        assert_eq!(super::run().await.unwrap().requests, 4);
+        let (proof, log) = super::run().await.unwrap();
+        assert_eq!((proof.requests, log.len()), (4, 2));
+        assert!(log.iter().all(|line| line.contains("2 calls, whole")), "{log:?}");
     }
 }

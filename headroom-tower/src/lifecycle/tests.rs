@@ -2,6 +2,7 @@ use std::{
     future::{Future as _, poll_fn},
     mem::size_of,
     sync::{Arc, Mutex},
+    task::Poll,
 };
 
 use bytes::Bytes;
@@ -15,8 +16,7 @@ use tower_service::Service;
 use super::*;
 use crate::{
     HeadroomLayer, RequestPolicy, ResponseBody, Skipped,
-    report::MemoryReport,
-    testing::{Item, Probe, Refused, Script, bulk, eliding_with, json},
+    testing::{Item, Probe, Refused, Script, bulk, eliding_with, events, json},
 };
 
 type Heard = Arc<Mutex<Vec<String>>>;
@@ -197,25 +197,25 @@ async fn a_body_tells_its_end() {
     assert_eq!(take(&heard), ["Whole 0"]);
 }
 
-#[test]
-fn debug_shows_numbers_and_nothing_else() {
+#[tokio::test]
+async fn debug_shows_numbers_and_nothing_else() {
     let heard = Heard::default();
-    let hooks = Hooks::setup(vec![Registered::new(ear(&heard, |event| format!("{event:?}")))]);
-    let mut rewrite = RewriteReport::default();
-    rewrite.blocks.clear();
-    let report = Report::rewritten(rewrite, MemoryReport::default());
-    let events = hooks.request(Dialect::OpenAiChat);
-    events.send(Some(7), &report);
-    let heard = take(&heard);
-    assert_eq!(heard[0], "PipelineEvent { stage: Setup, .. }");
-    assert!(heard[1].contains("round: 1") && heard[1].contains("bytes: 7"), "{}", heard[1]);
-    assert!(heard[1].contains("tokens_saved: 0") && !heard[1].contains("Report"), "{}", heard[1]);
-    assert_eq!(
-        format!("{:?}", HeadroomLayer::builder().hook(|_: &PipelineEvent<'_>| ()))
-            .matches("Hook(..)")
-            .count(),
-        1
-    );
+    let layer = eliding_with(|builder| builder.hook(ear(&heard, |event| format!("{event:?}"))));
+    assert_eq!(take(&heard), ["PipelineEvent { stage: Setup, .. }"]);
+    let builder = format!("{:?}", HeadroomLayer::builder().hook(ear(&heard, stage)));
+    assert!(builder.contains("[Hook(..)]"), "{builder}");
+
+    let mut request = post("/secret/v1/messages?key=secret", Script::text(&[bulk(false).leak()]));
+    request.headers_mut().insert("x-api-key", "secret".parse().unwrap());
+    let response = send(&mut layer.layer(answers()), request).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    let heard = take(&heard).join("\n");
+    for shown in ["request: 1", "round: 1", "AnthropicMessages", "tokens_saved: ", "status: 200", "Whole"] {
+        assert!(heard.contains(shown), "{heard}");
+    }
+    for hidden in ["secret", "search", "row", "claude", &crate::testing::bulk_handle().to_string()] {
+        assert!(!heard.contains(hidden), "{heard}");
+    }
 }
 
 const SENT: [&str; 3] = ["pre_send", "post_send", "response_received"];
@@ -264,12 +264,61 @@ async fn a_request_that_gets_no_answer_ends_too() {
     let mut service = layer().layer(Probe::slow(Duration::from_secs(600), [Err(Refused)]));
     let mut waiting = Box::pin(send(&mut service, request()));
     while !heard.lock().unwrap().iter().any(|heard| heard == "pre_send None") {
-        assert!(poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
+        assert!(poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await);
         tokio::task::yield_now().await;
     }
     take(&heard);
     drop(waiting);
     assert_eq!(take(&heard), ["response_received Some(Dropped)"]);
+}
+
+/// Wherever a client leaves: stages come in their order, and what was sent has one end.
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_anywhere_has_one_end() {
+    let note = |event: &PipelineEvent<'_>| format!("{} {}", event.stage(), event.round());
+    let whole = [
+        "input_received 0",
+        "input_cached 0",
+        "input_routed 0",
+        "input_compressed 0",
+        "input_remembered 0",
+        "pre_send 1",
+        "post_send 1",
+        "response_received 1",
+    ];
+    let mut lengths = Vec::new();
+    for polls in 0.. {
+        let heard = Heard::default();
+        let layer = eliding_with(|builder| builder.hook(ear(&heard, note)));
+        let answer = events(Script::text(&["data: 1\n\n", "data: 2\n\n"]));
+        let mut service = layer.layer(Probe::slow(Duration::from_millis(1), [Ok(answer)]));
+        let request = post("/v1/messages", Script::text(&[bulk(true).leak()]));
+        let mut exchange = Box::pin(async move {
+            let mut body = send(&mut service, request).await.unwrap().into_body();
+            while body.frame().await.transpose().unwrap().is_some() {
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut done = false;
+        for _ in 0..polls {
+            done = poll_fn(|cx| Poll::Ready(exchange.as_mut().poll(cx).is_ready())).await;
+            if done {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(exchange);
+        let mut told = take(&heard).split_off(2);
+        told.retain(|told| told != "post_start 0");
+        let sent = told.iter().any(|told| told.starts_with("pre_send"));
+        assert_eq!(told.pop_if(|last| last == whole[7]).is_some(), sent, "{polls}: {told:?}");
+        assert_eq!(told, whole[..told.len()], "{polls}");
+        lengths.push(told.len());
+        if done {
+            break;
+        }
+    }
+    assert!(lengths.starts_with(&[0]) && lengths.contains(&6) && lengths.ends_with(&[7]), "{lengths:?}");
 }
 
 #[tokio::test]
