@@ -11,6 +11,7 @@ mod settings;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 pub(crate) use self::{
+    ambient::variable,
     backend::Backend,
     base::{Base, is_local},
     models::{Models, is_date},

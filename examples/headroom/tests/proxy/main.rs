@@ -4,11 +4,12 @@
 mod admin;
 mod bed;
 mod clients;
-#[cfg(all(feature = "bedrock", feature = "vertex"))]
+#[cfg(feature = "bedrock")]
 mod cloud;
 mod config;
 mod conversations;
 mod failures;
+mod google;
 mod network;
 #[cfg(target_os = "linux")]
 mod sockets;
