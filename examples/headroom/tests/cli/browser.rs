@@ -72,6 +72,7 @@ impl Browser {
     }
 
     /// Calls a method of the protocol; its result.
+    #[expect(clippy::needless_pass_by_value, reason = "they are made for the call")]
     pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         self.count += 1;
         let mut message = json!({"id": self.count, "method": method, "params": params});

@@ -12,6 +12,8 @@ mod failures;
 mod google;
 mod network;
 #[cfg(target_os = "linux")]
+mod recorder;
+#[cfg(target_os = "linux")]
 mod sockets;
 mod stopping;
 #[cfg(all(unix, feature = "fleet"))]

@@ -47,7 +47,7 @@ enum Access {
     Token(Secret),
     #[cfg(feature = "bedrock")]
     Aws(Box<aws::Signer>),
-    Google(google::Tokens),
+    Google(Box<google::Tokens>),
 }
 
 /// What a request is to a cloud.
@@ -104,7 +104,7 @@ impl Cloud {
             }
             #[cfg(feature = "bedrock")]
             (Kind::Bedrock, None) => Access::Aws(Box::new(aws::Signer::new(config, network).await?)),
-            (Kind::Vertex(_), None) => Access::Google(google::Tokens::new(network).await?),
+            (Kind::Vertex(_), None) => Access::Google(Box::new(google::Tokens::new(network).await?)),
             #[cfg(not(feature = "bedrock"))]
             (Kind::Bedrock, None) => {
                 return Err("this build knows no credentials of AWS: set --backend-token \
