@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::bed::Room;
 
 /// Nothing that no test wants of a browser.
-const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars \
+const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --hide-scrollbars \
                      --disable-background-networking --disable-component-update --disable-sync";
 
 /// One page of a browser that is killed when this is dropped.
@@ -105,10 +105,11 @@ impl Browser {
         result["result"]["value"].take()
     }
 
-    /// Waits until this is true, looking at every frame.
+    /// Waits until this is true, looking at every frame. It fails where it would hang.
     pub(crate) fn until(&mut self, condition: &str) {
         self.eval(&format!(
-            "new Promise((done) => {{ const look = () => {condition} ? done() : requestAnimationFrame(look); look(); }})"
+            "new Promise((done, fail) => {{ setTimeout(() => fail(new Error('it never is')), 60000); \
+             const look = () => {condition} ? done() : requestAnimationFrame(look); look(); }})"
         ));
     }
 
