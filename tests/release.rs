@@ -38,6 +38,38 @@ fn a_default_build_is_at_most_120_crates() {
     let crates = tree(&[]);
     assert!(crates.len() <= 120, "{} crates: {crates:#?}", crates.len());
     assert!(crates.len() > 20, "the list is read wrong: {crates:?}");
+    let stated = format!("A default build of both libraries is {} crates", crates.len());
+    assert!(page("README.md").contains(&stated), "README.md: {stated}");
+}
+
+fn page(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Each is a row of the table on its crate's page.
+#[test]
+fn every_feature_is_told_of() {
+    for library in LIBRARIES {
+        let manifest = page(&format!("{library}/Cargo.toml"));
+        let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
+        let names = features.lines().filter(|line| !line.starts_with('#'));
+        let names: Vec<&str> = names.filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+        assert!(names.len() > 3, "{library}: {names:?}");
+        let told = page(&format!("{library}/src/lib.rs"));
+        for name in names.into_iter().filter(|name| *name != "default") {
+            assert!(told.contains(&format!("//! | `{name}`")), "{library} does not tell of {name}");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_in_the_list() {
+    let list = page("examples/README.md");
+    for entry in fs::read_dir(root().join("examples")).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let is_one = entry.path().join("Cargo.toml").exists();
+        assert!(!is_one || list.contains(&format!("| `{name}` |")), "{name}");
+    }
 }
 
 #[test]

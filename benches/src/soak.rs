@@ -1,8 +1,8 @@
 //! `soak`: many streams at once through the proxy, for long: does its memory grow, does one fail?
 //!
 //! Each stream is a client of its own that sends its conversation again and again. Memory is looked
-//! at when all of them have been answered twice (everything that is kept once is kept then), and at
-//! the end.
+//! at when all of them have been answered twice (everything that is kept once is kept then), ten times
+//! on the way, and at the end.
 
 use std::{
     io::{self, Write},
@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// How long
     #[arg(long, default_value_t = 30.0)]
     minutes: f64,
+    /// Milliseconds between the deltas of an answer; it has twenty
+    #[arg(long, default_value_t = 200)]
+    pause: u64,
     /// The proxy; else the one beside this program
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -46,7 +49,9 @@ pub(crate) struct Arguments {
 
 /// Bytes of each stream's conversation, about.
 const BODY: usize = 8 << 10;
-const PACE: Pace = Pace { deltas: 20, pause: Duration::from_millis(200) };
+const DELTAS: usize = 20;
+/// How often memory is looked at on the way.
+const LOOKS: u32 = 10;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -58,12 +63,13 @@ struct Counts {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()> {
-    let upstream = provider::start(PACE)?;
+    let pace = Pace { deltas: DELTAS, pause: Duration::from_millis(arguments.pause) };
+    let upstream = provider::start(pace)?;
     let proxy = Process::proxy(&process::binary(arguments.binary.as_deref())?, &upstream)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let counts = Arc::new(Counts::default());
     let idle = proxy.rss().unwrap_or_default();
-    let (start, peak) = runtime.block_on(soak(arguments, &proxy, &counts))?;
+    let Resident { start, peak, on_the_way } = runtime.block_on(soak(arguments, &proxy, &counts))?;
     let end = proxy.rss().unwrap_or_default();
     let (answered, errors) = (counts.answered.load(Relaxed), counts.errors.load(Relaxed));
 
@@ -76,6 +82,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         table.row([format!("resident, {name}"), format!("{mb:.1} MB")]);
     }
     table.print(out)?;
+    let looks: Vec<String> = on_the_way.iter().map(|mb| format!("{mb:.1}")).collect();
+    writeln!(out, "resident on the way: {} MB", looks.join(", "))?;
     if arguments.json {
         let json = json!({
             "streams": arguments.streams,
@@ -84,6 +92,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
             "rss_start_mb": rounded(start, 1),
             "rss_end_mb": rounded(end, 1),
             "rss_peak_mb": rounded(peak, 1),
+            "rss_mb": on_the_way.iter().map(|mb| rounded(*mb, 1)).collect::<Vec<_>>(),
             "answers": answered,
             "errors": errors,
         });
@@ -92,21 +101,32 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     Ok(())
 }
 
-/// Resident memory when all streams are warm, and the most that was seen.
-async fn soak(arguments: &Arguments, proxy: &Process, counts: &Arc<Counts>) -> io::Result<(f64, f64)> {
+/// Resident memory, in MB: when all streams are warm, the most that was seen, and what was seen after
+/// each tenth of the time.
+struct Resident {
+    start: f64,
+    peak: f64,
+    on_the_way: Vec<f64>,
+}
+
+async fn soak(arguments: &Arguments, proxy: &Process, counts: &Arc<Counts>) -> io::Result<Resident> {
     let began = Instant::now();
-    let end = began + Duration::from_secs_f64(arguments.minutes * 60.0);
+    let whole = Duration::from_secs_f64(arguments.minutes * 60.0);
+    let end = began + whole;
     let mut streams = tokio::task::JoinSet::new();
     for number in 0..arguments.streams {
         let (url, counts) = (proxy.url.clone(), Arc::clone(counts));
         streams.spawn(async move { stream(number, &client(), &url, &counts).await });
     }
     let progress = Progress::new();
-    let (mut start, mut peak) = (None, 0.0f64);
+    let (mut start, mut peak, mut on_the_way) = (None, 0.0f64, Vec::new());
     while Instant::now() < end {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let rss = proxy.rss().unwrap_or_default();
         peak = peak.max(rss);
+        if began.elapsed() >= whole / LOOKS * (on_the_way.len() as u32 + 1) {
+            on_the_way.push(rss);
+        }
         if start.is_none() && counts.warm.load(Relaxed) >= arguments.streams {
             start = Some(rss);
         }
@@ -115,8 +135,9 @@ async fn soak(arguments: &Arguments, proxy: &Process, counts: &Arc<Counts>) -> i
     let last = proxy.rss().unwrap_or_default();
     counts.over.store(true, Relaxed);
     while streams.join_next().await.is_some() {}
+    let peak = peak.max(last);
     start
-        .map(|start| (start, peak.max(last)))
+        .map(|start| Resident { start, peak, on_the_way })
         .ok_or_else(|| io::Error::other("too short: no warm state was reached"))
 }
 

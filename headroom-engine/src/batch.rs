@@ -53,7 +53,7 @@ impl Engine {
             if rewrite.body != body[span.clone()]
                 && let Ok(text) = std::str::from_utf8(&rewrite.body)
             {
-                edits.push(Edit { span, text: text.to_owned() });
+                edits.push(Edit { span, text: text.into() });
             }
         }
         let written =

@@ -18,7 +18,7 @@ use crate::{
     reduce::{Accepted, Context, Gate, Op, Reduction, Refusal, Witness},
     report::Reason,
     route::Routed,
-    wire::{BlockKind, Conversation, text::quote},
+    wire::{BlockKind, Conversation, splice::Text, text::quote},
 };
 
 /// Texts shorter than this, in bytes, cannot save the least that counts.
@@ -38,7 +38,7 @@ pub(crate) struct Blocks<'a> {
     engine: &'a Inner,
     body: &'a str,
     conversation: &'a Conversation,
-    candidates: &'a [Candidate],
+    candidates: &'a [Arc<Candidate>],
     policy: &'a Policy,
     model: &'a Model,
     may_hide: bool,
@@ -56,20 +56,17 @@ impl<'a> Blocks<'a> {
         engine: &'a Inner,
         body: &'a str,
         conversation: &'a Conversation,
-        candidates: &'a [Candidate],
+        candidates: &'a [Arc<Candidate>],
         treatment: Treatment,
         policy: &'a Policy,
         model: &'a Model,
     ) -> Self {
         let may_hide = treatment.retrievable().is_some();
-        let epoch = policy.epoch(&engine.facts);
+        let request = request_key(engine, policy, model, may_hide);
         let mut before = [0; 32];
         let keys = candidates.iter().map(|candidate| {
-            let key = key(engine, policy, model, may_hide, &epoch, candidate, &before);
-            if policy.refers() {
-                before = key;
-            }
-            key
+            before = key(&request, candidate, may_hide, policy.refers().then_some(&before));
+            before
         });
         let keys = keys.collect();
         let done = Vec::with_capacity(candidates.len());
@@ -91,7 +88,7 @@ impl<'a> Blocks<'a> {
     /// Bytes of the blocks that would have to be reduced: they are looked at, and the memo does not
     /// know them.
     pub(crate) fn new_bytes(&self) -> usize {
-        let unseen = |(candidate, key): &(&Candidate, &Key)| {
+        let unseen = |(candidate, key): &(&Arc<Candidate>, &Key)| {
             self.exempt(candidate).is_none() && !self.engine.memo.contains(key)
         };
         let unseen = self.candidates.iter().zip(&self.keys).filter(unseen);
@@ -271,7 +268,7 @@ impl<'a> Blocks<'a> {
             kind: Some(kind),
             parts,
             reason: if hides { Reason::Elided } else { Reason::Exact },
-            literal: literal.into(),
+            literal: Text::known(literal),
             tokens_in,
             tokens_out: accepted.tokens_out,
             tokens_exact,
@@ -287,39 +284,28 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// Everything that decides what becomes of a block; `before` is the key of the block before it,
-/// where that may be pointed at.
-fn key(
-    engine: &Inner,
-    policy: &Policy,
-    model: &Model,
-    may_hide: bool,
-    epoch: &[u8; 32],
-    candidate: &Candidate,
-    before: &Key,
-) -> Key {
+/// What decides, of a request as a whole, what becomes of its blocks.
+fn request_key(engine: &Inner, policy: &Policy, model: &Model, may_hide: bool) -> Key {
     let mut hasher = blake3::Hasher::new_keyed(engine.key.bytes());
-    hasher.update(epoch);
-    hasher.update(&candidate.digest);
-    hasher.update(&candidate.query);
+    hasher.update(&policy.epoch(&engine.facts)).update(&[u8::from(may_hide)]);
     if may_hide {
-        // The chances are the epoch's.
-        hasher.update(&Stakes::new(policy, model, candidate.prefix, 0).bytes());
+        hasher.update(&Stakes::prices(model));
     }
-    hasher.update(before);
-    if let Some(media_type) = &candidate.media_type {
-        hasher.update(blake3::hash(media_type.as_bytes()).as_bytes());
-    }
-    if policy.refers() {
-        hasher.update(&candidate.written);
-        hasher.update(&(candidate.place.number as u64).to_le_bytes());
-    }
-    hasher.update(&[
-        u8::from(may_hide),
-        u8::from(candidate.is_error),
-        policy.for_tool(&candidate.tool) as u8,
-    ]);
     *hasher.finalize().as_bytes()
+}
+
+/// Everything that decides what becomes of a block; `before` is the key of the block before it, where
+/// that may be pointed at. Asked of every block on every turn: two blocks of the hash at most.
+fn key(request: &Key, candidate: &Candidate, may_hide: bool, before: Option<&Key>) -> Key {
+    let mut bytes = [0; 3 * 32 + 8 + 1];
+    bytes[..32].copy_from_slice(&candidate.own);
+    // What hiding is worth depends on what stands before it.
+    bytes[32] = if may_hide { candidate.prefix.power() } else { 0 };
+    let Some(before) = before else { return *blake3::keyed_hash(request, &bytes[..33]).as_bytes() };
+    bytes[33..65].copy_from_slice(before);
+    bytes[65..97].copy_from_slice(&candidate.written);
+    bytes[97..].copy_from_slice(&(candidate.place.number as u64).to_le_bytes());
+    *blake3::keyed_hash(request, &bytes).as_bytes()
 }
 
 /// What the gate took.

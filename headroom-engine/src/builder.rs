@@ -17,6 +17,7 @@ use crate::{
     reduce::{Reducer, Witness},
     route::ContentRouter,
     tokens::{O200k, TokenCounter},
+    trail::Trails,
 };
 
 /// Builds an [`Engine`].
@@ -105,7 +106,7 @@ impl EngineBuilder {
     }
 
     /// The most bytes that the memo of known blocks may take; 64 MiB by default. Half as much again
-    /// goes to the lines of conversations that may go on.
+    /// goes to the lines of conversations that may go on, and a quarter to where things stand in them.
     pub fn memo_bytes(mut self, bytes: u64) -> Self {
         self.memo_bytes = bytes;
         self
@@ -129,6 +130,7 @@ impl EngineBuilder {
         let kinds = router.reducers().map(|reducer| reducer.kind());
         Engine(Arc::new(Inner {
             facts: policy::facts(self.counter.family(), &self.scorer.identity(), kinds, &self.catalogue),
+            trails: Trails::new(self.memo_bytes / 4, &self.key),
             key: self.key,
             counter: self.counter,
             router,

@@ -3,24 +3,21 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
-    align::Dynamic,
-    ccr::{HandleKey, marker::is_note},
+    ccr::marker::is_note,
     compress::repeat::{Earlier, Holder, Place},
-    history::{self, Chain},
     intercept::{Stored, stored::Called as StoredCall},
-    ledger::LedgerKey,
     price::Size,
     rank::Query,
     reduce::Hints,
     wire::{
-        Arguments, BlockKind, Conversation, Message, Role, media,
+        Arguments, BlockKind, Conversation, Message, Role,
         scan::{ScanError, Scanner},
         text::{Str, unescape},
     },
 };
 
 /// A text of a tool result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) message: usize,
     pub(crate) block: usize,
@@ -30,6 +27,8 @@ pub(crate) struct Candidate {
     pub(crate) digest: [u8; 32],
     /// Of everything that the causal query is made of.
     pub(crate) query: [u8; 32],
+    /// Of all that decides what becomes of it, whatever stands before it and whatever the policy is.
+    pub(crate) own: [u8; 32],
     /// The name of the tool that returned it; empty if unknown.
     pub(crate) tool: Arc<str>,
     pub(crate) is_error: bool,
@@ -40,13 +39,13 @@ pub(crate) struct Candidate {
     pub(crate) written: [u8; 32],
     /// Of what stands before its message, as the client sent it.
     pub(crate) prefix: Size,
-    call: Option<(usize, usize)>,
+    pub(crate) call: Option<(usize, usize)>,
     /// The arguments of a call that stands elsewhere.
-    given: Option<Arc<str>>,
+    pub(crate) given: Option<Arc<str>>,
     /// The media type that stands beside it.
     pub(crate) media_type: Option<String>,
     /// The user's text before it, its ends if it is long.
-    user: Option<Arc<str>>,
+    pub(crate) user: Option<Arc<str>>,
 }
 
 /// The most bytes that a causal query reads at each end of a text: one long text stands before many
@@ -67,15 +66,17 @@ impl Asked {
     }
 }
 
-/// A tool call, looked at once however many results answer it.
-struct Called {
-    place: (usize, usize),
-    name: Arc<str>,
-    /// Of the name and the arguments.
-    digest: [u8; 32],
-}
-
 impl Candidate {
+    /// Its own digest, now that the others stand.
+    pub(crate) fn seal(&mut self) {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.digest).update(&self.query).update(&[u8::from(self.is_error)]);
+        if let Some(media_type) = &self.media_type {
+            hasher.update(media_type.as_bytes());
+        }
+        self.own = *hasher.finalize().as_bytes();
+    }
+
     /// What the text answers: the call's name and arguments, and the user's text before it, of long
     /// ones both ends.
     ///
@@ -253,7 +254,7 @@ pub(crate) fn written(body: &str, number: usize, name: &str, arguments: &Argumen
 /// Characters of a call that say which one it was.
 const WORDS: usize = 32;
 
-fn ends(text: &str) -> [&str; 2] {
+pub(crate) fn ends(text: &str) -> [&str; 2] {
     if text.len() <= 2 * END {
         return [text, ""];
     }
@@ -261,7 +262,12 @@ fn ends(text: &str) -> [&str; 2] {
 }
 
 /// Tells the results whose calls stand in a stored answer what they answer.
-pub(crate) fn link(candidates: &mut [Candidate], body: &str, conversation: &Conversation, before: &Stored) {
+pub(crate) fn link(
+    candidates: &mut [Arc<Candidate>],
+    body: &str,
+    conversation: &Conversation,
+    before: &Stored,
+) {
     let asked: Option<Arc<str>> = Some(before.asked.as_str()).filter(|text| !text.is_empty()).map(Into::into);
     let asked_digest = *blake3::hash(before.asked.as_bytes()).as_bytes();
     let calls: HashMap<&str, (&StoredCall, Arc<str>, Arc<str>)> = before
@@ -270,6 +276,7 @@ pub(crate) fn link(candidates: &mut [Candidate], body: &str, conversation: &Conv
         .map(|call| (call.id.as_str(), (call, call.name.as_str().into(), call.arguments.as_str().into())))
         .collect();
     for candidate in candidates.iter_mut().filter(|candidate| candidate.call.is_none()) {
+        let candidate = Arc::make_mut(candidate);
         let block =
             conversation.messages.get(candidate.message).and_then(|it| it.blocks.get(candidate.block));
         let Some(BlockKind::Result { call: Some(id), .. }) = block.map(|block| &block.kind) else { continue };
@@ -286,6 +293,7 @@ pub(crate) fn link(candidates: &mut [Candidate], body: &str, conversation: &Conv
             hasher.update(&asked_digest);
         }
         candidate.query = *hasher.finalize().as_bytes();
+        candidate.seal();
     }
 }
 
@@ -296,7 +304,7 @@ pub(crate) fn last_said(body: &str, conversation: &Conversation) -> Option<Strin
 }
 
 /// The text of a message, as one.
-fn said(body: &str, message: &Message) -> String {
+pub(crate) fn said(body: &str, message: &Message) -> String {
     let mut whole = String::new();
     for block in &message.blocks {
         if let BlockKind::Text(text) = &block.kind {
@@ -306,180 +314,21 @@ fn said(body: &str, message: &Message) -> String {
     whole
 }
 
-/// Every candidate of a conversation, its hash behind the last message, and its key behind each of
-/// them. One pass, every text hashed once.
-pub(crate) fn walk(
-    body: &str,
-    conversation: &Conversation,
-    dynamic: &Dynamic,
-    model: &str,
-    key: &HandleKey,
-) -> (Vec<Candidate>, Chain, Vec<LedgerKey>) {
-    let mut chain = Chain::new(key, model, &history::system_digests(body, conversation, dynamic));
-    if let Some(previous) = conversation.previous.as_ref().and_then(|id| id.decode(body)) {
-        chain.push_previous(&previous);
-    }
-    let mut candidates: Vec<Candidate> = Vec::new();
-    let mut keys = Vec::new();
-    let mut calls: HashMap<&str, Called> = HashMap::new();
-    let mut user: Option<Arc<str>> = None;
-    let mut asked = [0; 32];
-    let (mut results, mut count, mut written) = (0, 0, [0; 32]);
-    let tools = conversation.tools.as_ref();
-    let listed = tools.map_or(0, |tools| solid(&body[tools.span.clone()]));
-    let mut before = dynamic.constant_bytes() + dynamic.constant_tools(listed);
-    for (at, message) in conversation.messages.iter().enumerate() {
-        let first = candidates.len();
-        let prefix = Size::of_bytes(before);
-        before += length(body, message);
-        let mut spoke = false;
-        for (block_at, block) in message.blocks.iter().enumerate() {
-            match &block.kind {
-                BlockKind::Call { id, name, arguments } => {
-                    let (name, digest) = called(body, name.as_ref(), arguments);
-                    count += 1;
-                    written = *blake3::Hasher::new().update(&written).update(&digest).finalize().as_bytes();
-                    if let Some(id) = id {
-                        calls.insert(id.raw(body), Called { place: (at, block_at), name, digest });
-                    }
-                }
-                BlockKind::Result { call, is_error, texts } => {
-                    let called = call.as_ref().and_then(|call| calls.get(call.raw(body)));
-                    let query = causal(called, &asked);
-                    results += 1;
-                    let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
-                    let span = &body[block.span.clone()];
-                    let declares = media::declares(span);
-                    for (part, text) in texts.iter().enumerate() {
-                        let inside = text.range.start.saturating_sub(block.span.start);
-                        candidates.push(Candidate {
-                            media_type: declares.then(|| media::declared(span, inside)).flatten(),
-                            message: at,
-                            block: block_at,
-                            part,
-                            text: text.clone(),
-                            digest: history::text_digest(body, text),
-                            query,
-                            tool: Arc::clone(&tool),
-                            is_error: *is_error,
-                            place: Place {
-                                holder: Holder::Result,
-                                number: results,
-                                part: (texts.len() > 1).then_some(part + 1),
-                            },
-                            calls: count,
-                            prefix,
-                            written,
-                            call: called.map(|called| called.place),
-                            given: None,
-                            user: user.clone(),
-                        });
-                    }
-                }
-                BlockKind::Text(_) => spoke = true,
-                _ => {}
-            }
-        }
-        // Candidates of this message stand in the order in which the chain meets their texts.
-        let mut digests = candidates[first..].iter().map(|candidate| candidate.digest);
-        chain.push_message(body, message, dynamic, &mut |_| digests.next().unwrap_or_default());
-        keys.push(chain.key());
-        if message.role == Role::User && spoke {
-            let said = said(body, message);
-            asked = *blake3::hash(said.as_bytes()).as_bytes();
-            user = Some(ends(&said).join(" ").into());
-        }
-    }
-    (candidates, chain, keys)
-}
-
-/// About the bytes of a message, whatever stands between its tokens and however its strings are
-/// spelled. What the [`Dynamic`] values stand in is not counted.
-fn length(body: &str, message: &Message) -> usize {
-    if message.role == Role::System {
-        return 0;
-    }
-    let one = |text: &Str| text.canonical(body).len();
-    let blocks = message.blocks.iter().map(|block| match &block.kind {
-        BlockKind::Text(text) => one(text),
-        BlockKind::Result { texts, .. } => texts.iter().map(one).sum(),
-        BlockKind::Call { arguments: Arguments::Value(span), .. } => solid(&body[span.clone()]),
-        BlockKind::Call { arguments: Arguments::Text(text), .. } => solid(&text.canonical(body)),
-        BlockKind::Call { arguments: Arguments::None, .. } | BlockKind::Thinking | BlockKind::Other => 0,
-    });
-    blocks.sum()
-}
-
-/// About the bytes of `json` that are no white space, the same for every spelling of its strings.
-fn solid(json: &str) -> usize {
-    // Sums of comparisons, many bytes at once: it is asked of every call's arguments on every turn.
-    let sum = |bytes: &[u8], least: u8| {
-        let chunks = bytes.chunks(usize::from(u8::MAX));
-        chunks.map(|chunk| usize::from(chunk.iter().map(|byte| u8::from(*byte >= least)).sum::<u8>())).sum()
-    };
-    let worth = |bytes: &[u8]| -> usize {
-        let solid: usize = sum(bytes, b' ' + 1);
-        match bytes.is_ascii() {
-            true => solid,
-            // Two for what is 2 or 3 bytes long and four for 4, not one for each.
-            false => solid + 2 * sum(bytes, 0xc0) + 2 * sum(bytes, 0xf0) - sum(bytes, 0x80),
-        }
-    };
-    let (mut count, mut at) = (0, 0);
-    loop {
-        let rest = &json.as_bytes()[at..];
-        let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
-        count += worth(&rest[..plain]);
-        let (length, worth) = match rest.get(plain + 1) {
-            _ if plain == rest.len() => return count,
-            Some(b'u') => {
-                let digits = rest.get(plain + 2..plain + 6).and_then(|digits| str::from_utf8(digits).ok());
-                let worth = match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
-                    Some(0x20) => 0,
-                    Some(..0x80) => 1,
-                    _ => 2,
-                };
-                (6, worth)
-            }
-            _ => (2, 1),
-        };
-        count += worth;
-        at = json.len().min(at + plain + length);
-    }
-}
-
-/// A digest of what the causal query is made of.
-fn causal(called: Option<&Called>, asked: &[u8; 32]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(asked);
-    if let Some(called) = called {
-        hasher.update(&called.digest);
-    }
-    *hasher.finalize().as_bytes()
-}
-
-/// A call's name, and a digest of it and the arguments.
-fn called(body: &str, name: Option<&Str>, arguments: &Arguments) -> (Arc<str>, [u8; 32]) {
-    let name = name.and_then(|name| name.decode(body)).unwrap_or_default();
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(name.len() as u64).to_le_bytes());
-    hasher.update(name.as_bytes());
-    hasher.update(match arguments {
-        Arguments::None => b"",
-        Arguments::Value(span) => &body.as_bytes()[span.clone()],
-        Arguments::Text(text) => text.raw(body).as_bytes(),
-    });
-    (name.into(), *hasher.finalize().as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{self, Dialect};
+    use crate::{
+        align::Dynamic,
+        ccr::HandleKey,
+        walk::Walk,
+        wire::{self, Dialect},
+    };
 
-    fn candidates(body: &str) -> (Conversation, Vec<Candidate>) {
+    fn candidates(body: &str) -> (Conversation, Vec<Arc<Candidate>>) {
         let conversation = wire::read(Dialect::AnthropicMessages, body).unwrap();
-        let (candidates, ..) = walk(body, &conversation, &Dynamic::default(), "m", &HandleKey::default());
+        let dynamic = Dynamic::default();
+        let walk = Walk::begin(body, &conversation, &dynamic, "m", &HandleKey::default());
+        let (candidates, ..) = walk.finish(body, &conversation, &dynamic).into_parts();
         (conversation, candidates)
     }
 
@@ -531,15 +380,6 @@ mod tests {
         let declared: Vec<_> = said.iter().map(|said| said.hints().declared()).collect();
         assert_eq!(declared, [Some("text/csv"), Some("text/html"), None]);
         assert!(candidates.iter().all(|candidate| (candidate.message, candidate.block) == (2, 0)));
-    }
-
-    #[test]
-    fn lengths_are_the_same_however_they_are_spelled() {
-        let one = r#"{"a":"x y\u00e9 \ud83d\ude00\n/","b":[1,2]}"#;
-        let other = "{ \"a\" : \"\\u0078 y\u{e9}\\u0020\u{1f600}\\u000a\\/\",\n\"b\": [1, 2] }";
-        assert_eq!(solid(one), solid(other));
-        assert_eq!(solid(r#"{"a": 1}"#), 7);
-        assert_eq!((solid("\\u12"), solid("\\")), (2, 1));
     }
 
     #[test]

@@ -17,12 +17,14 @@ mod compressed;
 mod stored;
 
 use std::{
+    cell::OnceCell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use compressed::Compressed;
 
 use crate::{
@@ -36,7 +38,7 @@ use crate::{
     compress::repeat::Indexes,
     context::{self, Counts, Cut},
     cost::lineage,
-    eligible::{self, Candidate},
+    eligible::Candidate,
     history::Chain,
     intercept::{Alias, Continuation, Parts, Recall, Stored},
     ledger::{LedgerKey, Record},
@@ -49,6 +51,8 @@ use crate::{
     report::{Reason, Report},
     route::ContentRouter,
     tokens::TokenCounter,
+    trail::Trails,
+    walk::Walk,
     wire::{
         self, Block, Conversation, Role, ToolChoice,
         scan::ScanError,
@@ -77,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) scorer: Arc<dyn Scorer>,
     pub(crate) memo: Memo,
     pub(crate) indexes: Indexes,
+    pub(crate) trails: Trails,
     pub(crate) witness: Option<Arc<dyn Witness>>,
     pub(crate) catalogue: Catalogue,
     pub(crate) counts: Counts,
@@ -116,15 +121,23 @@ impl Engine {
     /// If `body` is not a request of the dialect that every reader would read alike. Send it as it
     /// is.
     pub fn scan(&self, body: Bytes, context: &RequestContext) -> Result<Scanned, ScanError> {
-        let text = std::str::from_utf8(&body).map_err(|_| ScanError::NotUtf8)?;
-        let conversation = wire::read(context.dialect, text)?;
+        let body = ByteString::try_from(body).map_err(|_| ScanError::NotUtf8)?;
+        let text = &*body;
+        let followed = OnceCell::new();
+        let follow = |start| self.0.trails.follow(context.dialect, text, start);
+        let known = |start| followed.get_or_init(|| follow(start)).messages(start);
+        let conversation = wire::read_on(context.dialect, text, &known)?;
+        let followed = followed.into_inner().filter(|it| it.is_of(&conversation)).unwrap_or_default();
         let named = conversation.model.as_ref().and_then(|model| model.decode(text));
         let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
         let facts = self.0.catalogue.model(model).clone();
         let recall = recall(&facts, &conversation, context);
         let binds = binds_thinking(&facts, &conversation, context);
         let dynamic = Dynamic::find(text, &conversation);
-        let (candidates, chain, keys) = eligible::walk(text, &conversation, &dynamic, model, &self.0.key);
+        let walk = followed.resume(Walk::begin(text, &conversation, &dynamic, model, &self.0.key));
+        let walk = walk.finish(text, &conversation, &dynamic);
+        self.0.trails.keep(followed, text, &conversation, &walk);
+        let (candidates, chain, keys) = walk.into_parts();
         let points = align::points(context.dialect, &conversation, &keys);
         let mut scanned = Scanned {
             engine: self.clone(),
@@ -155,6 +168,7 @@ impl Engine {
     pub fn clear_memo(&self) {
         self.0.memo.clear();
         self.0.indexes.clear();
+        self.0.trails.clear();
     }
 
     /// What counts tokens.
@@ -193,10 +207,10 @@ impl Engine {
 pub struct Scanned {
     engine: Engine,
     context: RequestContext,
-    body: Bytes,
+    body: ByteString,
     conversation: Conversation,
     model: Model,
-    candidates: Vec<Candidate>,
+    candidates: Vec<Arc<Candidate>>,
     dynamic: Dynamic,
     /// The client's tools, where the policy keeps them the same.
     steady: Option<Steady>,
@@ -320,7 +334,7 @@ impl Scanned {
     /// Bytes of the blocks that were not seen before under `policy`: what rewriting will cost.
     #[must_use]
     pub fn new_bytes(&self, policy: &Policy) -> usize {
-        let Ok(text) = std::str::from_utf8(&self.body) else { return 0 };
+        let text = &*self.body;
         let (treatment, _) = plan::decide(text, &self.conversation, policy, self.context.route);
         if treatment == Treatment::Off {
             return 0;
@@ -334,7 +348,7 @@ impl Scanned {
     /// Writes the request anew. Never fails: what cannot be handled stays as it was.
     #[must_use]
     pub fn rewrite(self, policy: &Policy, records: &[Record]) -> Rewrite {
-        let body = self.body.clone();
+        let body = self.body.as_bytes().clone();
         let run = || if self.steadied { self } else { self.under(policy) }.run(policy, records, None);
         catch_unwind(AssertUnwindSafe(run))
             .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
@@ -342,7 +356,7 @@ impl Scanned {
 
     /// [`Scanned::rewrite`] for the library, whose caller decides the treatment.
     pub(crate) fn rewrite_as(self, policy: &Policy, treatment: Treatment) -> Rewrite {
-        let body = self.body.clone();
+        let body = self.body.as_bytes().clone();
         catch_unwind(AssertUnwindSafe(|| self.run(policy, &[], Some(treatment))))
             .unwrap_or_else(|_| untouched(body, Report { failed_open: true, ..Report::default() }))
     }
@@ -354,7 +368,7 @@ impl Scanned {
         let mut report =
             Report { mode: policy.mode(), model: self.model.clone(), new_from, ..Report::default() };
         let whole = self.body.clone();
-        let Ok(text) = std::str::from_utf8(&whole) else { return untouched(self.body, report) };
+        let text = &*whole;
         self.link(text, records);
         let going_on = self.going_on(text);
         // What stands before a part of a conversation has another number there.
@@ -373,7 +387,7 @@ impl Scanned {
         }
         if self.is_foreign(policy, records) {
             report.limited = Some(Reason::NotOurs);
-            return untouched(self.body, report);
+            return untouched(self.body.into_bytes(), report);
         }
 
         let hiding = if self.shows_all { Treatment::ExactOnly } else { treatment };
@@ -432,7 +446,7 @@ impl Scanned {
             return self.only(text, going_on, policy, Report { failed_open: true, ..report });
         };
         report.lineage = lineage(text, &self.conversation, &self.keys, splice.edits());
-        let body = splice.apply(&self.body);
+        let body = splice.apply(self.body.as_bytes());
         let sent_once = self.link.is_some() && !originals.is_empty();
         let listed = report.tool_listed;
         let messages_end = splice.moved(self.conversation.messages_span.end - 1) + opened + self.opened(text);
@@ -445,9 +459,9 @@ impl Scanned {
     /// The request with these edits alone.
     fn only(&self, text: &str, edits: Vec<Edit>, policy: &Policy, report: Report) -> Rewrite {
         let Some(splice) = Splice::new(edits, self.body.len()) else {
-            return untouched(self.body.clone(), report);
+            return untouched(self.body.as_bytes().clone(), report);
         };
-        let body = splice.apply(&self.body);
+        let body = splice.apply(self.body.as_bytes());
         let messages_end = splice.moved(self.conversation.messages_span.end - 1) + self.opened(text);
         let continuation =
             self.continuation(text, messages_end, body.clone(), policy, Originals::default(), false);
@@ -487,12 +501,12 @@ impl Scanned {
                 let at = tools.span.end - 1;
                 let comma = if tools.items.is_empty() { "" } else { "," };
                 let added = if tools.wrapped { shape.wrapped(definition) } else { definition };
-                Edit { span: at..at, text: format!("{comma}{added}") }
+                Edit { span: at..at, text: format!("{comma}{added}").into() }
             }
             None => {
                 let at = self.conversation.root.end - 1;
                 debug_assert_eq!(&body[at..=at], "}");
-                Edit { span: at..at, text: format!(",{}", shape.listed(definition)) }
+                Edit { span: at..at, text: format!(",{}", shape.listed(definition)).into() }
             }
         }
     }

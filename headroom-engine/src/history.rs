@@ -51,6 +51,11 @@ impl Chain {
         Self { state: *hasher.finalize().as_bytes() }
     }
 
+    /// A conversation up to where its key is `key`.
+    pub(crate) fn behind(key: LedgerKey) -> Self {
+        Self { state: key.to_bytes() }
+    }
+
     /// Goes on with an answer that stands elsewhere.
     pub(crate) fn push_previous(&mut self, id: &str) {
         let mut hasher = blake3::Hasher::new_keyed(&self.state);

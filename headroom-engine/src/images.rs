@@ -26,7 +26,7 @@ use crate::{
     wire::{
         BlockKind, Conversation, Dialect,
         image::{Data, Image, images},
-        splice::Edit,
+        splice::{Edit, Text},
         text::quote,
     },
 };
@@ -178,10 +178,10 @@ impl<'a> Images<'a> {
         let (marker, literal) = outcome.literal.split_at(hidden.marker.end);
         let span = task.image.span.clone();
         let edits = match task.twin {
-            Some(_) => vec![Edit { span, text: self.text_part(marker, &task.data.beside) }],
+            Some(_) => vec![Edit { span, text: self.text_part(marker, &task.data.beside).into() }],
             None => vec![
-                Edit { span: span.start..span.start, text: self.text_part(marker, &[]) + "," },
-                Edit { span: task.data.text.range.clone(), text: literal.to_owned() },
+                Edit { span: span.start..span.start, text: (self.text_part(marker, &[]) + ",").into() },
+                Edit { span: task.data.text.range.clone(), text: literal.into() },
             ],
         };
         let report = BlockReport {
@@ -253,7 +253,7 @@ impl<'a> Images<'a> {
         let hidden = Hidden { range: 0..0, original: 0..0, handle, marker: 0..marker.len() };
         Outcome {
             reason: Reason::Elided,
-            literal: (marker + &literal).into(),
+            literal: Text::known(marker + &literal),
             tokens_in,
             tokens_out,
             tokens_exact: tokens_in,

@@ -34,6 +34,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `code` (default) | `compress::CodeCompressor`: tree-sitter and the grammars of nine languages, in C |
+//! | `bedrock` | Amazon Bedrock's Converse, and the event stream that it and InvokeModel answer in |
 //! | `image` | `compress::shrink`: smaller images, by the providers' own arithmetic |
 //! | `tokenizers` | `tokens::HfCounter`: counts tokens with a user's `tokenizer.json` |
 //! | `embed` | `rank::EmbeddingScorer`: ranks rows with a user's static embedding model |
@@ -69,6 +70,8 @@ pub mod reduce;
 mod report;
 pub mod route;
 pub mod tokens;
+mod trail;
+mod walk;
 mod wire;
 
 pub use builder::EngineBuilder;

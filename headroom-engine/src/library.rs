@@ -178,7 +178,11 @@ fn dialect(body: &str) -> Result<Dialect, ScanError> {
         message.role == Role::Tool
             || message.blocks.iter().any(|block| matches!(block.kind, BlockKind::Call { .. }))
     };
-    Ok(if openai.messages.iter().any(calls) { Dialect::OpenAiChat } else { Dialect::AnthropicMessages })
+    Ok(if openai.messages.iter().any(|message| calls(message)) {
+        Dialect::OpenAiChat
+    } else {
+        Dialect::AnthropicMessages
+    })
 }
 
 #[cfg(test)]

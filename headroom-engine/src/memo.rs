@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quick_cache::{Weighter, sync::Cache};
 
-use crate::{compress::repeat::Shown, reduce::Hidden, report::Reason};
+use crate::{compress::repeat::Shown, reduce::Hidden, report::Reason, wire::splice::Text};
 
 /// What became of a block, ready to be spliced.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Outcome {
     pub(crate) parts: u32,
     pub(crate) reason: Reason,
     /// The new string literal, quotes included; empty if the block stays.
-    pub(crate) literal: Box<str>,
+    pub(crate) literal: Text,
     pub(crate) tokens_in: usize,
     pub(crate) tokens_out: usize,
     pub(crate) tokens_exact: usize,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::{ccr::Handle, context, reduce::Hidden, wire::text::Str};
 
@@ -12,7 +12,7 @@ pub(crate) const IMAGE: &str = "image";
 /// The originals of one request. They are decoded from its body when asked for.
 #[derive(Clone, Default)]
 pub struct Originals {
-    body: Bytes,
+    body: ByteString,
     order: Vec<Handle>,
     places: HashMap<Handle, Place>,
 }
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Originals {
 }
 
 impl Originals {
-    pub(crate) fn new(body: Bytes) -> Self {
+    pub(crate) fn new(body: ByteString) -> Self {
         Self { body, ..Self::default() }
     }
 
@@ -97,7 +97,7 @@ impl Originals {
     #[must_use]
     pub fn get(&self, handle: Handle) -> Option<String> {
         let place = self.places.get(&handle)?;
-        let body = std::str::from_utf8(&self.body).ok()?;
+        let body = &*self.body;
         match &place.part {
             Part::Text(text, range) => text.decode(body)?.get(range.clone()).map(str::to_owned),
             #[cfg(feature = "image")]

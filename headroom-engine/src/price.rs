@@ -34,6 +34,11 @@ impl Size {
         Self(u8::try_from((bytes / TOKEN).max(SMALLEST).ilog2()).unwrap_or(u8::MAX))
     }
 
+    /// Which power of two.
+    pub(crate) fn power(self) -> u8 {
+        self.0
+    }
+
     /// The middle of those that it stands for.
     fn tokens(self) -> f64 {
         1.5 * (1u64 << self.0.min(62)) as f64
@@ -60,7 +65,7 @@ impl Stakes {
     /// percent.
     pub(crate) fn new(policy: &Policy, model: &Model, prefix: Size, chance: u32) -> Self {
         let (read, write) = (model.cache_read, model.cache_write);
-        let output = model.price.map_or(OUTPUT, |price| price.output / price.input);
+        let output = output(model);
         let caution = policy.caution_share();
         Self {
             hidden: write + f64::from(policy.turn_count()) * read,
@@ -96,16 +101,20 @@ impl Stakes {
         tokens.ceil() as usize
     }
 
-    /// All of it.
-    pub(crate) fn bytes(&self) -> [u8; 40] {
-        let mut bytes = [0; 40];
-        let numbers = [self.hidden, self.asked, self.returned, f64::from(self.chance)].map(f64::to_le_bytes);
-        let numbers = numbers.into_iter().chain([(self.least as u64).to_le_bytes()]);
-        for (to, from) in bytes.chunks_exact_mut(8).zip(numbers) {
-            to.copy_from_slice(&from);
+    /// What of a model decides its stakes.
+    pub(crate) fn prices(model: &Model) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        for (to, from) in bytes.chunks_exact_mut(8).zip([model.cache_read, model.cache_write, output(model)])
+        {
+            to.copy_from_slice(&from.to_le_bytes());
         }
         bytes
     }
+}
+
+/// What a token of the answer costs, in fresh tokens of the prompt.
+fn output(model: &Model) -> f64 {
+    model.price.map_or(OUTPUT, |price| price.output / price.input)
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub(crate) fn restore(
             Some(restored) => {
                 report.restored += 1;
                 report.declared_breaks += 1;
-                edits.extend(restored.into_iter().map(|(span, text)| Edit { span, text }));
+                edits.extend(restored.into_iter().map(|(span, text)| Edit { span, text: text.into() }));
             }
             None => report.unrestored += 1,
         }

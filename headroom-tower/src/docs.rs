@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/layers.md")]
 pub mod layers {}
 
+#[doc = include_str!("../docs/hooks.md")]
+pub mod hooks {}
+
 #[doc = include_str!("../docs/security.md")]
 pub mod security {}
 

@@ -48,6 +48,7 @@
 //! slow changes reports, not bytes. Why, and all the rest:
 //!
 //! - [`docs::layers`]: order of layers, back-pressure, cancellation, the error model;
+//! - [`docs::hooks`]: seeing what the layer does, and steering it;
 //! - [`docs::security`]: what is logged and kept, tenants, handles, text that lies, limits;
 //! - [`docs::stores`]: stores and fleets, writing a store;
 //! - `headroom_engine::docs`: writing a specialist for one more kind of content.
@@ -63,6 +64,8 @@
 //! | `postgres` | `PostgresStore`: originals and ledger records that replicas share |
 //! | `encrypt` | `Sealed`: encryption at rest over any store |
 //! | `decompression` | bodies in gzip, zstd, br and deflate are read |
+//! | `bedrock` | Amazon Bedrock: InvokeModel and Converse, their event streams, signing anew |
+//! | `image` | `Policy::images`: smaller images, by the providers' own arithmetic |
 //! | `conformance` | `conformance`: a suite that any store can run |
 //!
 //! The layer needs a tokio runtime with its timer, and nothing that only Unix has.

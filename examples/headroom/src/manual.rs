@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 use crate::{
     Cli,
-    exit::{Exit, TABLE, failed},
+    exit::{TABLE, failed, print},
 };
 
 /// What `headroom completions` takes.
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn completions(args: &Args) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "headroom", &mut text);
-    print(&text)
+    print(&text).into()
 }
 
 /// Prints the man page: of the program, then of each of its commands.
@@ -32,14 +32,23 @@ pub(crate) fn man() -> ExitCode {
     let mut text = Vec::new();
     match pages(&mut text) {
         Ok(()) => print(&text),
-        Err(error) => failed(error).into(),
+        Err(error) => failed(error),
     }
+    .into()
 }
 
 fn pages(out: &mut Vec<u8>) -> io::Result<()> {
-    let mut program = Cli::command().after_help(TABLE);
+    let mut program = Cli::command();
     program.build();
-    clap_mangen::Man::new(program.clone()).render(out)?;
+    let man = clap_mangen::Man::new(program.clone());
+    man.render_title(out)?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    man.render_description_section(out)?;
+    writeln!(out, ".SH \"EXIT STATUS\"\n.nf")?;
+    // The first line is what the heading says.
+    TABLE.lines().skip(1).try_for_each(|line| writeln!(out, "{}", line.trim_start()))?;
+    writeln!(out, ".fi")?;
     for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
         page(command, out)?;
     }
@@ -52,13 +61,4 @@ fn page(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
     let man = clap_mangen::Man::new(command.clone());
     man.render_description_section(out)?;
     man.render_options_section(out)
-}
-
-fn print(text: &[u8]) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Done,
-        Err(error) => failed(error),
-    }
-    .into()
 }

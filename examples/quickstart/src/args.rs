@@ -12,7 +12,7 @@ use headroom_tests::{
 #[command(version)]
 pub struct Args {
     /// A real provider instead of the double, e.g. `https://api.anthropic.com`. It costs money.
-    #[arg(long)]
+    #[arg(long, value_name = "URL", value_parser = base)]
     pub(crate) upstream: Option<String>,
 
     /// The model to ask; a name that starts with `claude` speaks the Anthropic dialect.
@@ -28,7 +28,7 @@ pub struct Args {
     openai_key: Option<String>,
 
     /// Only conversations whose name contains this.
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT", value_parser = some)]
     only: Option<String>,
 
     /// Print every answer, not just those of the first conversation.
@@ -38,6 +38,22 @@ pub struct Args {
     /// Print the figures as JSON and nothing else.
     #[arg(long, conflicts_with = "all")]
     pub(crate) json: bool,
+}
+
+fn base(text: &str) -> Result<String, &'static str> {
+    let url: Option<http::Uri> = text.parse().ok();
+    let sound = |url: &http::Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+    url.filter(sound).map(|_| text.to_owned()).ok_or("not a URL, as in https://api.anthropic.com")
+}
+
+/// A part of some conversation's name.
+fn some(text: &str) -> Result<String, String> {
+    let all = fixtures::all();
+    if all.iter().any(|one| one.name().contains(text)) {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = all.iter().map(Conversation::name).collect();
+    Err(format!("there are {}", names.join(", ")))
 }
 
 /// Where requests go, and how.

@@ -53,6 +53,9 @@ async fn compare(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
 
     // Who answers. The double's model asks for what was left out in its third turn.
     let conversations = args.conversations();
+    if conversations.is_empty() {
+        return Err("no conversation of that name speaks this model's dialect".into());
+    }
     let replay = Replay::new(conversations.clone()).delta(12);
     let asker = Arc::new(Asker::new(replay.clone(), |turn| (turn == 2).then_some(Question::Range)));
     let plain = Provider::start(replay).await;

@@ -36,7 +36,7 @@ pub(crate) fn edits(
         return none;
     }
     let root = conversation.root.end - 1;
-    let at_root = |text: String| Edit { span: root..root, text };
+    let at_root = |text: String| Edit { span: root..root, text: text.into() };
     let mut edits = Vec::new();
     let mut count = 0;
     let kind = if dialect == Dialect::OpenAiResponses { "input_text" } else { "text" };
@@ -74,7 +74,7 @@ pub(crate) fn edits(
                 None => Some(tools.span.end - 1),
             };
             if let Some(at) = behind {
-                edits.push(Edit { span: at..at, text: BEDROCK.to_owned() });
+                edits.push(Edit { span: at..at, text: BEDROCK.into() });
                 count += 1;
             }
         }
@@ -112,7 +112,7 @@ fn has(body: &str, key: &str) -> bool {
 /// it, of type `kind`.
 fn mark(body: &str, text: &Str, (alone, kind): (&str, &str), field: &str) -> Option<Vec<Edit>> {
     let (start, end) = (text.range.start, text.range.end);
-    let insert = |at: usize, text: String| Edit { span: at..at, text };
+    let insert = |at: usize, text: String| Edit { span: at..at, text: text.into() };
     let key = body[..start].trim_end().strip_suffix(':')?.trim_end();
     if key.ends_with("\"text\"") {
         return Some(vec![insert(end, field.to_owned())]);

@@ -205,6 +205,18 @@ impl Dynamic {
         self.texts.iter().find(|text| text.start == literal.range.start).map(|text| &*text.aligned)
     }
 
+    /// Of all that [`aligned`](Self::aligned) says.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        for text in &self.texts {
+            for number in [text.start, text.aligned.len()] {
+                hasher.update(&(number as u64).to_le_bytes());
+            }
+            hasher.update(text.aligned.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     /// Bytes of all texts that were looked through.
     pub(crate) fn prompt_bytes(&self) -> usize {
         self.bytes
@@ -308,7 +320,7 @@ impl Dynamic {
         self.values.iter().map(|value| {
             let mut literal = String::new();
             quote(&note::placeholder(&value.name), &mut literal);
-            Edit { span: value.span.clone(), text: literal[1..literal.len() - 1].to_owned() }
+            Edit { span: value.span.clone(), text: literal[1..literal.len() - 1].into() }
         })
     }
 

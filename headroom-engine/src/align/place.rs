@@ -23,7 +23,7 @@ pub(super) enum Place {
 pub(super) fn place(dialect: Dialect, conversation: &Conversation, at: usize) -> Option<Place> {
     let message = conversation.messages.get(at)?;
     // Nothing stands between the results of one turn.
-    if conversation.messages.get(at + 1).is_some_and(returns) {
+    if conversation.messages.get(at + 1).is_some_and(|next| returns(next)) {
         return None;
     }
     let end = message.span.end;
@@ -62,7 +62,7 @@ fn returns(message: &Message) -> bool {
 impl Place {
     /// Puts `note` there.
     pub(super) fn edits(&self, note: &str) -> Vec<Edit> {
-        let insert = |at: usize, text: String| Edit { span: at..at, text };
+        let insert = |at: usize, text: String| Edit { span: at..at, text: text.into() };
         let mut quoted = String::new();
         quote(note, &mut quoted);
         match self {

@@ -465,7 +465,7 @@ fn decoded(dialect: Dialect, out: &str, rewrite: &Rewrite) -> String {
             (message.texts().next().unwrap(), gone)
         };
         let said = text.decode(out).unwrap();
-        edits.push(Edit { span: gone, text: String::new() });
+        edits.push(Edit { span: gone, text: "".into() });
         for (name, value) in note::told(&said).unwrap() {
             latest.retain(|(known, _)| known != name);
             latest.push((name.to_owned(), value.to_owned()));
@@ -479,7 +479,7 @@ fn decoded(dialect: Dialect, out: &str, rewrite: &Rewrite) -> String {
     for (name, value) in &latest {
         raw = raw.replacen(&note::placeholder(name), value, 1);
     }
-    edits.push(Edit { span: system.range, text: format!("\"{raw}\"") });
+    edits.push(Edit { span: system.range, text: format!("\"{raw}\"").into() });
     let splice = crate::wire::splice::Splice::new(edits, out.len()).unwrap();
     String::from_utf8(splice.apply(&Bytes::copy_from_slice(out.as_bytes())).to_vec()).unwrap()
 }

@@ -108,7 +108,7 @@ impl Pinned {
         let inside = self.span.start..self.span.end - 1;
         edits.retain(|edit| edit.span.start < inside.start || edit.span.end > inside.end);
         if body[self.span.clone()] != self.text {
-            edits.push(Edit { span: inside, text: self.text[..self.text.len() - 1].to_owned() });
+            edits.push(Edit { span: inside, text: self.text[..self.text.len() - 1].into() });
         }
     }
 }

@@ -108,21 +108,22 @@ impl Cut {
                 let marker = format!("\\n\\n{}", self.marker);
                 match edits.iter_mut().find(|edit| edit.span == text.range) {
                     Some(edit) => {
-                        let at = edit.text.len().saturating_sub(1);
-                        edit.text.insert_str(at, &marker);
+                        let mut text = edit.text.to_string();
+                        text.insert_str(text.len().saturating_sub(1), &marker);
+                        edit.text = text.into();
                     }
                     None => {
                         let at = text.range.end - 1;
-                        edits.push(Edit { span: at..at, text: marker });
+                        edits.push(Edit { span: at..at, text: marker.into() });
                     }
                 }
             }
             Anchor::Behind(at) => {
                 let text = format!(",{{\"type\":\"text\",\"text\":\"{}\"}}", self.marker);
-                edits.push(Edit { span: *at..*at, text });
+                edits.push(Edit { span: *at..*at, text: text.into() });
             }
         }
-        let leave = |span: &Range<usize>| Edit { span: span.clone(), text: String::new() };
+        let leave = |span: &Range<usize>| Edit { span: span.clone(), text: "".into() };
         edits.extend(self.gaps.iter().chain(&self.unbound).map(leave));
         edits
     }

@@ -1,5 +1,7 @@
 //! How long a conversation is, and which of its messages belong together.
 
+use std::sync::Arc;
+
 use quick_cache::sync::Cache;
 
 use super::{
@@ -95,7 +97,7 @@ fn opaque(span: &std::ops::Range<usize>) -> usize {
 }
 
 /// Every assistant message with calls whose results, all of them and nothing else, follow it.
-fn units(body: &str, messages: &[Message]) -> Vec<Unit> {
+fn units(body: &str, messages: &[Arc<Message>]) -> Vec<Unit> {
     let mut units = Vec::new();
     let mut at = 0;
     while at < messages.len() {
@@ -110,7 +112,7 @@ fn units(body: &str, messages: &[Message]) -> Vec<Unit> {
     units
 }
 
-fn unit(body: &str, messages: &[Message], at: usize) -> Option<Unit> {
+fn unit(body: &str, messages: &[Arc<Message>], at: usize) -> Option<Unit> {
     let assistant = messages.get(at).filter(|message| message.role == Role::Assistant)?;
     let mut open: Vec<&str> = Vec::new();
     let mut sign = Sign::default();

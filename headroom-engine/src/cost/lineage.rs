@@ -58,9 +58,7 @@ fn ours(edits: &[Edit], conversation: &Conversation, end: usize) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     let mine = edits.iter().filter(|edit| edit.span.end <= end || edit.span.start >= messages.end);
     for edit in mine.filter(|edit| !steadies(edit)) {
-        hasher.update(&(edit.span.len() as u64).to_le_bytes());
-        hasher.update(&(edit.text.len() as u64).to_le_bytes());
-        hasher.update(edit.text.as_bytes());
+        hasher.update(&(edit.span.len() as u64).to_le_bytes()).update(&edit.text.digest());
     }
     *hasher.finalize().as_bytes()
 }

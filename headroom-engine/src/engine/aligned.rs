@@ -21,9 +21,9 @@ impl Scanned {
         if policy.aligns() {
             self.dynamic.with_tools();
         }
-        if let (Some(first), Ok(text)) = (self.points.first(), std::str::from_utf8(&self.body)) {
+        if let Some(first) = self.points.first() {
             let dynamic = self.aligns(policy).then_some(&self.dynamic);
-            self.steady = Steady::of(text, &self.conversation, dynamic, first.key);
+            self.steady = Steady::of(&self.body, &self.conversation, dynamic, first.key);
         }
         self.asked = self.questions();
         self.asked.extend(self.steady.iter().map(Steady::key));

@@ -61,7 +61,7 @@ impl Scanned {
         for (candidate, outcome) in self.candidates.iter().zip(outcomes) {
             if outcome.reason.replaced() {
                 let span = candidate.text.range.clone();
-                compressed.edits.push(Edit { span, text: outcome.literal.to_string() });
+                compressed.edits.push(Edit { span, text: outcome.literal.clone() });
                 let kind = outcome.kind.unwrap_or_default();
                 compressed.originals.add(kind, &candidate.text, &outcome.hidden);
             }

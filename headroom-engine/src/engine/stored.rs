@@ -60,9 +60,8 @@ impl Scanned {
     /// The id of the stored answer that the client goes on with, where the ledger may know it.
     #[must_use]
     pub fn previous(&self) -> Option<String> {
-        let body = std::str::from_utf8(&self.body).ok()?;
         let id = self.conversation.previous.as_ref().filter(|_| self.durable())?;
-        id.decode(body).map(Cow::into_owned)
+        id.decode(&self.body).map(Cow::into_owned)
     }
 
     /// Takes what is known of the answer that this goes on with.
@@ -89,13 +88,13 @@ impl Scanned {
         if before.last() != before.client {
             let mut id = String::new();
             quote(before.last(), &mut id);
-            edits.push(Edit { span: previous.range.clone(), text: id });
+            edits.push(Edit { span: previous.range.clone(), text: id.into() });
         }
         if before.pending.is_empty() {
             return edits;
         }
         let (span, pending) = (self.conversation.messages_span.clone(), before.pending.join(","));
-        let insert = |at: usize, text: String| Edit { span: at..at, text };
+        let insert = |at: usize, text: String| Edit { span: at..at, text: text.into() };
         if self.is_one_text(body) {
             edits.push(insert(span.start, format!("[{pending},{OPEN}")));
             edits.push(insert(span.end, "}]".to_owned()));

@@ -1,5 +1,7 @@
 //! Anthropic Messages: `POST /v1/messages`.
 
+use std::sync::Arc;
+
 use super::{
     Arguments, Block, BlockKind, Conversation, Message, Role, array_or_skip, object_or_skip, once,
     scan::{ScanError, Scanner},
@@ -9,8 +11,8 @@ use super::{
 
 type Result<T> = std::result::Result<T, ScanError>;
 
-pub(super) fn read(body: &str) -> Result<Conversation> {
-    let mut scanner = Scanner::new(body);
+pub(super) fn read(mut scanner: Scanner<'_>) -> Result<Conversation> {
+    let body = scanner.body();
     let mut top = Top::default();
     let root = scanner.object(|scanner, key| match key {
         "model" => top.model(scanner),
@@ -78,9 +80,8 @@ fn system_texts(scanner: &mut Scanner<'_>) -> Result<Vec<Str>> {
     Ok(texts)
 }
 
-fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
-    let mut messages = Vec::new();
-    let span = scanner.array(|scanner| {
+fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Arc<Message>>, std::ops::Range<usize>)> {
+    top::messages(scanner, |scanner, messages| {
         let (mut role, mut content, mut ambiguous) = (None, None, false);
         let span = scanner.object(|scanner, key| {
             match key {
@@ -91,17 +92,13 @@ fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::R
             Ok(())
         })?;
         if ambiguous {
-            messages.push(Message::opaque(span));
+            messages.push(Message::opaque(span).into());
             return Ok(());
         }
-        messages.push(Message {
-            span,
-            role: role.unwrap_or(Role::Other),
-            blocks: content.unwrap_or_default(),
-        });
+        let (role, blocks) = (role.unwrap_or(Role::Other), content.unwrap_or_default());
+        messages.push(Message { span, role, blocks }.into());
         Ok(())
-    })?;
-    Ok((messages, span))
+    })
 }
 
 fn read_content(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
@@ -238,6 +235,10 @@ fn source_text(scanner: &mut Scanner<'_>) -> Result<Option<Str>> {
 mod tests {
     use super::*;
     use crate::wire::ToolChoice;
+
+    fn read(body: &str) -> Result<Conversation> {
+        super::read(Scanner::new(body))
+    }
 
     #[test]
     fn every_shape_of_tool_results() {

@@ -1,6 +1,6 @@
 //! Bedrock Converse: `POST /model/{id}/converse` and `/converse-stream`.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     Arguments, Block, BlockKind, Conversation, Message, Role, Tool, Tools, anthropic, array_or_skip,
@@ -12,8 +12,7 @@ use super::{
 
 type Result<T> = std::result::Result<T, ScanError>;
 
-pub(super) fn read(body: &str) -> Result<Conversation> {
-    let mut scanner = Scanner::new(body);
+pub(super) fn read(mut scanner: Scanner<'_>) -> Result<Conversation> {
     let mut top = Top::default();
     let mut nested = None;
     let root = scanner.object(|scanner, key| {
@@ -105,9 +104,8 @@ fn read_tools(scanner: &mut Scanner<'_>) -> Result<Option<Tools>> {
     })
 }
 
-fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, Range<usize>)> {
-    let mut messages = Vec::new();
-    let span = scanner.array(|scanner| {
+fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Arc<Message>>, Range<usize>)> {
+    top::messages(scanner, |scanner, messages| {
         let (mut role, mut content, mut ambiguous) = (None, None, false);
         let span = scanner.object(|scanner, key| {
             match key {
@@ -125,14 +123,13 @@ fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, Range<usize
             Ok(())
         })?;
         if ambiguous {
-            messages.push(Message::opaque(span));
+            messages.push(Message::opaque(span).into());
             return Ok(());
         }
         let (role, blocks) = (role.unwrap_or(Role::Other), content.unwrap_or_default());
-        messages.push(Message { span, role, blocks });
+        messages.push(Message { span, role, blocks }.into());
         Ok(())
-    })?;
-    Ok((messages, span))
+    })
 }
 
 /// One block; `None` for a cache point, which says nothing and moves from turn to turn.
@@ -273,6 +270,10 @@ mod tests {
         message.blocks.iter().map(one).collect()
     }
 
+    fn read(body: &str) -> Result<Conversation> {
+        super::read(Scanner::new(body))
+    }
+
     #[test]
     fn every_block_has_its_place() {
         let body = r#"{"system":[{"text":"sys"},{"cachePoint":{"type":"default"}}],"messages":[
@@ -320,7 +321,7 @@ mod tests {
         assert!(read.messages.len() == 1 && body[read.root].starts_with(r#"{"messages""#));
         for body in [r#"{"input":{"invokeModel":{"body":"e30="}}}"#, r#"{"messages":[],"messages":[]}"#, "[]"]
         {
-            assert!(super::read(body).is_err(), "{body}");
+            assert!(super::read(Scanner::new(body)).is_err(), "{body}");
         }
     }
 

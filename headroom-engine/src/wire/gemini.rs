@@ -3,7 +3,7 @@
 //! Fields have two spellings, `functionCall` and `function_call`; a body that uses both for one
 //! field is ambiguous.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     Arguments, Block, BlockKind, Conversation, Message, Role, Tool, Tools, array_or_skip, object_or_skip,
@@ -15,8 +15,7 @@ use super::{
 
 type Result<T> = std::result::Result<T, ScanError>;
 
-pub(super) fn read(body: &str) -> Result<Conversation> {
-    let mut scanner = Scanner::new(body);
+pub(super) fn read(mut scanner: Scanner<'_>) -> Result<Conversation> {
     let mut top = Top::default();
     let mut nested: Option<(Top, Range<usize>)> = None;
     let root = scanner.object(|scanner, key| {
@@ -150,9 +149,8 @@ fn read_choice(scanner: &mut Scanner<'_>, pieces: &mut bool) -> Result<bool> {
     Ok(free)
 }
 
-fn read_contents(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, Range<usize>)> {
-    let mut messages = Vec::new();
-    let mut each = |scanner: &mut Scanner<'_>| {
+fn read_contents(scanner: &mut Scanner<'_>) -> Result<(Vec<Arc<Message>>, Range<usize>)> {
+    top::messages(scanner, |scanner, messages| {
         let (mut role, mut parts, mut ambiguous) = (None, None, false);
         let span = scanner.object(|scanner, key| {
             match key {
@@ -163,7 +161,7 @@ fn read_contents(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, Range<usize
             Ok(())
         })?;
         if ambiguous {
-            messages.push(Message::opaque(span));
+            messages.push(Message::opaque(span).into());
             return Ok(());
         }
         let role = role.flatten();
@@ -174,11 +172,9 @@ fn read_contents(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, Range<usize
             Some("system") => Role::System,
             Some(_) => Role::Other,
         };
-        messages.push(Message { span, role, blocks: parts.unwrap_or_default() });
+        messages.push(Message { span, role, blocks: parts.unwrap_or_default() }.into());
         Ok(())
-    };
-    let span = scanner.array(&mut each)?;
-    Ok((messages, span))
+    })
 }
 
 fn read_parts(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
@@ -295,6 +291,10 @@ mod tests {
     use super::*;
     use crate::wire::ToolChoice;
 
+    fn read(body: &str) -> Result<Conversation> {
+        super::read(Scanner::new(body))
+    }
+
     #[test]
     fn every_part_has_its_place() {
         let body = r#"{"contents":[
@@ -368,9 +368,9 @@ mod tests {
             assert_eq!(found, expected, "{tools}");
         }
         let counted = r#"{"generateContentRequest":{"model":"m","contents":[{"parts":[{"text":"hi"}]}]}}"#;
-        let read = read(counted).unwrap();
-        assert!(read.messages.len() == 1 && &counted[read.root] != counted);
-        assert!(super::read(r#"{"contents":[],"cachedContent":"c"}"#).unwrap().stateful);
-        assert!(super::read(r#"{"model":"m"}"#).is_err());
+        let inner = read(counted).unwrap();
+        assert!(inner.messages.len() == 1 && &counted[inner.root] != counted);
+        assert!(read(r#"{"contents":[],"cachedContent":"c"}"#).unwrap().stateful);
+        assert!(read(r#"{"model":"m"}"#).is_err());
     }
 }

@@ -15,9 +15,9 @@ pub(crate) mod splice;
 pub(crate) mod text;
 mod top;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
-use scan::{ScanError, Scanner};
+use scan::{Known, ScanError, Scanner};
 use text::Str;
 
 /// A provider's wire format.
@@ -84,7 +84,8 @@ pub(crate) struct Conversation {
     pub(crate) previous: Option<Str>,
     /// That answer is one of ours, in a conversation that lists our tool.
     pub(crate) linked: bool,
-    pub(crate) messages: Vec<Message>,
+    /// Shared with the memo of conversations.
+    pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) messages_span: Range<usize>,
 }
 
@@ -133,7 +134,7 @@ impl Role {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) span: Range<usize>,
     pub(crate) role: Role,
@@ -157,7 +158,7 @@ impl Message {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) span: Range<usize>,
     pub(crate) kind: BlockKind,
@@ -169,7 +170,7 @@ impl Block {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum BlockKind {
     Text(Str),
     Call { id: Option<Str>, name: Option<Str>, arguments: Arguments },
@@ -188,13 +189,22 @@ pub(crate) enum Arguments {
 
 /// Reads a body.
 pub(crate) fn read(dialect: Dialect, body: &str) -> Result<Conversation, ScanError> {
+    read_with(dialect, Scanner::new(body))
+}
+
+/// Reads a body, but for the messages that are `known`.
+pub(crate) fn read_on(dialect: Dialect, body: &str, known: Known<'_>) -> Result<Conversation, ScanError> {
+    read_with(dialect, Scanner::knowing(body, known))
+}
+
+fn read_with(dialect: Dialect, scanner: Scanner<'_>) -> Result<Conversation, ScanError> {
     match dialect {
-        Dialect::AnthropicMessages => anthropic::read(body),
-        Dialect::OpenAiChat => openai_chat::read(body),
-        Dialect::OpenAiResponses => openai_responses::read(body),
-        Dialect::Gemini => gemini::read(body),
+        Dialect::AnthropicMessages => anthropic::read(scanner),
+        Dialect::OpenAiChat => openai_chat::read(scanner),
+        Dialect::OpenAiResponses => openai_responses::read(scanner),
+        Dialect::Gemini => gemini::read(scanner),
         #[cfg(feature = "bedrock")]
-        Dialect::BedrockConverse => bedrock::read(body),
+        Dialect::BedrockConverse => bedrock::read(scanner),
     }
 }
 

@@ -1,5 +1,7 @@
 //! OpenAI Chat Completions: `POST /v1/chat/completions`.
 
+use std::sync::Arc;
+
 use super::{
     Arguments, Block, BlockKind, Conversation, Message, Role, Tool, array_or_skip, object_or_skip,
     scan::{ScanError, Scanner},
@@ -8,8 +10,8 @@ use super::{
 
 type Result<T> = std::result::Result<T, ScanError>;
 
-pub(super) fn read(body: &str) -> Result<Conversation> {
-    let mut scanner = Scanner::new(body);
+pub(super) fn read(mut scanner: Scanner<'_>) -> Result<Conversation> {
+    let body = scanner.body();
     let mut top = Top::default();
     let root = scanner.object(|scanner, key| match key {
         "model" => top.model(scanner),
@@ -45,13 +47,11 @@ fn read_tool(scanner: &mut Scanner<'_>) -> Result<Tool> {
     Ok(tool)
 }
 
-fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, std::ops::Range<usize>)> {
-    let mut messages = Vec::new();
-    let span = scanner.array(|scanner| {
-        messages.push(read_message(scanner)?);
+fn read_messages(scanner: &mut Scanner<'_>) -> Result<(Vec<Arc<Message>>, std::ops::Range<usize>)> {
+    top::messages(scanner, |scanner, messages| {
+        messages.push(read_message(scanner)?.into());
         Ok(())
-    })?;
-    Ok((messages, span))
+    })
 }
 
 fn read_message(scanner: &mut Scanner<'_>) -> Result<Message> {
@@ -130,6 +130,10 @@ fn read_calls(scanner: &mut Scanner<'_>) -> Result<Vec<Block>> {
 mod tests {
     use super::*;
     use crate::wire::ToolChoice;
+
+    fn read(body: &str) -> Result<Conversation> {
+        super::read(Scanner::new(body))
+    }
 
     #[test]
     fn every_shape_of_tool_results() {

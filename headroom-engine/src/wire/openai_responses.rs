@@ -3,7 +3,7 @@
 //! `input` is a string, or a flat list of items. Neighbouring items of the model are one message of
 //! the assistant, as one answer gave them; so are neighbouring outputs of tools.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     Arguments, Block, BlockKind, Conversation, Message, Role, array_or_skip, object_or_skip,
@@ -17,8 +17,8 @@ type Result<T> = std::result::Result<T, ScanError>;
 /// Types of parts that are text, of a person, the model or a tool.
 const TEXTS: [&str; 4] = ["input_text", "output_text", "text", "refusal"];
 
-pub(super) fn read(body: &str) -> Result<Conversation> {
-    let mut scanner = Scanner::new(body);
+pub(super) fn read(mut scanner: Scanner<'_>) -> Result<Conversation> {
+    let body = scanner.body();
     let mut top = Top::default();
     let (mut store, mut previous) = (None, None);
     let root = scanner.object(|scanner, key| match key {
@@ -87,26 +87,24 @@ fn free_choice(scanner: &mut Scanner<'_>) -> Result<bool> {
     Ok(matches!(&scanner.body()[span], "\"auto\"" | "\"required\"" | "null"))
 }
 
-fn read_input(scanner: &mut Scanner<'_>) -> Result<(Vec<Message>, Range<usize>)> {
+fn read_input(scanner: &mut Scanner<'_>) -> Result<(Vec<Arc<Message>>, Range<usize>)> {
     if scanner.peek() == b'"' {
         let text = scanner.string()?;
         let span = text.range.clone();
         let blocks = vec![Block { span: span.clone(), kind: BlockKind::Text(text) }];
-        return Ok((vec![Message { span: span.clone(), role: Role::User, blocks }], span));
+        return Ok((vec![Message { span: span.clone(), role: Role::User, blocks }.into()], span));
     }
-    let mut messages: Vec<Message> = Vec::new();
-    let span = scanner.array(|scanner| {
+    top::messages(scanner, |scanner, messages| {
         let item = read_item(scanner)?;
-        match messages.last_mut() {
+        match messages.last_mut().map(Arc::make_mut) {
             Some(last) if last.role == item.role && matches!(item.role, Role::Assistant | Role::Tool) => {
                 last.span.end = item.span.end;
                 last.blocks.extend(item.blocks);
             }
-            _ => messages.push(item),
+            _ => messages.push(item.into()),
         }
         Ok(())
-    })?;
-    Ok((messages, span))
+    })
 }
 
 /// The fields of an item that say where things stand.
@@ -297,6 +295,10 @@ mod tests {
             BlockKind::Other => "other".into(),
         };
         message.blocks.iter().map(one).collect()
+    }
+
+    fn read(body: &str) -> Result<Conversation> {
+        super::read(Scanner::new(body))
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! One pass: a caller either steps into a value or skips it, and every byte is looked at once.
 //! What it accepts is exactly RFC 8259; `serde_json` is its oracle in the tests.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
-use super::text::Str;
+use super::{Message, text::Str};
 
 /// Why a body cannot be scanned. It then goes out whole, as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,22 +27,36 @@ pub enum ScanError {
 
 type Result<T> = std::result::Result<T, ScanError>;
 
+/// The messages at the front of the array that begins at some offset, if they were read before.
+pub(crate) type Known<'a> = &'a dyn Fn(usize) -> Vec<Arc<Message>>;
+
 /// Walks one JSON document.
-#[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     body: &'a str,
     at: usize,
+    known: Option<Known<'a>>,
+}
+
+impl fmt::Debug for Scanner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scanner").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(body: &'a str) -> Self {
-        Self { body, at: 0 }
+        Self { body, at: 0, known: None }
+    }
+
+    /// A scanner that does not read again what is `known`.
+    pub(crate) fn knowing(body: &'a str, known: Known<'a>) -> Self {
+        Self { body, at: 0, known: Some(known) }
     }
 
     /// A scanner of the value at `at` of `body`.
     #[cfg(feature = "image")]
     pub(crate) fn at(body: &'a str, at: usize) -> Self {
-        Self { body, at }
+        Self { body, at, known: None }
     }
 
     pub(crate) fn body(&self) -> &'a str {
@@ -121,15 +135,34 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps into an array; `each` must consume one element.
-    pub(crate) fn array(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<Range<usize>> {
+    pub(crate) fn array(&mut self, each: impl FnMut(&mut Self) -> Result<()>) -> Result<Range<usize>> {
+        self.array_behind(None, each)
+    }
+
+    /// What is known of the array that comes next: messages at its front.
+    pub(crate) fn known(&mut self) -> Vec<Arc<Message>> {
+        self.peek();
+        self.known.map_or_else(Vec::new, |known| known(self.at))
+    }
+
+    /// Steps into an array, of which the elements up to the offset `known`, where one ends, were read
+    /// before.
+    pub(crate) fn array_behind(
+        &mut self,
+        mut known: Option<usize>,
+        mut each: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<Range<usize>> {
         self.take(b'[')?;
         let start = self.at - 1;
-        if self.peek() == b']' {
+        if known.is_none() && self.peek() == b']' {
             self.at += 1;
             return Ok(start..self.at);
         }
         loop {
-            each(self)?;
+            match known.take() {
+                Some(end) => self.at = end,
+                None => each(self)?,
+            }
             match self.peek() {
                 b',' => self.at += 1,
                 b']' => {

@@ -1,6 +1,6 @@
 //! The only writer: new text over spans we chose, everything else byte for byte.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -8,7 +8,45 @@ use bytes::Bytes;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
     pub(crate) span: Range<usize>,
-    pub(crate) text: String,
+    pub(crate) text: Text,
+}
+
+/// What is written: text of this request, or text that stands in the memo and was hashed before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    Own(String),
+    Known { text: Arc<str>, digest: [u8; 32] },
+}
+
+impl Text {
+    /// Text that is to be written again and again.
+    pub(crate) fn known(text: String) -> Self {
+        Self::Known { digest: *blake3::hash(text.as_bytes()).as_bytes(), text: text.into() }
+    }
+
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Own(text) => *blake3::hash(text.as_bytes()).as_bytes(),
+            Self::Known { digest, .. } => *digest,
+        }
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Own(text) => text,
+            Self::Known { text, .. } => text,
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self::Own(text.into())
+    }
 }
 
 /// Edits in order of position, and where things stand after them.

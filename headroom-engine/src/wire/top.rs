@@ -1,6 +1,6 @@
 //! What the dialects share: the fields at the top of a body, and a tool's name.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     Block, BlockKind, Conversation, Message, Role, Tool, ToolChoice, Tools, array_or_skip, object_or_skip,
@@ -24,7 +24,7 @@ pub(super) struct Top {
     pub(super) stateful: bool,
     pub(super) stored: bool,
     pub(super) previous: Option<Str>,
-    messages: Option<(Vec<Message>, Range<usize>)>,
+    messages: Option<(Vec<Arc<Message>>, Range<usize>)>,
 }
 
 impl Top {
@@ -58,7 +58,7 @@ impl Top {
     pub(super) fn messages(
         &mut self,
         scanner: &mut Scanner<'_>,
-        found: (Vec<Message>, Range<usize>),
+        found: (Vec<Arc<Message>>, Range<usize>),
     ) -> Result<()> {
         once(&mut self.messages, scanner, found)
     }
@@ -84,6 +84,17 @@ impl Top {
             messages_span,
         })
     }
+}
+
+/// An array of messages: those that are known, and behind them what `next` adds of each element.
+pub(super) fn messages(
+    scanner: &mut Scanner<'_>,
+    mut next: impl FnMut(&mut Scanner<'_>, &mut Vec<Arc<Message>>) -> Result<()>,
+) -> Result<(Vec<Arc<Message>>, Range<usize>)> {
+    let mut messages = scanner.known();
+    let behind = messages.last().map(|known| known.span.end);
+    let span = scanner.array_behind(behind, |scanner| next(scanner, &mut messages))?;
+    Ok((messages, span))
 }
 
 /// An array of tools, each read by `tool`.

@@ -102,7 +102,8 @@ fn are_messages(text: &str) -> bool {
     messages(text).is_some_and(|all| all.iter().all(|message| ROLES.contains(&message.role.as_str())))
 }
 
-fn request(text: &str) -> Option<Dialect> {
+/// The dialect of a request's body, seen from its members.
+pub(crate) fn request(text: &str) -> Option<Dialect> {
     let members: Members<'_> = serde_json::from_str(text).ok()?;
     let is_array = |name: &str| members.get(name).is_some_and(|value| value.get().starts_with('['));
     if is_array("messages") {

@@ -3,10 +3,12 @@
 mod explain;
 mod input;
 mod keep;
+mod output;
 mod report;
 mod work;
 
 use std::{
+    fmt::Display,
     fs,
     io::{self, IsTerminal as _, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -17,13 +19,17 @@ use bytes::Bytes;
 use headroom_engine::Engine;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-pub(crate) use self::{input::bedrock, keep::Line};
 use self::{
     input::{Input, Named},
     keep::Keep,
+    output::Output,
     work::{Outcome, Work},
 };
-use crate::exit::{Exit, failed, tell};
+pub(crate) use self::{
+    input::{bedrock, request},
+    keep::Line,
+};
+use crate::exit::{Exit, Failure, failed, tell};
 
 /// What `headroom compress` takes.
 #[derive(Debug, clap::Args)]
@@ -84,9 +90,14 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 fn all(args: Args) -> io::Result<Exit> {
-    let mut keep = args.originals.as_deref().map(Keep::open).transpose()?;
-    let work = Work { engine: Engine::new(), model: args.model, query: args.query, exact: args.exact };
     let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files };
+    let output = match Output::new(args.into, &files) {
+        Ok(output) => output,
+        Err(why) => return Ok(Failure::wrong(why).end()),
+    };
+    let keep = args.originals.as_deref();
+    let mut keep = keep.map(|file| Keep::open(file).map_err(|error| named(file, &error))).transpose()?;
+    let work = Work { engine: Engine::new(), model: args.model, query: args.query, exact: args.exact };
     let bar = progress(files.len());
     let mut exit = Exit::Done;
     let mut hidden = 0;
@@ -94,11 +105,22 @@ fn all(args: Args) -> io::Result<Exit> {
         bar.set_message(file.display().to_string());
         let source = (file != Path::new("-")).then(|| file.to_string_lossy());
         let source = source.as_deref();
-        let text = match source {
-            Some(_) => fs::read(file),
-            None => stdin(),
+        // What is wrong with one input does not keep the others from their turn.
+        let mut trouble = |worst: Exit, why: &dyn Display| {
+            exit = if exit == Exit::Failed { exit } else { worst };
+            bar.suspend(|| match args.json {
+                true => tell_json(source, why),
+                false => tell(format_args!("{}: {why}", file.display())),
+            });
         };
-        let text = text.map(Bytes::from).map_err(|error| named(file, &error))?;
+        let text = match source.map_or_else(stdin, |_| fs::read(file)) {
+            Ok(text) => Bytes::from(text),
+            Err(error) => {
+                trouble(Exit::Failed, &error);
+                bar.inc(1);
+                continue;
+            }
+        };
         let input = args.dialect.map_or_else(|| guess(&text), |named| named.of(&text));
         let body = match work.run(input, &text, source) {
             Ok(outcome) => {
@@ -114,12 +136,14 @@ fn all(args: Args) -> io::Result<Exit> {
                 outcome.body
             }
             Err(error) => {
-                bar.suspend(|| tell(format_args!("{}: not {}: {error}", file.display(), input.name())));
-                exit = Exit::Unreadable;
+                trouble(
+                    Exit::Unreadable,
+                    &format_args!("not {}, so it stays as it came: {error}", input.name()),
+                );
                 text
             }
         };
-        write(args.into.as_deref(), file, &body)?;
+        output.write(file, &body)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -129,6 +153,12 @@ fn all(args: Args) -> io::Result<Exit> {
         ));
     }
     Ok(exit)
+}
+
+/// Among the reports, a line for an input that has none.
+fn tell_json(file: Option<&str>, why: &dyn Display) {
+    let line = serde_json::json!({ "file": file, "error": why.to_string() });
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn guess(text: &[u8]) -> Input {
@@ -161,25 +191,6 @@ fn say(
         () if quiet => Ok(()),
         () => explain::summary(&mut out, name, bytes_in, outcome),
     }
-}
-
-/// To standard output, or to a file of the same name in `into`.
-fn write(into: Option<&Path>, file: &Path, body: &[u8]) -> io::Result<()> {
-    let Some(into) = into else {
-        let mut out = io::stdout().lock();
-        out.write_all(body)?;
-        return out.flush();
-    };
-    fs::create_dir_all(into)?;
-    let name = file.file_name().filter(|name| *name != "-").unwrap_or("stdin".as_ref());
-    let to = into.join(name);
-    if to.canonicalize().ok().is_some_and(|to| file.canonicalize().is_ok_and(|file| file == to)) {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            format!("{} would overwrite itself", file.display()),
-        ));
-    }
-    fs::write(&to, body).map_err(|error| named(&to, &error))
 }
 
 /// A bar where there is something to wait for and somebody who does.

@@ -32,9 +32,37 @@ fn fill_from(mut settings: Settings, variable: &dyn Fn(&str) -> Option<String>) 
     settings
 }
 
+/// Variables that are called like ours and are none: spelt wrong, most likely.
+pub(crate) fn unknown(known: &clap::Command) -> Vec<String> {
+    unknown_of(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()), known)
+}
+
+fn unknown_of(names: impl Iterator<Item = String>, known: &clap::Command) -> Vec<String> {
+    let commands = || std::iter::once(known).chain(known.get_subcommands());
+    let ours = |name: &str| {
+        let mut arguments = commands().flat_map(clap::Command::get_arguments);
+        arguments.any(|argument| argument.get_env().is_some_and(|variable| variable == name))
+    };
+    // Kubernetes tells of a service called `headroom` this way.
+    let service = |name: &str| name.starts_with("HEADROOM_SERVICE_") || name.starts_with("HEADROOM_PORT_");
+    let mut unknown: Vec<String> =
+        names.filter(|name| name.starts_with("HEADROOM_") && !ours(name) && !service(name)).collect();
+    unknown.sort();
+    unknown
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+
+    #[test]
+    fn what_is_spelt_wrong_is_found() {
+        let names = ["HEADROOM_TOKN", "HEADROOM_TOKEN", "HEADROOM_MCP_TOKEN", "HEADROOM_CONFIG", "PATH"];
+        let names = names.into_iter().chain(["HEADROOM_SERVICE_HOST", "HEADROOM_PORT_8787_TCP_ADDR"]);
+        assert_eq!(unknown_of(names.map(str::to_owned), &crate::Cli::command()), ["HEADROOM_TOKN"]);
+    }
 
     #[test]
     fn variables_of_others_come_last_and_only_where_they_belong() {

@@ -44,7 +44,7 @@ impl FromStr for Backend {
             "bedrock" => Self::Bedrock,
             "vertex" => Self::Vertex,
             "anyllm" => Self::AnyLlm(None),
-            _ if text.contains("://") => Self::Url(text.parse().map_err(|why| format!("{why}: {NAMES}"))?),
+            _ if text.contains("://") => Self::Url(text.parse()?),
             _ => match (text.strip_prefix("litellm-"), text.strip_prefix("anyllm-")) {
                 (Some(name), _) => Self::LiteLlm(provider(name)?),
                 (_, Some(name)) => Self::AnyLlm(Some(provider(name)?)),
@@ -97,9 +97,13 @@ mod tests {
         ] {
             assert_eq!(name.parse::<Backend>().unwrap().to_string(), name);
         }
-        for bad in ["", "Anthropic", "litellm", "litellm-", "anyllm-a/b", "ftp://x", "https://u:p@h"] {
+        for bad in ["", "Anthropic", "litellm", "litellm-", "anyllm-a/b"] {
             let why = bad.parse::<Backend>().unwrap_err();
             assert!(why.contains("one of anthropic"), "{bad}: {why}");
+        }
+        for (bad, word) in [("ftp://x", "https://"), ("https://u:p@h", "credentials"), ("http://", "URL")] {
+            let why = bad.parse::<Backend>().unwrap_err();
+            assert!(why.contains(word) && !why.contains("one of"), "{bad}: {why}");
         }
     }
 }

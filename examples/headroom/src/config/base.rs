@@ -64,7 +64,7 @@ impl FromStr for Base {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+        let uri: Uri = text.parse().map_err(|_| "not a URL: https://host[:port][/path]".to_owned())?;
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
             return Err("a URL starts with https:// or http:// and names a host".to_owned());
@@ -73,11 +73,11 @@ impl FromStr for Base {
             return Err("only https:// and http:// are spoken".to_owned());
         }
         if authority.as_str().contains('@') {
-            return Err("credentials do not belong into a URL: clients send them".to_owned());
+            return Err("credentials do not belong into this URL: they are sent in headers".to_owned());
         }
         let path = parts.path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
         if path.query().is_some() {
-            return Err("a base URL has no query".to_owned());
+            return Err("a base URL has no query: leave out what stands behind `?`".to_owned());
         }
         Ok(Self { scheme, authority, path: path.path().trim_end_matches('/').to_owned() })
     }

@@ -11,7 +11,7 @@ mod settings;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 pub(crate) use self::{
-    ambient::variable,
+    ambient::{unknown, variable},
     backend::Backend,
     base::{Base, is_local},
     models::{Models, is_date},
@@ -115,7 +115,7 @@ impl Config {
             ("backend_token", &from.backend_token),
         ] {
             if secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
-                problems.push(format!("{name} is empty"));
+                problems.push(format!("{name} is empty: give one, or leave it unset"));
             }
         }
         let store = match from.store {

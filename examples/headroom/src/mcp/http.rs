@@ -15,7 +15,11 @@ use rmcp::transport::streamable_http_server::{
 use tokio::net::TcpListener;
 
 use super::server::Server;
-use crate::{config::Secret, exit::tell, proxy::shutdown};
+use crate::{
+    config::Secret,
+    exit::{Failure, tell},
+    proxy::shutdown,
+};
 
 /// The longest request: a text to compress.
 const LONGEST: usize = 64 << 20;
@@ -29,12 +33,18 @@ pub(super) async fn serve(
     address: SocketAddr,
     token: Option<Secret>,
     hosts: Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     if !address.ip().is_loopback() && token.is_none() {
-        return Err(format!("{address} can be reached by others: give a --token"));
+        let why = format!("--http {address} lets other machines in: set --token (HEADROOM_MCP_TOKEN)");
+        return Err(Failure::wrong(why));
     }
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    if token.as_ref().is_some_and(|token| token.reveal().is_empty()) {
+        return Err(Failure::wrong("--token (HEADROOM_MCP_TOKEN) is empty"));
+    }
+    let listener = TcpListener::bind(address).await;
+    let listener = listener
+        .map_err(|error| Failure::failed(format_args!("--http: cannot listen at {address}: {error}")))?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
 
     let known = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let ours = [address.ip().to_string()].into_iter().filter(|_| !address.ip().is_unspecified());
@@ -49,12 +59,12 @@ pub(super) async fn serve(
     let guarded = middleware::from_fn_with_state(token, admit);
     let router = Router::new().nest_service("/mcp", service).layer(guarded);
     tell(format_args!("listening at http://{address}/mcp"));
-    let signal = shutdown::signal().map_err(|error| error.to_string())?;
+    let mut signals = shutdown::Signals::listen().map_err(Failure::failed)?;
     let stopped = async move {
-        signal.await;
+        signals.told().await;
         stop.cancel();
     };
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(|error| error.to_string())
+    axum::serve(listener, router).with_graceful_shutdown(stopped).await.map_err(Failure::failed)
 }
 
 /// Asks for the token, if there is one.

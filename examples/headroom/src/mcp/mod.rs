@@ -4,14 +4,18 @@ mod http;
 mod server;
 mod stats;
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    process::ExitCode,
+};
 
 use rmcp::{ServiceExt as _, transport::stdio};
 
 use self::server::Server;
 use crate::{
     config::Secret,
-    exit::{Exit, failed},
+    exit::{Exit, Failure, failed, tell},
     redeem::{Places, Redeemer},
 };
 
@@ -34,7 +38,7 @@ Clients:
 #[command(after_long_help = format!("{CLIENTS}\n\n{}", crate::exit::TABLE))]
 pub(crate) struct Args {
     /// Serve streamable HTTP at `/mcp` of this address instead of standard input and output.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     http: Option<SocketAddr>,
 
     /// What HTTP clients must send as `authorization: Bearer TOKEN`; needed beyond this machine.
@@ -49,6 +53,10 @@ pub(crate) struct Args {
     places: Places,
 }
 
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an IP address and a port, as in 127.0.0.1:8788")
+}
+
 /// Serves until the client leaves, or until it is told to stop.
 pub(crate) fn run(args: Args) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -57,16 +65,23 @@ pub(crate) fn run(args: Args) -> ExitCode {
     };
     match runtime.block_on(serve(args)) {
         Ok(()) => Exit::Done,
-        Err(error) => failed(error),
+        Err(failure) => failure.end(),
     }
     .into()
 }
 
-async fn serve(args: Args) -> Result<(), String> {
+async fn serve(args: Args) -> Result<(), Failure> {
     let server = Server::new(Redeemer::open(&args.places).await?);
     if let Some(address) = args.http {
         return http::serve(server, address, args.token, args.allow_host).await;
     }
-    let running = server.serve(stdio()).await.map_err(|error| error.to_string())?;
-    running.waiting().await.map(drop).map_err(|error| error.to_string())
+    if io::stdin().is_terminal() {
+        tell(
+            "MCP clients start this and speak JSON-RPC to it: --help says how they are told; Ctrl-C ends it",
+        );
+    }
+    let running = server.serve(stdio()).await.map_err(|error| {
+        Failure::failed(format_args!("no MCP client: {error} (--help says how clients are set up)"))
+    })?;
+    running.waiting().await.map(drop).map_err(Failure::failed)
 }

@@ -25,6 +25,8 @@ use std::{
     process::ExitCode,
 };
 
+use clap::CommandFactory as _;
+
 pub(crate) use self::store::keyring;
 use self::{app::App, client::Network, cloud::Cloud, upstream::Upstreams};
 use crate::config::{self, Config, Settings};
@@ -65,10 +67,16 @@ fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let mut config = Config::new(settings)?;
     let network = Network::new(&config).map_err(config::ConfigError::from)?;
     logs::init(&config);
+    for name in config::unknown(&crate::Cli::command()) {
+        tracing::warn!(name, "no variable of headroom is called so: it is ignored");
+    }
+    for name in upstream::unused(&config) {
+        tracing::warn!(name, "not asked, since --backend says who answers");
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads).enable_all().build()?;
     runtime.block_on(async {
-        let stop = shutdown::signal()?;
+        let stop = shutdown::Signals::listen()?;
         cloud::complete(&mut config).await;
         let upstreams = Upstreams::new(&config).map_err(config::ConfigError::from)?;
         let cloud = Cloud::open(&config, &network).await.map_err(config::ConfigError::from)?;

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fmt,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -50,6 +51,9 @@ impl Route {
 
 /// The errors repeat nothing of the URL: there may be a password in it.
 fn matcher(url: &str, no: &str) -> Result<Matcher, String> {
+    if let Some(network) = no.split(',').map(str::trim).find(|host| host.contains('/') && !is_network(host)) {
+        return Err(format!("no_proxy (NO_PROXY): {network:?} is no network, as in 10.0.0.0/8"));
+    }
     let matcher = Matcher::builder().https(url).no(no).build();
     // Nothing matches if the URL was not understood, nor where `no` is for all hosts.
     let understood = Matcher::builder().https(url).build();
@@ -60,6 +64,13 @@ fn matcher(url: &str, no: &str) -> Result<Matcher, String> {
         }
         None => Err("https_proxy (HTTPS_PROXY) is not http://[user:password@]host:port".to_owned()),
     }
+}
+
+/// Whether it is an address with the length of its prefix.
+fn is_network(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    length.parse::<u8>().is_ok_and(|length| length <= if address.is_ipv4() { 32 } else { 128 })
 }
 
 /// The proxy did not connect.
@@ -111,6 +122,10 @@ mod tests {
             let why = matcher(url, "").unwrap_err();
             assert!(why.contains("HTTPS_PROXY") && !why.contains("hush"), "{url}: {why}");
         }
+        for no in ["10.0.0.0/99", "a.example, 10.0.0/8", "fe80::/129", "http://x"] {
+            assert!(matcher("http://h", no).unwrap_err().contains("NO_PROXY"), "{no}");
+        }
+        assert!(matcher("http://h", "fe80::/10, *").is_ok());
         let matcher = matcher("http://u:hush@h:3128", "a.example, 10.0.0.0/8").unwrap();
         let through = |to: &'static str| matcher.intercept(&Uri::from_static(to)).is_some();
         assert!(

@@ -1,6 +1,6 @@
 //! Connections from clients: HTTP/1.1 and HTTP/2 without TLS, and how they end.
 
-use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use http::Request;
@@ -13,17 +13,22 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use super::{app::App, guard::Peer};
+use super::{app::App, guard::Peer, shutdown::Signals};
 use crate::config::Config;
 
 /// A connection that sends no request for so long is closed: longer than clients keep theirs.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// Serves until `stop` completes, then until all answers have ended or their time is over.
-pub(crate) async fn serve(config: &Config, app: Arc<App>, stop: impl Future<Output = ()>) -> io::Result<()> {
+/// Serves until it is told to stop, then until all answers have ended, their time is over, or it is told
+/// again.
+pub(crate) async fn serve(config: &Config, app: Arc<App>, mut stop: Signals) -> io::Result<()> {
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(|why| {
         let at = format!("{}:{}", config.host, config.port);
-        io::Error::new(why.kind(), format!("cannot listen at {at}: {why}. Choose another --port"))
+        let mend = match why.kind() {
+            io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => "choose another --port",
+            _ => "--host is an address of this machine",
+        };
+        io::Error::new(why.kind(), format!("cannot listen at {at}: {why}: {mend}"))
     })?;
     let address = listener.local_addr()?;
     app.announce(address);
@@ -33,7 +38,6 @@ pub(crate) async fn serve(config: &Config, app: Arc<App>, stop: impl Future<Outp
     http.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
     http.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60));
     let connections = GracefulShutdown::new();
-    let mut stop = pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -45,15 +49,18 @@ pub(crate) async fn serve(config: &Config, app: Arc<App>, stop: impl Future<Outp
                     continue;
                 }
             },
-            () = &mut stop => break,
+            () = stop.told() => break,
         };
         connect(&http, &connections, stream, peer, router.clone());
     }
     drop(listener);
-    tracing::info!(open = connections.count(), "stopping");
-    let ended = tokio::time::timeout(config.shutdown_timeout, connections.shutdown()).await;
-    if ended.is_err() {
-        tracing::warn!("answers were cut off: --shutdown-timeout is over");
+    tracing::info!(open = connections.count(), "stopping: answers end first, unless it is told again");
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = tokio::time::sleep(config.shutdown_timeout) => {
+            tracing::warn!("answers were cut off: --shutdown-timeout is over");
+        }
+        () = stop.told() => tracing::warn!("answers were cut off: told to stop again"),
     }
     Ok(())
 }

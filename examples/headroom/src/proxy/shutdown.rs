@@ -1,36 +1,41 @@
 //! When to stop.
 
-use std::{future::Future, io};
+use std::io;
 
-/// Completes when the process is told to end: SIGINT or, on Unix, SIGTERM.
-///
-/// # Errors
-/// If signals cannot be listened to.
 #[cfg(unix)]
-pub(crate) fn signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
+use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlC, CtrlClose, ctrl_c, ctrl_close};
+
+/// What tells a process to end: SIGINT or SIGTERM; on Windows Ctrl-C, or that its window closes.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    either: [Signal; 2],
+    #[cfg(windows)]
+    either: (CtrlC, CtrlClose),
 }
 
-/// Completes when the process is told to end: Ctrl-C, or that its window closes.
-///
-/// # Errors
-/// If signals cannot be listened to.
-#[cfg(windows)]
-pub(crate) fn signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    let mut close = tokio::signal::windows::ctrl_close()?;
-    Ok(async move {
+impl Signals {
+    /// # Errors
+    /// If signals cannot be listened to.
+    pub(crate) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        let either = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+        #[cfg(windows)]
+        let either = (ctrl_c()?, ctrl_close()?);
+        Ok(Self { either })
+    }
+
+    /// Completes when the process is told to end, each time anew.
+    pub(crate) async fn told(&mut self) {
+        #[cfg(unix)]
+        let [one, two] = &mut self.either;
+        #[cfg(windows)]
+        let (one, two) = &mut self.either;
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = close.recv() => {}
+            _ = one.recv() => {}
+            _ = two.recv() => {}
         }
-    })
+    }
 }

@@ -44,6 +44,21 @@ impl Upstream {
     }
 }
 
+const ANTHROPIC: &str = "--anthropic-target-api-url (ANTHROPIC_TARGET_API_URL)";
+const OPENAI: &str = "--openai-target-api-url (OPENAI_TARGET_API_URL)";
+const GEMINI: &str = "--gemini-target-api-url (GEMINI_TARGET_API_URL)";
+
+/// What is set and says nothing, because another setting says who answers everything.
+pub(super) fn unused(config: &Config) -> Vec<&'static str> {
+    let each = [
+        (&config.anthropic, Backend::Anthropic, ANTHROPIC),
+        (&config.openai, Backend::OpenAi, OPENAI),
+        (&config.gemini, Backend::Gemini, GEMINI),
+    ];
+    let other = |backend: &Backend| config.backend.as_ref().is_some_and(|chosen| chosen != backend);
+    each.into_iter().filter(|(base, of, _)| base.is_some() && other(of)).map(|(_, _, name)| name).collect()
+}
+
 /// All servers that requests may go to.
 #[derive(Clone, Debug)]
 pub(crate) enum Upstreams {
@@ -67,9 +82,6 @@ impl Upstreams {
     /// # Errors
     /// What is missing or contradicts itself.
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
-        const ANTHROPIC: &str = "--anthropic-target-api-url (ANTHROPIC_TARGET_API_URL)";
-        const OPENAI: &str = "--openai-target-api-url (OPENAI_TARGET_API_URL)";
-        const GEMINI: &str = "--gemini-target-api-url (GEMINI_TARGET_API_URL)";
         const URL: &str = "--backend-url (HEADROOM_BACKEND_URL)";
         let at = |given: &Option<Base>, usual: &str, setting| -> Result<Upstream, String> {
             let base = given.clone().map_or_else(|| usual.parse(), Ok)?;
@@ -208,6 +220,21 @@ mod tests {
         assert_eq!(goes(&one, "/v1/messages"), "https://openrouter.ai/api/v1/messages");
         let plain = upstreams(|_| ()).unwrap();
         assert_eq!(goes(&plain, "/chat/completions"), "https://api.openai.com/v1/chat/completions");
+    }
+
+    #[test]
+    fn what_says_nothing_is_told() {
+        let settings = Settings {
+            anthropic_target_api_url: Some("http://a".parse().unwrap()),
+            openai_target_api_url: Some("http://o".parse().unwrap()),
+            ..Settings::default()
+        };
+        let told = |backend: Option<Backend>| {
+            unused(&Config::new(Settings { backend, ..settings.clone() }).unwrap())
+        };
+        assert!(told(None).is_empty());
+        assert_eq!(told(Some(Backend::OpenAi)), [ANTHROPIC]);
+        assert_eq!(told(Some(Backend::OpenRouter)), [ANTHROPIC, OPENAI]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use headroom_tower::{MemoryStore, Original, OriginalStore, Scope, StoreError};
 use serde_json::{Value, json};
 
 pub(crate) use self::proxy::Proxy;
-use crate::config::Secret;
+use crate::{config::Secret, exit::Failure};
 
 /// Where handles are looked up, and the tokens that one answer may have.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,6 +52,13 @@ pub(crate) struct Places {
     answer_tokens: usize,
 }
 
+impl Places {
+    /// Whether nobody is named who could be asked.
+    pub(crate) fn are_none(&self) -> bool {
+        self.proxy.is_none() && self.store.as_ref().is_none_or(|store| store.reveal() == "memory")
+    }
+}
+
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -63,7 +70,7 @@ pub(crate) enum Place {
 /// Why there is no answer. Each says what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The arguments cannot be understood, or name no handle of ours.
+    /// The arguments cannot be understood.
     Arguments(String),
     /// Nobody has the original.
     Unknown(String),
@@ -72,10 +79,16 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// As a model reads it.
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Arguments(text) | Self::Unknown(text) | Self::Failed(text) => text,
         }
+    }
+
+    /// As people read it, behind the program's name.
+    pub(crate) fn told(&self) -> &str {
+        self.text().trim_start_matches("Error: ")
     }
 }
 
@@ -117,13 +130,13 @@ const KNOWN: usize = 100_000;
 
 impl Redeemer {
     /// Connects to what `places` names.
-    pub(crate) async fn open(places: &Places) -> Result<Self, String> {
+    pub(crate) async fn open(places: &Places) -> Result<Self, Failure> {
         // The proxy's own memory is asked through the proxy.
         let shared = match places.store.as_ref().map(Secret::reveal) {
             None | Some("memory") => None,
             Some(url) => {
                 let key = places.store_key.as_ref();
-                let store = store::connect(url, key).await.map_err(|error| format!("--store: {error}"))?;
+                let store = store::connect(url, key).await?;
                 let tenant = places.tenant.as_ref();
                 let scope = tenant.map_or_else(Scope::shared, |name| Scope::of(name.as_bytes()));
                 Some(Shared { store, scope })
@@ -133,7 +146,7 @@ impl Redeemer {
             None => None,
             Some(url) => {
                 let proxy = Proxy::new(url, places.proxy_token.as_ref(), &places.proxy_header);
-                Some(proxy.map_err(|error| format!("--proxy: {error}"))?)
+                Some(proxy.map_err(|error| Failure::wrong(format_args!("--proxy: {error}")))?)
             }
         };
         Ok(Self(Arc::new(Inner {
@@ -264,11 +277,13 @@ impl Redeemer {
             Ok(handle) => return Ok(handle),
             Err(error) => error,
         };
-        if let Unresolved::Unknown(digits) = &error
-            && let Ok(handle) = digits.parse()
-        {
-            return Ok(handle);
-        }
-        Err(Refusal::Arguments(format!("Error: {error}.")))
+        let text = format!("Error: {error}.");
+        Err(match &error {
+            Unresolved::Unknown(digits) => match digits.parse() {
+                Ok(handle) => return Ok(handle),
+                Err(_) => Refusal::Unknown(text),
+            },
+            _ => Refusal::Arguments(text),
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -13,7 +13,7 @@ use hyper_util::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::Secret;
+use crate::config::{Base, Secret};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ const LONGEST: usize = 64 << 20;
 /// What redeems at `POST /v1/retrieve` and counts at `GET /stats`.
 #[derive(Clone)]
 pub(crate) struct Proxy {
-    base: String,
+    base: Base,
     headers: HeaderMap,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
@@ -47,11 +47,7 @@ impl fmt::Display for ProxyError {
 impl Proxy {
     /// The proxy at `base`, asked with its token and these header lines, as in `x-api-key: …`.
     pub(crate) fn new(base: &str, token: Option<&Secret>, lines: &[Secret]) -> Result<Self, String> {
-        let base = base.trim_end_matches('/').to_owned();
-        let uri: Uri = base.parse().map_err(|error| format!("{base}: {error}"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-            return Err(format!("{base}: not http://host:port"));
-        }
+        let base: Base = base.parse()?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let token = token.map(|token| ("x-headroom-token", token.reveal()));
@@ -80,20 +76,32 @@ impl Proxy {
         match self.ask(Method::POST, "/v1/retrieve", body).await? {
             (StatusCode::OK, body) => match serde_json::from_slice(&body) {
                 Ok(Answer { text }) => Ok(Some(text)),
-                Err(error) => Err(ProxyError(format!("answered something else: {error}"))),
+                Err(error) => Err(self.strange(&error)),
             },
             (StatusCode::NOT_FOUND, _) => Ok(None),
-            (status, _) => Err(ProxyError(format!("answered {status}"))),
+            (status, _) => Err(self.refused(status)),
         }
     }
 
     /// The proxy's own counts.
     pub(crate) async fn stats(&self) -> Result<Value, ProxyError> {
         match self.ask(Method::GET, "/stats", Bytes::new()).await? {
-            (StatusCode::OK, body) => serde_json::from_slice(&body)
-                .map_err(|error| ProxyError(format!("answered something else: {error}"))),
-            (status, _) => Err(ProxyError(format!("answered {status}"))),
+            (StatusCode::OK, body) => serde_json::from_slice(&body).map_err(|error| self.strange(&error)),
+            (status, _) => Err(self.refused(status)),
         }
+    }
+
+    fn strange(&self, error: &serde_json::Error) -> ProxyError {
+        ProxyError(format!("at {} answered something else: {error}", self.base))
+    }
+
+    fn refused(&self, status: StatusCode) -> ProxyError {
+        let mend = match status {
+            StatusCode::UNAUTHORIZED => ": it wants its --proxy-token (HEADROOM_TOKEN)",
+            StatusCode::FORBIDDEN => ": without a token it answers its own machine only",
+            _ => "",
+        };
+        ProxyError(format!("at {} answered {status}{mend}", self.base))
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), ProxyError> {
@@ -101,14 +109,16 @@ impl Proxy {
         let mut request = request.body(Full::new(body)).map_err(|error| ProxyError(error.to_string()))?;
         *request.headers_mut() = self.headers.clone();
         let asked = async {
-            let response = self.client.request(request).await.map_err(|_| "cannot be reached".to_owned())?;
+            let response = self.client.request(request).await;
+            let response =
+                response.map_err(|_| format!("at {} cannot be reached (is it running?)", self.base))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), LONGEST).collect().await;
             Ok((status, body.map_err(|error| format!("broke off: {error}"))?.to_bytes()))
         };
         match tokio::time::timeout(PATIENCE, asked).await {
             Ok(answer) => answer.map_err(ProxyError),
-            Err(_) => Err(ProxyError("does not answer".to_owned())),
+            Err(_) => Err(ProxyError(format!("at {} does not answer", self.base))),
         }
     }
 }

@@ -4,14 +4,15 @@ use std::{error::Error, sync::Arc};
 
 use headroom_tower::{OriginalStore, PostgresStore, Sealed};
 
-use crate::{config::Secret, proxy::keyring};
+use crate::{config::Secret, exit::Failure, proxy::keyring};
 
 /// Opens the store at `url`, whose content `key` seals.
-pub(super) async fn connect(url: &str, key: Option<&Secret>) -> Result<Arc<dyn OriginalStore>, String> {
+pub(super) async fn connect(url: &str, key: Option<&Secret>) -> Result<Arc<dyn OriginalStore>, Failure> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err("a shared store is postgres://…".to_owned());
+        return Err(Failure::wrong("--store: a shared store is postgres://user@host/database"));
     }
-    let store = PostgresStore::connect(url).await.map_err(|error| cause(&error))?;
+    let store = PostgresStore::connect(url).await;
+    let store = store.map_err(|error| Failure::failed(format_args!("--store: {}", cause(&error))))?;
     Ok(match key {
         Some(key) => Arc::new(Sealed::new(store, keyring(key))),
         None => Arc::new(store),

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     compress::Line,
-    exit::{Exit, failed, tell},
+    exit::{self, Exit, Failure, failed, tell},
     redeem::{Places, Redeemer, Refusal},
 };
 
@@ -57,9 +56,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 async fn print(args: &Args) -> Exit {
+    if args.originals.is_none() && args.places.are_none() {
+        let where_to = "say where to look: --originals FILE, --proxy URL or --store URL";
+        return Failure::wrong(where_to).end();
+    }
     let redeemer = match Redeemer::open(&args.places).await {
         Ok(redeemer) => redeemer,
-        Err(error) => return failed(error),
+        Err(failure) => return failure.end(),
     };
     if let Some(file) = &args.originals
         && let Err(error) = load(&redeemer, file).await
@@ -79,17 +82,14 @@ async fn print(args: &Args) -> Exit {
                 true => format!("{}\n", json!({ "text": String::from_utf8_lossy(&text) })).into_bytes(),
                 false => text,
             };
-            let mut out = io::stdout().lock();
-            match out.write_all(&text).and_then(|()| out.flush()) {
-                Ok(()) => Exit::Done,
-                Err(error) => failed(error),
-            }
+            exit::print(&text)
         }
         Err(refusal) => {
-            tell(refusal.text());
+            tell(refusal.told());
             match refusal {
                 Refusal::Failed(_) => Exit::Failed,
-                Refusal::Arguments(_) | Refusal::Unknown(_) => Exit::Unknown,
+                Refusal::Arguments(_) => Exit::Wrong,
+                Refusal::Unknown(_) => Exit::Unknown,
             }
         }
     }
@@ -97,12 +97,12 @@ async fn print(args: &Args) -> Exit {
 
 async fn load(redeemer: &Redeemer, file: &Path) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<Line>, _>>();
-    let lines = lines.map_err(|error| error.to_string())?;
-    let original = |line: Line| {
-        let handle = line.handle.parse().map_err(|error| format!("{}: {error}", line.handle))?;
+    let original = |(at, text): (usize, &str)| {
+        let wrong = || format!("line {} is none of `headroom compress --originals`", at + 1);
+        let line: Line = serde_json::from_str(text).map_err(|_| wrong())?;
+        let handle = line.handle.parse().map_err(|_| wrong())?;
         Ok(Original::new(handle, "text", line.text.into()))
     };
-    let originals = lines.into_iter().map(original).collect::<Result<Vec<_>, String>>()?;
+    let originals = text.lines().enumerate().map(original).collect::<Result<Vec<_>, String>>()?;
     redeemer.hold(originals).await.map_err(|error| error.to_string())
 }

@@ -119,6 +119,46 @@ fn files_go_into_a_directory() {
     assert_eq!(reports[0]["bytes_out"], small.len());
 
     let over = run(&["compress", "--into", room.path().to_str().unwrap(), &one], b"");
-    assert_eq!(over.status.code(), Some(1), "{}", stderr(&over));
+    assert_eq!(over.status.code(), Some(2), "{}", stderr(&over));
     assert_eq!(std::fs::read_to_string(&one).unwrap(), log(2000));
+}
+
+#[test]
+fn no_file_takes_the_place_of_another() {
+    let room = Room::new();
+    let (a, b, into) = (room.at("a"), room.at("b"), room.at("small"));
+    for directory in [&a, &b] {
+        std::fs::create_dir(directory).unwrap();
+    }
+    let files = [room.file("a/app.log", "one"), room.file("b/app.log", "two")];
+    let output = run(&["compress", "--into", &into, &files[0], &files[1]], b"");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(files.iter().all(|file| stderr(&output).contains(file)), "{}", stderr(&output));
+    assert!(!room.path().join("small").exists(), "nothing was written");
+}
+
+#[test]
+fn one_that_is_missing_does_not_stop_the_others() {
+    let room = Room::new();
+    let (gone, odd, good) = (room.at("gone"), room.file("odd", b"\xff"), room.file("good", "hello"));
+    let into = room.at("small");
+    let output = run(&["compress", "--json", "--into", &into, &gone, &odd, &good], b"");
+    assert_eq!(output.status.code(), Some(1), "the worst");
+    let reports: Vec<Value> =
+        stderr(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(reports.iter().map(|it| &it["file"]).collect::<Vec<_>>(), [&gone, &odd, &good]);
+    assert!(reports[0]["error"].is_string() && reports[1]["error"].is_string(), "{reports:?}");
+    assert_eq!(std::fs::read_to_string(room.path().join("small/good")).unwrap(), "hello");
+    assert_eq!(std::fs::read(room.path().join("small/odd")).unwrap(), b"\xff");
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let room = Room::new();
+    let (file, place) = (room.file("a.log", "hello"), room.file("taken", ""));
+    for arguments in [["--into", &place], ["--originals", room.path().to_str().unwrap()]] {
+        let output = run(&["compress", arguments[0], arguments[1], &file], b"");
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(arguments[1]), "{}", stderr(&output));
+    }
 }

@@ -24,7 +24,7 @@ fn shells_are_completed() {
 fn the_man_page_holds_everything() {
     let page = printed(&["man"]);
     assert!(page.starts_with(".ie") && page.contains(".TH headroom 1"), "{page:.300}");
-    for word in ["HEADROOM COMPRESS", "HEADROOM MCP", "HEADROOM RETRIEVE", "HEADROOM PROXY", "Exit status"] {
+    for word in ["HEADROOM COMPRESS", "HEADROOM MCP", "HEADROOM RETRIEVE", "HEADROOM PROXY", "EXIT STATUS"] {
         assert!(page.contains(word), "{word}");
     }
 }
@@ -44,4 +44,18 @@ fn the_demo_saves() {
     assert!(layered["tokens"].as_u64() < direct["tokens"].as_u64(), "{figures}");
     assert_eq!(figures["provider"]["refused"], 0);
     assert_eq!(figures["conversations"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_demo_says_what_it_cannot_do() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (arguments, status, word) in [
+        (["--only", "nosuch"], 2, "red-jobs"),
+        (["--upstream", "nowhere"], 2, "https://"),
+        (["--upstream", &format!("http://{gone}")], 1, "refused"),
+    ] {
+        let output = run(&[&["demo"], &arguments[..]].concat(), b"");
+        assert_eq!(output.status.code(), Some(status), "{}", stderr(&output));
+        assert!(stderr(&output).contains(word), "{}", stderr(&output));
+    }
 }

@@ -104,7 +104,11 @@ fn browsers_and_strangers_are_kept_out() {
 #[test]
 fn others_need_a_token() {
     let output = run(&["mcp", "--http", "0.0.0.0:0"], b"");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--token"), "{}", stderr(&output));
+    let empty = run(&["mcp", "--http", "0.0.0.0:0", "--token", ""], b"");
+    assert_eq!(empty.status.code(), Some(2), "{}", stderr(&empty));
+    let name = run(&["mcp", "--http", "localhost:1"], b"");
+    assert!(name.status.code() == Some(2) && stderr(&name).contains("127.0.0.1:8788"), "{}", stderr(&name));
     assert_eq!(run(&["mcp", "--token", "x"], b"").status.code(), Some(2));
 }

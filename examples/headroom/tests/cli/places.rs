@@ -51,9 +51,9 @@ async fn a_store_outlives_the_server() {
 
 #[test]
 fn a_store_that_is_not_there_is_told_at_the_start() {
-    for store in ["postgres://nobody@127.0.0.1:1/none", "redis://x"] {
+    for (store, status) in [("postgres://nobody@127.0.0.1:1/none", 1), ("redis://x", 2)] {
         let output = crate::bed::run(&["mcp", "--store", store], b"");
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(status));
         assert!(crate::bed::stderr(&output).contains("--store"), "{}", crate::bed::stderr(&output));
     }
 }

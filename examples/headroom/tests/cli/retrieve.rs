@@ -40,11 +40,51 @@ fn what_was_left_out_comes_back_byte_for_byte() {
 
 #[test]
 fn nobody_knows_a_foreign_handle() {
-    for handle in ["123456789012345678901234567890", "12", "none"] {
-        let output = run(&["retrieve", handle], b"");
-        assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-        assert!(output.stdout.is_empty() && stderr(&output).contains("Error"), "{}", stderr(&output));
+    let room = Room::new();
+    let file = room.file("none.jsonl", "");
+    for (arguments, status, word) in [
+        (&["123456789012345678901234567890"][..], 4, "no longer available"),
+        (&["12345678"], 4, "no left-out text"),
+        (&["12"], 2, "too short"),
+        (&["none"], 2, "digits behind #"),
+        (&["123456789012345678901234567890", "--range", "x"], 2, "57-98"),
+    ] {
+        let output = run(&[&["retrieve", "--originals", &file], arguments].concat(), b"");
+        assert_eq!(output.status.code(), Some(status), "{}", stderr(&output));
+        assert!(output.stdout.is_empty() && stderr(&output).contains(word), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("Error:"), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn it_wants_to_know_where_to_look() {
+    let output = run(&["retrieve", "123456789012345678901234567890"], b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--originals FILE, --proxy URL or --store URL"), "{}", stderr(&output));
+    let room = Room::new();
+    let file = room.file("kept.jsonl", "{\"handle\":\"1\"");
+    let output = run(&["retrieve", "12345678", "--originals", &file], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("line 1 is none of"), "{}", stderr(&output));
+}
+
+/// As `| head` is.
+#[test]
+fn who_has_read_enough_is_no_failure() {
+    use std::io::Read as _;
+    let room = Room::new();
+    let (file, originals) = (room.file("app.log", log(9000)), room.at("originals.jsonl"));
+    let report = run(&["compress", "--json", "--originals", &originals, &file], b"");
+    let report: Value = serde_json::from_str(&stderr(&report)).unwrap();
+    let handle = report["handles"][0].as_str().unwrap();
+    let arguments = ["retrieve", handle, "--raw", "--originals", &originals];
+    let mut child = crate::bed::headroom().args(arguments).spawn().unwrap();
+    let mut first = [0; 10];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && stderr(&output).is_empty(), "{}", stderr(&output));
 }
 
 #[test]
@@ -53,9 +93,10 @@ fn a_proxy_that_is_not_there_is_a_failure() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = run(&["retrieve", handle, "--proxy", &format!("http://{gone}")], b"");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("cannot be reached"), "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(told.contains("cannot be reached") && told.contains(&gone.to_string()), "{told}");
     for wrong in ["localhost:1", "ftp://x", ""] {
         let output = run(&["retrieve", handle, "--proxy", wrong], b"");
-        assert_eq!(output.status.code(), Some(1), "{wrong}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(2), "{wrong}: {}", stderr(&output));
     }
 }

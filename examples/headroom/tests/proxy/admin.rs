@@ -145,12 +145,35 @@ async fn bodies_and_messages_are_compressed_and_redeemed() {
         assert!(done["tool"].is_object() && done["report"]["tokens_saved"].as_u64().unwrap() > 0);
         assert!(done["messages"].to_string().len() < whole["messages"].to_string().len());
     }
-    for wrong in
-        [json!({}), json!({"messages": 1}), json!({"body": {"x": 1}}), json!({"messages": [], "body": {}})]
-    {
-        assert_eq!(proxy.post("/v1/compress", &wrong).await.0, 400, "{wrong}");
+    for (wrong, word) in [
+        (json!({}), "either"),
+        (json!([]), "\"retrievable\"?"),
+        (json!({"messages": 1}), "no array of messages"),
+        (json!({"messages": [], "dialect": "openai"}), "dialect"),
+        (json!({"messages": [], "mesages": []}), "mesages"),
+        (json!({"body": {"x": 1}}), "dialect"),
+        (json!({"messages": [], "body": {}}), "either"),
+    ] {
+        let (status, answer) = proxy.post("/v1/compress", &wrong).await;
+        let why = answer["error"]["message"].as_str().unwrap();
+        assert!(status == 400 && why.contains(word) && !why.contains("struct"), "{wrong}: {why}");
     }
     assert_eq!(provider.received().len(), 0, "nobody was asked");
+}
+
+/// Two vendors' requests look alike; what is listed in them does not.
+#[tokio::test]
+async fn a_body_is_taken_for_what_it_is() {
+    let proxy = Proxy::start("http://127.0.0.1:1", &[]);
+    for (name, member) in [("red-jobs.openai", "function"), ("nightly.anthropic", "input_schema")] {
+        let mut body: Value = serde_json::from_str(&long(name)).unwrap();
+        body["max_tokens"] = json!(1000);
+        let ask = json!({"body": body, "retrievable": true});
+        let (status, done) = proxy.post("/v1/compress", &ask).await;
+        assert_eq!(status, 200, "{done}");
+        let tool = done["body"]["tools"].as_array().unwrap().last().unwrap();
+        assert!(tool.to_string().contains("retrieve_original_content") && tool[member].is_object(), "{tool}");
+    }
 }
 
 #[tokio::test]

@@ -12,9 +12,11 @@ use serde_json::Value;
 
 use crate::{admin::long, bed::Proxy};
 
-/// Runs an example; nothing where its language is not installed.
+/// Runs an example; where its language is not installed, that is said aloud, or a failure in CI.
 async fn example(program: &str, script: PathBuf) {
     if Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        assert!(std::env::var_os("HEADROOM_PACKAGES").is_none(), "{program} is not installed");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {program} is not installed");
         return;
     }
     let provider = Provider::start(|_: &Received| Turn::text("Hello.").into()).await;

@@ -46,6 +46,7 @@ fn what_cannot_work_is_said_at_start_without_secrets() {
         (vec!["--openai-target-api-url", "http://user:hush@host"], "credentials"),
         (vec!["--store", &store], "postgres://"),
         (vec!["--mode", "fast"], "exact"),
+        (vec!["--https-proxy", "http://h", "--no-proxy", "10.0.0.0/99"], "NO_PROXY"),
     ] {
         let (code, _, why) = run(&mut command(&arguments));
         assert_eq!(code, Some(2), "{arguments:?}: {why}");

@@ -222,3 +222,17 @@ async fn gateways_get_their_own_names_of_models() {
         assert_eq!(length, provider.last().body().len().to_string());
     }
 }
+
+/// As Codex sends it.
+#[tokio::test]
+async fn a_body_in_zstd_is_read() {
+    let provider = Provider::start(|_: &Received| Turn::text("Hello.").into()).await;
+    let proxy = Proxy::start(&provider.url(), &[]);
+    let body = crate::admin::long("red-jobs.openai");
+    let mut request = proxy.says(Dialect::OpenAi, zstd::encode_all(body.as_bytes(), 3).unwrap());
+    request.headers_mut().insert("content-encoding", "zstd".parse().unwrap());
+    assert_eq!(send(request).await.status(), 200);
+    let sent = provider.last();
+    assert!(sent.head().headers.get("content-encoding").is_none());
+    assert!(sent.body().len() < body.len() / 2, "{} of {}", sent.body().len(), body.len());
+}

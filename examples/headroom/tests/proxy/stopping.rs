@@ -50,3 +50,20 @@ async fn an_answer_without_end_is_cut_off_when_the_time_is_over() {
     assert!(proxy.logs().contains("cut off"), "{}", proxy.logs());
     assert!(within(response.into_body().collect()).await.is_err(), "it broke off");
 }
+
+/// As at a terminal, where somebody presses Ctrl-C again.
+#[tokio::test]
+async fn told_twice_it_stops_at_once() {
+    let gate = Gate::new();
+    let provider = speaking(&gate).await;
+    let mut proxy = Proxy::start(&provider.url(), &["--shutdown-timeout", "600"]);
+    let mut response = send(proxy.says(Dialect::Anthropic, STREAM)).await;
+    within(response.body_mut().frame()).await.unwrap().unwrap();
+    proxy.terminate();
+    while !proxy.logs().contains("stopping") {
+        tokio::task::yield_now().await;
+    }
+    proxy.terminate();
+    assert!(proxy.ended().await.success());
+    assert!(proxy.logs().contains("told to stop again"), "{}", proxy.logs());
+}

@@ -10,7 +10,7 @@ pub(super) enum Failure {
     Refused(String),
     /// No connection, or it broke.
     Unreachable(std::io::ErrorKind),
-    /// No connection was free in time.
+    /// No connection was made or became free in time: sqlx tries again where one is refused.
     Busy,
     /// The URL or an option cannot be used.
     Configuration,
@@ -25,13 +25,24 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(code) => write!(f, "Postgres refused: SQLSTATE {code}"),
+            Self::Refused(code) => {
+                let meaning = match &**code {
+                    "28P01" | "28000" => " (user or password)",
+                    "3D000" => " (no such database)",
+                    "42501" => " (the role may not)",
+                    "53300" => " (too many connections)",
+                    _ => "",
+                };
+                write!(f, "Postgres refused: SQLSTATE {code}{meaning}")
+            }
             // What TLS calls a certificate that nobody vouches for.
             Self::Unreachable(std::io::ErrorKind::InvalidData) => {
                 f.write_str("no connection to Postgres: its certificate is not believed, or it speaks no TLS")
             }
             Self::Unreachable(kind) => write!(f, "no connection to Postgres: {kind}"),
-            Self::Busy => f.write_str("no connection to Postgres was free in time"),
+            Self::Busy => f.write_str(
+                "no connection to Postgres in time: nothing answers at its address, or all are in use",
+            ),
             Self::Configuration => f.write_str("the URL or an option of the connection cannot be used"),
             Self::Damaged => f.write_str("a row is not what was written"),
             Self::Outdated { found, needed } => {

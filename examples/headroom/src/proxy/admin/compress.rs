@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::{error, report::report, typed};
+use super::{error, not_asked, report::report, typed};
 use crate::proxy::{app::App, wire::Why};
 
 /// What is to be compressed.
@@ -33,6 +33,8 @@ struct Asked {
     #[serde(default)]
     retrievable: bool,
 }
+
+const TAKES: &str = r#"{"messages" or "body", "model"?, "dialect"?, "retrievable"?}"#;
 
 /// What came of it: the answer, and what was hidden.
 type Done = (Answer, Originals);
@@ -83,8 +85,11 @@ async fn kept(app: &App, head: &Parts, (answer, originals): Done) -> Response<Bo
 }
 
 fn work(engine: &Engine, policy: &Policy, body: &[u8]) -> Result<Done, String> {
-    let asked: Asked = serde_json::from_slice(body).map_err(|why| why.to_string())?;
+    let asked: Asked = serde_json::from_slice(body).map_err(|why| not_asked(TAKES, &why))?;
     match (&asked.messages, &asked.body) {
+        (Some(_), None) if asked.dialect.is_some() => {
+            Err("\"dialect\" is of a \"body\": that of \"messages\" is seen from them".to_owned())
+        }
         (Some(messages), None) => {
             let retrievable = asked.retrievable.then(Retrievable::by_caller);
             let model = asked.model.as_deref().unwrap_or_default();
@@ -106,7 +111,8 @@ fn messages_of(done: &Compressed) -> Result<Done, String> {
 
 fn whole(engine: &Engine, policy: &Policy, body: &str, asked: &Asked) -> Result<Done, String> {
     let dialect = match asked.dialect.as_deref() {
-        None => seen(body)?,
+        None => crate::compress::request(body)
+            .ok_or("\"body\" is no request of a dialect that is known: name its \"dialect\"")?,
         Some("anthropic") => Dialect::AnthropicMessages,
         Some("openai") => Dialect::OpenAiChat,
         Some("responses") => Dialect::OpenAiResponses,
@@ -130,38 +136,9 @@ fn whole(engine: &Engine, policy: &Policy, body: &str, asked: &Asked) -> Result<
     Ok((Answer { body: Some(body), report: report(&done), ..Answer::default() }, originals))
 }
 
-/// By the fields that only one dialect has.
-fn seen(body: &str) -> Result<Dialect, String> {
-    #[derive(Deserialize)]
-    struct Fields<'a> {
-        #[serde(borrow)]
-        contents: Option<&'a RawValue>,
-        #[serde(borrow)]
-        input: Option<&'a RawValue>,
-        #[serde(borrow)]
-        messages: Option<&'a RawValue>,
-        max_tokens: Option<&'a RawValue>,
-        system: Option<&'a RawValue>,
-    }
-    let fields: Fields<'_> = serde_json::from_str(body).map_err(|why| why.to_string())?;
-    let calls = |messages: &RawValue| {
-        let text = messages.get();
-        text.contains("\"tool_calls\"")
-            || text.contains("\"tool_call_id\"")
-            || text.contains("\"role\":\"system\"")
-    };
-    match (fields.contents, fields.input, fields.messages) {
-        (Some(_), ..) => Ok(Dialect::Gemini),
-        (_, Some(_), _) => Ok(Dialect::OpenAiResponses),
-        (_, _, Some(messages)) if calls(messages) => Ok(Dialect::OpenAiChat),
-        (_, _, Some(_)) if fields.system.is_some() || fields.max_tokens.is_some() => {
-            Ok(Dialect::AnthropicMessages)
-        }
-        (_, _, Some(_)) => Ok(Dialect::OpenAiChat),
-        _ => Err("\"body\" is no request of a dialect that is known: name its \"dialect\"".to_owned()),
-    }
-}
-
 fn unread(why: ScanError) -> String {
-    format!("these are not messages: {why}")
+    match why {
+        ScanError::Syntax(_) => "\"messages\" is no array of messages, or \"body\" no request".to_owned(),
+        why => format!("these are not messages: {why}"),
+    }
 }

@@ -46,6 +46,15 @@ fn typed(kind: &'static str, text: String) -> Response<Body> {
     response
 }
 
+/// Why a body is not what this path `takes`.
+fn not_asked(takes: &str, why: &serde_json::Error) -> String {
+    // Of an array it would say what only this program knows.
+    match why.to_string().split_once(", expected struct") {
+        Some(_) => format!("the body is a JSON object: {takes}"),
+        None => format!("{why}; the body is {takes}"),
+    }
+}
+
 /// `{"error": {"code", "message"}}`.
 fn error(why: Why, message: &str) -> Response<Body> {
     let mut response = json(&json!({"error": {"code": why.name(), "message": message}}));

@@ -9,8 +9,10 @@ use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::error;
+use super::{error, not_asked};
 use crate::proxy::{app::App, wire::Why};
+
+const TAKES: &str = r#"{"handle", "query"?, "range"?, "whole"?, "budget"?}"#;
 
 /// What is asked for. `handle`, `query` and `range` are as the retrieval tool's.
 #[derive(Deserialize)]
@@ -31,11 +33,11 @@ struct Asked {
 pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-        return error(Why::BadRequest, "the body broke off");
+        return error(Why::BadRequest, "the body broke off, or is too large");
     };
     let asked: Asked = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
-        Err(why) => return error(Why::BadRequest, &format!("{why}")),
+        Err(why) => return error(Why::BadRequest, &not_asked(TAKES, &why)),
     };
     // The tool's own reader: a model's ways of writing a handle are known there.
     let tool = json!({"handle": asked.handle, "query": asked.query, "range": asked.range});

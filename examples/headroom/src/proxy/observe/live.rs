@@ -84,7 +84,7 @@ impl Live {
             dialect: one.wire.name(),
             model: one.model.clone(),
             state: if one.answering { "answering" } else { "asking" },
-            age_ms: one.came.elapsed().as_secs_f64() * 1e3,
+            age_ms: super::ms(one.came.elapsed()),
             saved: one.saved,
         };
         self.with(|(_, open)| open.iter().take(TOLD).map(seen).collect())

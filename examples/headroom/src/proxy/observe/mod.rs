@@ -163,14 +163,19 @@ impl Observer {
             dialect = finished.wire.name(),
             outcome = finished.outcome.name(),
             status = finished.status,
-            added_ms = finished.added.map(|time| time.as_secs_f64() * 1e3),
-            total_ms = finished.total.as_secs_f64() * 1e3,
+            added_ms = finished.added.map(ms),
+            total_ms = ms(finished.total),
             saved = finished.report.as_ref().and_then(Report::rewrite).map(|it| it.tokens_saved()),
             "answered"
         );
         metrics::record(&self.metrics, finished);
         self.stats.record(finished);
     }
+}
+
+/// Milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// A request under way.

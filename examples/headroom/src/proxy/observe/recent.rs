@@ -64,7 +64,6 @@ impl Recent {
         let rewrite = report.and_then(Report::rewrite);
         let usage = report.and_then(Report::usage).unwrap_or_default();
         let bill = report.and_then(Report::bill);
-        let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         let skipped = report.and_then(Report::skipped).map(super::metrics::skipped);
         self.seen.push_back(Seen {
             id: self.count,
@@ -87,9 +86,9 @@ impl Recent {
             cache: report.and_then(Report::cache).map(|fate| fate.name()),
             dollars_paid: bill.and_then(|bill| bill.in_dollars(bill.paid)),
             dollars_saved: bill.and_then(|bill| bill.in_dollars(bill.net())),
-            added_ms: finished.added.map(ms),
-            first_ms: finished.first.map(ms),
-            total_ms: ms(finished.total),
+            added_ms: finished.added.map(super::ms),
+            first_ms: finished.first.map(super::ms),
+            total_ms: super::ms(finished.total),
             bytes: finished.bytes,
         });
     }

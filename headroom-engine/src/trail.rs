@@ -1,0 +1,160 @@
+//! What is known of a conversation from its last request: clients send all of it with every turn, and
+//! what was read before is not read again. It can change only the time a request takes.
+//!
+//! A request is known by its bytes from where its messages begin: hashed in steps of [`GRID`] bytes,
+//! each under the one before, and compared behind the last. A message that ends within what is the
+//! same is the same, and so is all that stands behind it in a [`Walk`] that began alike.
+
+use std::sync::Arc;
+
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::{
+    ccr::HandleKey,
+    walk::Walk,
+    wire::{Block, Conversation, Dialect, Message},
+};
+
+/// Bytes between the points at which a conversation can be found again. Shorter ones are read as fast.
+const GRID: usize = 16 << 10;
+
+type Mark = [u8; 32];
+
+/// A conversation as its last request left it.
+#[derive(Debug)]
+struct Trail {
+    marks: usize,
+    /// The bytes behind the last mark, to the end of the messages.
+    rest: Box<[u8]>,
+    messages: Vec<Arc<Message>>,
+    walk: Walk,
+    /// A mark's share of the bytes that all this takes: it stands under each of its marks.
+    share: u64,
+}
+
+impl Trail {
+    fn new(marks: usize, rest: &[u8], messages: Vec<Arc<Message>>, walk: Walk) -> Self {
+        /// Of a mark; of what an `Arc` counts; of the strings of a block.
+        const ENTRY: usize = 128;
+        const COUNTS: usize = 2 * size_of::<usize>();
+        const STRINGS: usize = 32;
+        let blocks: usize = messages.iter().map(|message| message.blocks.len()).sum();
+        let bytes = messages.len() * (size_of::<Message>() + COUNTS)
+            + blocks * (size_of::<Block>() + STRINGS)
+            + rest.len()
+            + walk.bytes();
+        let share = (ENTRY + bytes / marks.max(1)) as u64;
+        Self { marks, rest: rest.into(), messages, walk, share }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Bytes;
+
+impl Weighter<Mark, Arc<Trail>> for Bytes {
+    fn weight(&self, _: &Mark, trail: &Arc<Trail>) -> u64 {
+        trail.share
+    }
+}
+
+/// Conversations that may go on, bounded by bytes.
+#[derive(Debug)]
+pub(crate) struct Trails {
+    cache: Cache<Mark, Arc<Trail>, Bytes>,
+    key: Mark,
+    grid: usize,
+}
+
+/// A request beside what is known of its conversation.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    start: usize,
+    marks: Vec<Mark>,
+    known: Option<(Arc<Trail>, usize)>,
+}
+
+impl Trails {
+    pub(crate) fn new(bytes: u64, key: &HandleKey) -> Self {
+        // A mark's share of a trail is about this; the estimate only sizes the table.
+        let items = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+        let key = blake3::keyed_hash(key.bytes(), b"trails 1");
+        Self { cache: Cache::with_weighter(items, bytes, Bytes), key: *key.as_bytes(), grid: GRID }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.cache.clear();
+    }
+
+    /// Looks for the conversation whose messages begin at `start`.
+    pub(crate) fn follow(&self, dialect: Dialect, body: &str, start: usize) -> Followed {
+        let bytes = &body.as_bytes()[start..];
+        // Offsets are those of the body: it is the same conversation only at the same place.
+        let begin = format!("{} {start}", dialect.name());
+        let mut mark = *blake3::keyed_hash(&self.key, begin.as_bytes()).as_bytes();
+        let chunks = bytes.chunks_exact(self.grid);
+        let marks: Vec<Mark> = chunks
+            .map(|chunk| {
+                mark = *blake3::keyed_hash(&mark, chunk).as_bytes();
+                mark
+            })
+            .collect();
+        let found =
+            marks.iter().enumerate().rev().find_map(|(at, mark)| Some((at + 1, self.cache.get(mark)?)));
+        let known = found.and_then(|(count, trail)| {
+            let mut shared = count * self.grid;
+            if trail.marks == count {
+                let behind = bytes[shared..].iter().zip(&trail.rest);
+                shared += behind.take_while(|(one, other)| one == other).count();
+            }
+            let whole = trail.messages.partition_point(|message| message.span.end <= start + shared);
+            // There the last one may go on.
+            let joined = usize::from(dialect == Dialect::OpenAiResponses);
+            let messages = whole.saturating_sub(joined);
+            (messages > 0).then_some((trail, messages))
+        });
+        Followed { start, marks, known }
+    }
+
+    /// Keeps what is known now.
+    pub(crate) fn keep(&self, followed: Followed, body: &str, conversation: &Conversation, walk: &Walk) {
+        let Followed { start, mut marks, known } = followed;
+        let end = conversation.messages_span.end;
+        marks.truncate(end.saturating_sub(start) / self.grid);
+        // Sent again as it was, it is known as it is.
+        let again = |(trail, messages): &(Arc<Trail>, usize)| {
+            trail.messages.len() == *messages && *messages == conversation.messages.len()
+        };
+        if marks.is_empty() || known.as_ref().is_some_and(again) {
+            return;
+        }
+        let rest = &body.as_bytes()[start + marks.len() * self.grid..end];
+        let trail = Arc::new(Trail::new(marks.len(), rest, conversation.messages.clone(), walk.clone()));
+        for mark in marks {
+            self.cache.insert(mark, Arc::clone(&trail));
+        }
+    }
+}
+
+impl Followed {
+    /// The messages of the array at `start` that need not be read again.
+    pub(crate) fn messages(&self, start: usize) -> Vec<Arc<Message>> {
+        let known = self.known.as_ref().filter(|_| self.start == start);
+        known.map_or_else(Vec::new, |(trail, messages)| trail.messages[..*messages].to_vec())
+    }
+
+    /// Whether it is this conversation that was followed: a body may hold several arrays.
+    pub(crate) fn is_of(&self, conversation: &Conversation) -> bool {
+        self.start == conversation.messages_span.start
+    }
+
+    /// Goes on with a walk that has just begun, from where the known one is the same.
+    pub(crate) fn resume(&self, walk: Walk) -> Walk {
+        match &self.known {
+            Some((trail, messages)) => walk.resumed(&trail.walk, *messages),
+            None => walk,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
