@@ -7,13 +7,14 @@ pub(super) fn fill(settings: Settings) -> Settings {
     fill_from(settings, &variable)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a binary, which says in its help what it reads")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+/// A variable that is set to something.
+#[expect(clippy::disallowed_methods, reason = "a binary, which says in its manual what it reads")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn fill_from(mut settings: Settings, variable: &dyn Fn(&str) -> Option<String>) -> Settings {
-    let first = |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|it| !it.is_empty()));
+    let first = |names: &[&str]| names.iter().find_map(|name| variable(name));
     let secret = |names: &[&str]| first(names).and_then(|text| text.parse().ok());
     settings.https_proxy = settings.https_proxy.or_else(|| secret(&["https_proxy"]));
     settings.no_proxy = settings.no_proxy.or_else(|| first(&["no_proxy"]));

@@ -11,7 +11,7 @@ mod settings;
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 pub(crate) use self::{
-    ambient::unknown,
+    ambient::{unknown, variable},
     backend::Backend,
     base::{Base, is_local},
     models::{Models, is_date},

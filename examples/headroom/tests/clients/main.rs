@@ -11,10 +11,10 @@
     reason = "tests and their helpers"
 )]
 
-mod anthropic;
 mod bed;
 mod claude_code;
 mod codex;
 mod inspector;
 mod litellm;
 mod model;
+mod sdks;

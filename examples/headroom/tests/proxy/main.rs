@@ -4,12 +4,15 @@
 mod admin;
 mod bed;
 mod clients;
-#[cfg(all(feature = "bedrock", feature = "vertex"))]
+#[cfg(feature = "bedrock")]
 mod cloud;
 mod config;
 mod conversations;
 mod failures;
+mod google;
 mod network;
+#[cfg(target_os = "linux")]
+mod recorder;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod stopping;

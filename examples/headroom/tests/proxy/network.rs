@@ -49,7 +49,7 @@ impl Authority {
 }
 
 /// An authority's certificate in a file, and a server of this machine that it has signed.
-fn authority(name: &str) -> (PathBuf, Arc<ServerConfig>) {
+pub(crate) fn authority(name: &str) -> (PathBuf, Arc<ServerConfig>) {
     let authority = Authority::new();
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, authority.pem()).unwrap();
@@ -63,7 +63,7 @@ fn authority(name: &str) -> (PathBuf, Arc<ServerConfig>) {
 }
 
 /// TLS in front of a server; its port.
-async fn secured(tls: Arc<ServerConfig>, to: &str) -> u16 {
+pub(crate) async fn secured(tls: Arc<ServerConfig>, to: &str) -> u16 {
     let to = to.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -82,7 +82,7 @@ async fn secured(tls: Arc<ServerConfig>, to: &str) -> u16 {
 }
 
 /// A proxy that connects; the heads it was asked with.
-async fn tunnels(status: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn tunnels(status: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let heads = Arc::new(Mutex::new(Vec::new()));

@@ -2,7 +2,7 @@
 
 #[path = "../../../../tests/fleet/cluster.rs"]
 #[expect(dead_code, reason = "the tests of fleets use the rest")]
-mod cluster;
+pub(crate) mod cluster;
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -105,7 +105,10 @@ fn hidden(view: &View<'_>, context: &Context<'_>) -> Option<Found> {
     let language = language(view, code, context.hints)?;
     let budget = budget(view, code, context)?;
     let lines: Vec<&str> = code.split_inclusive('\n').collect();
-    let starts = view.lines.get(*rows.first()?)?.number == 1;
+    // What begins within something is a fragment, whatever its number; Python's grammar takes it.
+    let inside = language != Language::Python
+        && code.trim_start_matches(['\n', '\r']).starts_with([' ', '\t', '}', ')']);
+    let starts = view.lines.get(*rows.first()?)?.number == 1 && !inside;
     let outline = starts
         .then(|| tree::outline(code, lines.len(), language))
         .flatten()

@@ -8,7 +8,6 @@ mod aws;
 mod bedrock;
 mod error;
 mod events;
-#[cfg(feature = "vertex")]
 mod google;
 mod members;
 mod vertex;
@@ -48,8 +47,7 @@ enum Access {
     Token(Secret),
     #[cfg(feature = "bedrock")]
     Aws(Box<aws::Signer>),
-    #[cfg(feature = "vertex")]
-    Google(google::Tokens),
+    Google(Box<google::Tokens>),
 }
 
 /// What a request is to a cloud.
@@ -106,16 +104,14 @@ impl Cloud {
             }
             #[cfg(feature = "bedrock")]
             (Kind::Bedrock, None) => Access::Aws(Box::new(aws::Signer::new(config, network).await?)),
-            #[cfg(feature = "vertex")]
-            (Kind::Vertex(_), None) => Access::Google(google::Tokens::new().await?),
-            #[cfg(not(all(feature = "bedrock", feature = "vertex")))]
-            (_, None) => {
-                return Err("this build knows no credentials of clouds: set --backend-token \
-                            (HEADROOM_BACKEND_TOKEN), or build with the features bedrock and vertex"
+            (Kind::Vertex(_), None) => Access::Google(Box::new(google::Tokens::new(network).await?)),
+            #[cfg(not(feature = "bedrock"))]
+            (Kind::Bedrock, None) => {
+                return Err("this build knows no credentials of AWS: set --backend-token \
+                            (HEADROOM_BACKEND_TOKEN), or build with the feature bedrock"
                     .to_owned());
             }
         };
-        let _ = network;
         Ok(Some(Self { kind, models: config.models.clone(), access }))
     }
 
@@ -167,7 +163,6 @@ impl Cloud {
             Access::Token(token) => token.reveal().to_owned(),
             #[cfg(feature = "bedrock")]
             Access::Aws(signer) => return signer.sign(head, body).await.map_err(|why| no_credentials(&why)),
-            #[cfg(feature = "vertex")]
             Access::Google(tokens) => tokens.token().await.map_err(|why| no_credentials(&why))?,
         };
         let _ = body;

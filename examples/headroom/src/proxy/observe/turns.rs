@@ -21,6 +21,8 @@ pub(crate) struct Turn {
     paid: f64,
     /// What would have been paid.
     without: f64,
+    /// Those of models with a price.
+    priced: u64,
     dollars_paid: f64,
     dollars_without: f64,
 }
@@ -58,6 +60,7 @@ impl Turns {
         sum.requests += 1;
         sum.paid += bill.paid;
         sum.without += bill.without();
+        sum.priced += u64::from(bill.dollars.is_some());
         sum.dollars_paid += bill.in_dollars(bill.paid).unwrap_or_default();
         sum.dollars_without += bill.in_dollars(bill.without()).unwrap_or_default();
     }
@@ -103,5 +106,6 @@ mod tests {
         turns.bill(1 << 40, &bill);
         turns.bill(0, &bill);
         assert_eq!((turns.sums().len(), turns.sums()[0].requests), (LAST, 1));
+        assert_eq!(turns.sums()[0].priced, 0, "a bill without prices is in no sum of dollars");
     }
 }
