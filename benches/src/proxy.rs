@@ -2,7 +2,7 @@
 //! same make that does nothing; how soon it answers, and what it takes when idle.
 //!
 //! The three are asked in turns with the same bytes. A *first* turn is a conversation that was never
-//! seen; a *later* one adds a block of about 4 KB to one that was.
+//! seen; a *later* one adds a block of about 4 KB to one that was, a *short* one half a KB.
 
 use std::{
     io::{self, Write},
@@ -38,8 +38,9 @@ pub(crate) struct Arguments {
 }
 
 const SIZES: [usize; 3] = [26, 64, 600];
-/// Bytes that a later turn adds.
+/// Bytes that a later turn adds, and a short one.
 const NEW: usize = 4 << 10;
+const SHORT: usize = 1 << 9;
 /// Starts of which the median counts.
 const STARTS: usize = 5;
 
@@ -85,7 +86,8 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
         for (done, kb) in SIZES.into_iter().enumerate() {
             progress.show("sizes", done, SIZES.len());
             rows.push(Row { kb, turn: "first", times: ways.first(kb, arguments.samples / 4).await? });
-            rows.push(Row { kb, turn: "later", times: ways.later(kb, arguments.samples).await? });
+            rows.push(Row { kb, turn: "later", times: ways.later(kb, NEW, arguments.samples).await? });
+            rows.push(Row { kb, turn: "short", times: ways.later(kb, SHORT, arguments.samples).await? });
         }
         drop(progress);
         let rss = ways.proxy.rss().unwrap_or_default();
@@ -120,14 +122,14 @@ impl Ways {
         Ok(times)
     }
 
-    async fn later(&self, kb: usize, samples: usize) -> io::Result<Times> {
+    async fn later(&self, kb: usize, new: usize, samples: usize) -> io::Result<Times> {
         let body = generate::conversation(kb << 10);
-        let mut dice = Dice::new(kb as u64);
+        let mut dice = Dice::new((kb * new) as u64);
         self.pair(&mut Times::default(), Bytes::from(body.clone()), 0).await?;
         let mut times = Times::default();
         for at in 0..samples {
             // Each goes on from the same conversation with another new block.
-            let result = generate::output(&mut dice, NEW);
+            let result = generate::output(&mut dice, new);
             let next = generate::extended(&body, 1000 + at, &result).unwrap_or_default();
             self.pair(&mut times, next.into(), at).await?;
         }

@@ -10,7 +10,7 @@ use crate::{
     catalogue::Model,
     ccr::{self, plan::Treatment},
     compress::repeat::{self, Earlier, Index, Shown},
-    eligible::{self, Asked, Candidate},
+    eligible::{self, Candidate},
     engine::Inner,
     memo::{Key, Outcome},
     policy::{Policy, ToolPolicy},
@@ -48,7 +48,6 @@ pub(crate) struct Blocks<'a> {
     done: Vec<Arc<Outcome>>,
     /// What those show, where it was needed.
     index: Option<Index>,
-    asked: Asked,
 }
 
 impl<'a> Blocks<'a> {
@@ -70,19 +69,7 @@ impl<'a> Blocks<'a> {
         });
         let keys = keys.collect();
         let done = Vec::with_capacity(candidates.len());
-        Self {
-            engine,
-            body,
-            conversation,
-            candidates,
-            policy,
-            model,
-            may_hide,
-            keys,
-            done,
-            index: None,
-            asked: Asked::default(),
-        }
+        Self { engine, body, conversation, candidates, policy, model, may_hide, keys, done, index: None }
     }
 
     /// Bytes of the blocks that would have to be reduced: they are looked at, and the memo does not
@@ -192,9 +179,8 @@ impl<'a> Blocks<'a> {
         }
         let chance = policy.chance_of(&candidate.tool, kind.unwrap_or(REPEAT));
         let stakes = Stakes::new(policy, self.model, candidate.prefix, chance);
-        let query = candidate
-            .causal_query(self.body, self.conversation, &mut self.asked)
-            .scored_by(Arc::clone(&engine.scorer));
+        let query =
+            candidate.causal_query(self.body, self.conversation).scored_by(Arc::clone(&engine.scorer));
         let context = Context {
             query: &query,
             tool: &candidate.tool,

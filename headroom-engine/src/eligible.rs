@@ -1,6 +1,10 @@
 //! Which texts may be rewritten, and what each one answers.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     ccr::marker::is_note,
@@ -45,24 +49,33 @@ pub(crate) struct Candidate {
     /// The media type that stands beside it.
     pub(crate) media_type: Option<String>,
     /// The user's text before it, its ends if it is long.
-    pub(crate) user: Option<Arc<str>>,
+    pub(crate) user: Option<Arc<Asked>>,
 }
 
 /// The most bytes that a causal query reads at each end of a text: one long text stands before many
 /// blocks.
 const END: usize = 8 << 10;
 
-/// What the user asked last.
-#[derive(Debug, Default)]
-pub(crate) struct Asked(Option<(Arc<str>, Query)>);
+/// What the user asked. What is made of it is made once, however many blocks and requests follow.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    text: Box<str>,
+    query: OnceLock<Query>,
+}
 
 impl Asked {
-    fn about(&mut self, user: &Arc<str>) -> &Query {
-        if self.0.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, user)) {
-            self.0 = None;
-        }
-        let (_, query) = self.0.get_or_insert_with(|| (Arc::clone(user), Query::to_share(user)));
-        query
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.into(), query: OnceLock::new() }
+    }
+
+    fn query(&self) -> &Query {
+        self.query.get_or_init(|| Query::to_share(&self.text))
+    }
+
+    /// About the bytes that it takes, its words included.
+    pub(crate) fn bytes(&self) -> usize {
+        const WORDS: usize = 8;
+        self.text.len() * WORDS
     }
 }
 
@@ -79,9 +92,7 @@ impl Candidate {
 
     /// What the text answers: the call's name and arguments, and the user's text before it, of long
     /// ones both ends.
-    ///
-    /// The user's text stands before many blocks; `asked` keeps what was made of the last one.
-    pub(crate) fn causal_query(&self, body: &str, conversation: &Conversation, asked: &mut Asked) -> Query {
+    pub(crate) fn causal_query(&self, body: &str, conversation: &Conversation) -> Query {
         let mut texts = vec![self.tool.to_string()];
         let block =
             self.call.and_then(|(message, block)| conversation.messages.get(message)?.blocks.get(block));
@@ -101,7 +112,7 @@ impl Candidate {
         texts.extend(self.given.iter().map(ToString::to_string));
         let query = Query::new(texts.iter().map(String::as_str));
         match &self.user {
-            Some(user) => query.then(asked.about(user)),
+            Some(user) => query.then(user.query()),
             None => query,
         }
     }
@@ -268,7 +279,7 @@ pub(crate) fn link(
     conversation: &Conversation,
     before: &Stored,
 ) {
-    let asked: Option<Arc<str>> = Some(before.asked.as_str()).filter(|text| !text.is_empty()).map(Into::into);
+    let asked = Some(&before.asked).filter(|text| !text.is_empty()).map(|text| Arc::new(Asked::new(text)));
     let asked_digest = *blake3::hash(before.asked.as_bytes()).as_bytes();
     let calls: HashMap<&str, (&StoredCall, Arc<str>, Arc<str>)> = before
         .calls
@@ -391,7 +402,7 @@ mod tests {
         let body =
             body(&long("said"), &long("asked"), r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#);
         let (conversation, candidates) = candidates(&body);
-        let query = candidates[0].causal_query(&body, &conversation, &mut Asked::default());
+        let query = candidates[0].causal_query(&body, &conversation);
         for term in ["saidfirst", "saidlast", "askedfirst", "askedlast", "run"] {
             assert!(query.contains(term), "{term}");
         }

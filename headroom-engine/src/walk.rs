@@ -8,7 +8,7 @@ use crate::{
     align::Dynamic,
     ccr::HandleKey,
     compress::repeat::{Holder, Place},
-    eligible::{self, Candidate},
+    eligible::{self, Asked, Candidate},
     history::{self, Chain},
     ledger::LedgerKey,
     price::Size,
@@ -40,7 +40,7 @@ struct Step {
     /// Of the calls so far.
     written: [u8; 32],
     /// What the user said last, its ends if it is long, and a digest of all of it.
-    user: Option<Arc<str>>,
+    user: Option<Arc<Asked>>,
     asked: [u8; 32],
 }
 
@@ -187,7 +187,7 @@ impl Walk {
         if message.role == Role::User && spoke {
             let said = eligible::said(body, message);
             step.asked = *blake3::hash(said.as_bytes()).as_bytes();
-            step.user = Some(eligible::ends(&said).join(" ").into());
+            step.user = Some(Asked::new(&eligible::ends(&said).join(" ")).into());
         }
         self.steps.push(step);
     }
@@ -212,7 +212,10 @@ impl Walk {
     /// About the bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
         const COUNTS: usize = 2 * size_of::<usize>();
-        self.steps.len() * size_of::<Step>()
+        let mut users: Vec<&Arc<Asked>> = self.steps.iter().filter_map(|step| step.user.as_ref()).collect();
+        users.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        users.iter().map(|user| user.bytes()).sum::<usize>()
+            + self.steps.len() * size_of::<Step>()
             + self.candidates.len() * (size_of::<Candidate>() + COUNTS)
             + self.calls.len() * (size_of::<Called>() + COUNTS)
     }
