@@ -28,23 +28,22 @@ struct Trail {
     rest: Box<[u8]>,
     messages: Vec<Arc<Message>>,
     walk: Walk,
-    /// A mark's share of the bytes that all this takes: it stands under each of its marks.
-    share: u64,
+    /// About the bytes that all this takes.
+    bytes: u64,
 }
 
 impl Trail {
     fn new(marks: usize, rest: &[u8], messages: Vec<Arc<Message>>, walk: Walk) -> Self {
-        /// Of a mark; of what an `Arc` counts; of the strings of a block.
-        const ENTRY: usize = 128;
+        /// Of what an `Arc` counts; of the strings of a block.
         const COUNTS: usize = 2 * size_of::<usize>();
         const STRINGS: usize = 32;
         let blocks: usize = messages.iter().map(|message| message.blocks.len()).sum();
-        let bytes = messages.len() * (size_of::<Message>() + COUNTS)
+        let bytes = size_of::<Self>()
+            + messages.len() * (size_of::<Message>() + COUNTS)
             + blocks * (size_of::<Block>() + STRINGS)
             + rest.len()
             + walk.bytes();
-        let share = (ENTRY + bytes / marks.max(1)) as u64;
-        Self { marks, rest: rest.into(), messages, walk, share }
+        Self { marks, rest: rest.into(), messages, walk, bytes: bytes as u64 }
     }
 }
 
@@ -53,14 +52,17 @@ struct Bytes;
 
 impl Weighter<Mark, Arc<Trail>> for Bytes {
     fn weight(&self, _: &Mark, trail: &Arc<Trail>) -> u64 {
-        trail.share
+        trail.bytes
     }
 }
 
 /// Conversations that may go on, bounded by bytes.
 #[derive(Debug)]
 pub(crate) struct Trails {
-    cache: Cache<Mark, Arc<Trail>, Bytes>,
+    /// Each under its last mark.
+    trails: Cache<Mark, Arc<Trail>, Bytes>,
+    /// The last mark of the trail that passed a mark last.
+    passed: Cache<Mark, Mark>,
     key: Mark,
     grid: usize,
 }
@@ -75,14 +77,21 @@ pub(crate) struct Followed {
 
 impl Trails {
     pub(crate) fn new(bytes: u64, key: &HandleKey) -> Self {
-        // A mark's share of a trail is about this; the estimate only sizes the table.
-        let items = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX).clamp(16, 1 << 16);
-        let key = blake3::keyed_hash(key.bytes(), b"trails 1");
-        Self { cache: Cache::with_weighter(items, bytes, Bytes), key: *key.as_bytes(), grid: GRID }
+        /// Of a mark that was passed. Of a trail: only sizes the table.
+        const PASSED: u64 = 128;
+        const TYPICAL: u64 = 32 << 10;
+        let items = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX).max(16);
+        Self {
+            trails: Cache::with_weighter(items(bytes, TYPICAL).min(1 << 16), bytes - bytes / 8, Bytes),
+            passed: Cache::new(items(bytes / 8, PASSED)),
+            key: *blake3::keyed_hash(key.bytes(), b"trails 1").as_bytes(),
+            grid: GRID,
+        }
     }
 
     pub(crate) fn clear(&self) {
-        self.cache.clear();
+        self.trails.clear();
+        self.passed.clear();
     }
 
     /// Looks for the conversation whose messages begin at `start`.
@@ -98,8 +107,8 @@ impl Trails {
                 mark
             })
             .collect();
-        let found =
-            marks.iter().enumerate().rev().find_map(|(at, mark)| Some((at + 1, self.cache.get(mark)?)));
+        let passed = |mark| self.trails.get(&self.passed.get(mark)?);
+        let found = marks.iter().enumerate().rev().find_map(|(at, mark)| Some((at + 1, passed(mark)?)));
         let known = found.and_then(|(count, trail)| {
             let mut shared = count * self.grid;
             if trail.marks == count {
@@ -124,13 +133,12 @@ impl Trails {
         let again = |(trail, messages): &(Arc<Trail>, usize)| {
             trail.messages.len() == *messages && *messages == conversation.messages.len()
         };
-        if marks.is_empty() || known.as_ref().is_some_and(again) {
-            return;
-        }
+        let Some(last) = marks.last().copied().filter(|_| !known.as_ref().is_some_and(again)) else { return };
         let rest = &body.as_bytes()[start + marks.len() * self.grid..end];
-        let trail = Arc::new(Trail::new(marks.len(), rest, conversation.messages.clone(), walk.clone()));
+        let trail = Trail::new(marks.len(), rest, conversation.messages.clone(), walk.clone());
+        self.trails.insert(last, Arc::new(trail));
         for mark in marks {
-            self.cache.insert(mark, Arc::clone(&trail));
+            self.passed.insert(mark, last);
         }
     }
 }

@@ -217,7 +217,8 @@ fn bytes_are_bounded() {
         talk[0].2 = format!("conversation {conversation}");
         trails.check(Dialect::OpenAiChat, &body(Dialect::OpenAiChat, &talk, &plain(30)));
     }
-    assert!(trails.cache.weight() <= 64 << 10);
+    assert!(trails.trails.len() > 1 && trails.trails.weight() <= 64 << 10);
+    assert!(trails.passed.len() <= (64 << 10) / 8 / 128);
     trails.clear();
-    assert_eq!(trails.cache.weight(), 0);
+    assert_eq!((trails.trails.weight(), trails.passed.len()), (0, 0));
 }
