@@ -73,12 +73,11 @@ impl<'a> Blocks<'a> {
     }
 
     /// Bytes of the blocks that would have to be reduced: they are looked at, and the memo does not
-    /// know them.
+    /// know them. What stands before one that it knows was met with it.
     pub(crate) fn new_bytes(&self) -> usize {
-        let unseen = |(candidate, key): &(&Arc<Candidate>, &Key)| {
-            self.exempt(candidate).is_none() && !self.engine.memo.contains(key)
-        };
-        let unseen = self.candidates.iter().zip(&self.keys).filter(unseen);
+        let looked_at = self.candidates.iter().zip(&self.keys).rev();
+        let looked_at = looked_at.filter(|(candidate, _)| self.exempt(candidate).is_none());
+        let unseen = looked_at.take_while(|(_, key)| !self.engine.memo.contains(key));
         unseen.map(|(candidate, _)| candidate.text.range.len()).sum()
     }
 

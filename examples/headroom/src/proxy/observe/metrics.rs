@@ -1,7 +1,7 @@
 //! The facade of metrics: names and labels in one place, whoever counts them. All labels have few
 //! values, and none is taken from a request.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use headroom_tower::{Report, Skipped};
 
@@ -70,14 +70,22 @@ fn blocks(to: &dyn Recorder, report: &Report) {
         to.count("headroom_skipped_total", &[("reason", skipped(why))], 1.0);
     }
     if let Some(rewrite) = report.rewrite() {
+        // A long conversation holds hundreds of blocks, of a few kinds.
+        let mut sums: BTreeMap<_, (f64, [f64; 2])> = BTreeMap::new();
         for block in &rewrite.blocks {
-            let kind = ("kind", block.kind.unwrap_or("none"));
-            to.count("headroom_blocks_total", &[kind, ("became", block.reason.name())], 1.0);
+            let (count, tokens) =
+                sums.entry((block.kind.unwrap_or("none"), block.reason.name())).or_default();
+            *count += 1.0;
             if block.reason.replaced() {
-                let tokens = [("before", block.tokens_in), ("after", block.tokens_out)];
-                for (when, tokens) in tokens {
-                    to.count("headroom_block_tokens_total", &[kind, ("when", when)], tokens as f64);
-                }
+                tokens[0] += block.tokens_in as f64;
+                tokens[1] += block.tokens_out as f64;
+            }
+        }
+        for ((kind, became), (count, tokens)) in sums {
+            let kind = ("kind", kind);
+            to.count("headroom_blocks_total", &[kind, ("became", became)], count);
+            for (when, tokens) in ["before", "after"].into_iter().zip(tokens).filter(|(_, sum)| *sum > 0.0) {
+                to.count("headroom_block_tokens_total", &[kind, ("when", when)], tokens);
             }
         }
         if rewrite.declared_breaks > 0 {
