@@ -1,5 +1,7 @@
 //! What becomes of one block: its specialist, the gate, and the memo of blocks seen before.
 
+mod key;
+
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -61,10 +63,10 @@ impl<'a> Blocks<'a> {
         model: &'a Model,
     ) -> Self {
         let may_hide = treatment.retrievable().is_some();
-        let request = request_key(engine, policy, model, may_hide);
+        let request = key::of_request(engine, policy, model, may_hide);
         let mut before = [0; 32];
         let keys = candidates.iter().map(|candidate| {
-            before = key(&request, candidate, may_hide, policy.refers().then_some(&before));
+            before = key::of_block(&request, candidate, may_hide, policy.refers().then_some(&before));
             before
         });
         let keys = keys.collect();
@@ -267,30 +269,6 @@ impl<'a> Blocks<'a> {
             && self.policy.for_tool(&candidate.tool) == ToolPolicy::Retrievable
             && !(candidate.is_error && tokens_in <= self.policy.error_limit())
     }
-}
-
-/// What decides, of a request as a whole, what becomes of its blocks.
-fn request_key(engine: &Inner, policy: &Policy, model: &Model, may_hide: bool) -> Key {
-    let mut hasher = blake3::Hasher::new_keyed(engine.key.bytes());
-    hasher.update(&policy.epoch(&engine.facts)).update(&[u8::from(may_hide)]);
-    if may_hide {
-        hasher.update(&Stakes::prices(model));
-    }
-    *hasher.finalize().as_bytes()
-}
-
-/// Everything that decides what becomes of a block; `before` is the key of the block before it, where
-/// that may be pointed at. Asked of every block on every turn: two blocks of the hash at most.
-fn key(request: &Key, candidate: &Candidate, may_hide: bool, before: Option<&Key>) -> Key {
-    let mut bytes = [0; 3 * 32 + 8 + 1];
-    bytes[..32].copy_from_slice(&candidate.own);
-    // What hiding is worth depends on what stands before it.
-    bytes[32] = if may_hide { candidate.prefix.power() } else { 0 };
-    let Some(before) = before else { return *blake3::keyed_hash(request, &bytes[..33]).as_bytes() };
-    bytes[33..65].copy_from_slice(before);
-    bytes[65..97].copy_from_slice(&candidate.written);
-    bytes[97..].copy_from_slice(&(candidate.place.number as u64).to_le_bytes());
-    *blake3::keyed_hash(request, &bytes).as_bytes()
 }
 
 /// What the gate took.

@@ -127,7 +127,8 @@ impl Trails {
     /// Keeps what is known now.
     pub(crate) fn keep(&self, followed: Followed, body: &str, conversation: &Conversation, walk: &Walk) {
         let Followed { start, mut marks, known } = followed;
-        let end = conversation.messages_span.end;
+        // In front of the bracket: where the conversation goes on, a comma stands there.
+        let end = conversation.messages_span.end.saturating_sub(1);
         marks.truncate(end.saturating_sub(start) / self.grid);
         // Sent again as it was, it is known as it is.
         let again = |(trail, messages): &(Arc<Trail>, usize)| {

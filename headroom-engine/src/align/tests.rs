@@ -7,15 +7,6 @@ use crate::{
     wire::{self, BlockKind},
 };
 
-const DIALECTS: &[Dialect] = &[
-    Dialect::AnthropicMessages,
-    Dialect::OpenAiChat,
-    Dialect::OpenAiResponses,
-    Dialect::Gemini,
-    #[cfg(feature = "bedrock")]
-    Dialect::BedrockConverse,
-];
-
 /// What is known of a request beside its body: some dialects name the model in the path.
 fn context(dialect: Dialect) -> RequestContext {
     let context = RequestContext::new(dialect);
@@ -113,7 +104,7 @@ fn prefix(body: &str) -> &str {
 
 #[test]
 fn values_that_change_are_told_anew_and_stay_told() {
-    for &dialect in DIALECTS {
+    for &dialect in Dialect::EVERY {
         let mut ledger = Ledger::default();
         let mut sent: Vec<String> = Vec::new();
         for turn in 1..6 {
@@ -137,7 +128,7 @@ fn values_that_change_are_told_anew_and_stay_told() {
 
 #[test]
 fn values_that_stay_need_no_ledger() {
-    for &dialect in DIALECTS {
+    for &dialect in Dialect::EVERY {
         let system = system("2026-11-22 17:00:06", "sess-12345678");
         let mut ledger = Ledger::default();
         let mut before = text(&ledger.send(dialect, &body(dialect, &system, 1)));
@@ -157,7 +148,7 @@ fn values_that_stay_need_no_ledger() {
 
 #[test]
 fn a_lost_ledger_breaks_once_and_says_so() {
-    for &dialect in DIALECTS {
+    for &dialect in Dialect::EVERY {
         let mut ledger = Ledger::default();
         let at =
             |turn: usize| body(dialect, &system(&format!("2026-11-22 17:0{turn}:06"), "sess-12345678"), turn);
@@ -174,7 +165,7 @@ fn a_lost_ledger_breaks_once_and_says_so() {
 
 #[test]
 fn conversations_that_begin_alike_are_told_apart_by_their_values() {
-    for &dialect in DIALECTS {
+    for &dialect in Dialect::EVERY {
         let mut ledger = Ledger::default();
         let of =
             |id: &str, turn: usize| body(dialect, &system(&format!("2026-11-22 17:0{turn}:06"), id), turn);
@@ -351,7 +342,7 @@ fn with_tools(dialect: Dialect, turns: usize, turn: usize, more: &str) -> String
 #[test]
 fn tools_stay_as_they_were_first_written_if_the_policy_says_so() {
     let policy = Policy::default().steady_tools(true);
-    for &dialect in DIALECTS {
+    for &dialect in Dialect::EVERY {
         let mut ledger = Ledger::default();
         let mut before: Option<String> = None;
         for turn in 1..6 {
@@ -385,7 +376,7 @@ fn tools_stay_as_they_were_first_written_if_the_policy_says_so() {
 
 #[test]
 fn tools_are_the_clients_unless_the_policy_says_otherwise() {
-    for &dialect in DIALECTS {
+    for &dialect in Dialect::EVERY {
         let mut ledger = Ledger::default();
         for turn in 1..4 {
             let source = with_tools(dialect, turn, turn, "");
@@ -421,7 +412,7 @@ proptest! {
     #[test]
     fn the_source_comes_back(
         around in proptest::collection::vec("(\\PC|[\"\\\\\n\u{e9}]){0,20}", 3), all in proptest::collection::vec(values(), 1..5),
-        dialect in proptest::sample::select(DIALECTS), known: bool,
+        dialect in proptest::sample::select(Dialect::EVERY), known: bool,
     ) {
         let mut ledger = Ledger::default();
         let mut before: Option<String> = None;

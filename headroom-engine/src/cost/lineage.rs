@@ -62,3 +62,26 @@ fn ours(edits: &[Edit], conversation: &Conversation, end: usize) -> [u8; 32] {
     }
     *hasher.finalize().as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{self, Dialect};
+
+    #[test]
+    fn what_we_wrote_counts_up_to_there() {
+        let body = r#"{"messages":[{"role":"user","content":"one"},{"role":"user","content":"two"}]}"#;
+        let conversation = wire::read(Dialect::OpenAiChat, body).unwrap();
+        let spans = conversation.messages.iter().map(|message| message.span.clone());
+        let spans: Vec<_> = spans.collect();
+        let edits = |texts: [&str; 2]| -> Vec<Edit> {
+            let texts = texts.map(|text| text.to_owned().into());
+            spans.iter().cloned().zip(texts).map(|(span, text)| Edit { span, text }).collect()
+        };
+        let at = |texts, end| ours(&edits(texts), &conversation, end);
+        let (first, last) = (spans[0].end, spans[1].end);
+        assert_ne!(at(["a", "b"], first), at(["c", "b"], first));
+        assert_eq!(at(["a", "b"], first), at(["a", "c"], first));
+        assert_ne!(at(["a", "b"], last), at(["a", "c"], last));
+    }
+}

@@ -34,22 +34,18 @@ impl Trails {
     }
 }
 
-const DIALECTS: &[Dialect] = &[
-    Dialect::AnthropicMessages,
-    Dialect::OpenAiChat,
-    Dialect::OpenAiResponses,
-    Dialect::Gemini,
-    #[cfg(feature = "bedrock")]
-    Dialect::BedrockConverse,
-];
-
 /// What one message says: who speaks, a number for ids, and a text without anything to escape.
 type Said = (u8, u8, String);
 
 fn message(dialect: Dialect, (who, id, text): &Said, mark: bool) -> String {
     let mark = if mark { r#","cache_control":{"type":"ephemeral"}"# } else { "" };
-    match (dialect, who % 3) {
-        (Dialect::AnthropicMessages, 0) => {
+    match (dialect, who % 4) {
+        // What is dynamic there depends on nothing but itself and what stands in front of it.
+        (Dialect::OpenAiChat, 3) => {
+            let time = format!("The current time is 2026-11-22 17:51:0{id}.");
+            format!(r#"{{"role":"system","content":"{text} {time}"}}"#)
+        }
+        (Dialect::AnthropicMessages, 0 | 3) => {
             format!(r#"{{"role":"user","content":[{{"type":"text","text":"{text}"{mark}}}]}}"#)
         }
         (Dialect::AnthropicMessages, 1) => format!(
@@ -63,14 +59,14 @@ fn message(dialect: Dialect, (who, id, text): &Said, mark: bool) -> String {
             r#"{{"role":"assistant","tool_calls":[{{"id":"c{id}","function":{{"name":"run","arguments":"{text}"}}}}]}}"#
         ),
         (Dialect::OpenAiChat, _) => format!(r#"{{"role":"tool","tool_call_id":"c{id}","content":"{text}"}}"#),
-        (Dialect::OpenAiResponses, 0) => format!(r#"{{"role":"user","content":"{text}"}}"#),
+        (Dialect::OpenAiResponses, 0 | 3) => format!(r#"{{"role":"user","content":"{text}"}}"#),
         (Dialect::OpenAiResponses, 1) => {
             format!(r#"{{"type":"function_call","call_id":"c{id}","name":"run","arguments":"{text}"}}"#)
         }
         (Dialect::OpenAiResponses, _) => {
             format!(r#"{{"type":"function_call_output","call_id":"c{id}","output":"{text}"}}"#)
         }
-        (Dialect::Gemini, 0) => format!(r#"{{"role":"user","parts":[{{"text":"{text}"}}]}}"#),
+        (Dialect::Gemini, 0 | 3) => format!(r#"{{"role":"user","parts":[{{"text":"{text}"}}]}}"#),
         (Dialect::Gemini, 1) => {
             format!(
                 r#"{{"role":"model","parts":[{{"functionCall":{{"name":"r{id}","args":{{"q":"{text}"}}}}}}]}}"#
@@ -80,7 +76,7 @@ fn message(dialect: Dialect, (who, id, text): &Said, mark: bool) -> String {
             r#"{{"role":"user","parts":[{{"functionResponse":{{"name":"r{id}","response":{{"output":"{text}"}}}}}}]}}"#
         ),
         #[cfg(feature = "bedrock")]
-        (Dialect::BedrockConverse, 0) => format!(r#"{{"role":"user","content":[{{"text":"{text}"}}]}}"#),
+        (Dialect::BedrockConverse, 0 | 3) => format!(r#"{{"role":"user","content":[{{"text":"{text}"}}]}}"#),
         #[cfg(feature = "bedrock")]
         (Dialect::BedrockConverse, 1) => format!(
             r#"{{"role":"assistant","content":[{{"toolUse":{{"toolUseId":"c{id}","name":"run","input":{{"q":"{text}"}}}}}}]}}"#
@@ -100,6 +96,7 @@ struct Turn {
     changed: Option<prop::sample::Index>,
     model: &'static str,
     system: &'static str,
+    tools: &'static str,
     mark: bool,
     system_first: bool,
 }
@@ -107,14 +104,16 @@ struct Turn {
 fn turn() -> impl Strategy<Value = Turn> {
     let changed = prop::option::weighted(0.2, any::<prop::sample::Index>());
     let models = select(&["m1", "m1", "m1", "m2", "another"][..]);
+    let tools = select(&["[]", "[]", r#"[{"name":"run","description":"runs what is given to it"}]"#][..]);
     let systems =
         select(&["be brief", "be brief", "be short", "The current time is 2026-11-22 17:51:06."][..]);
-    (1..14_usize, changed, models, systems, any::<bool>(), any::<bool>()).prop_map(
-        |(messages, changed, model, system, mark, system_first)| Turn {
+    (1..14_usize, changed, models, systems, tools, any::<bool>(), any::<bool>()).prop_map(
+        |(messages, changed, model, system, tools, mark, system_first)| Turn {
             messages,
             changed,
             model,
             system,
+            tools,
             mark,
             system_first,
         },
@@ -145,7 +144,7 @@ fn body(dialect: Dialect, talk: &[Said], turn: &Turn) -> String {
     };
     let messages = format!(r#""{name}":[{}]"#, messages.join(","));
     let (first, last) = if turn.system_first { (&system, &messages) } else { (&messages, &system) };
-    format!(r#"{{"model":"{}",{first},{last}}}"#, turn.model)
+    format!(r#"{{"model":"{}",{first},{last},"tools":{}}}"#, turn.model, turn.tools)
 }
 
 proptest! {
@@ -153,7 +152,7 @@ proptest! {
     /// Whatever came before, a request is read as if it were the first.
     #[test]
     fn what_is_known_changes_nothing(
-        dialect in select(DIALECTS),
+        dialect in select(Dialect::EVERY),
         grid in select(&[16_usize, 64, 300][..]),
         talk in prop::collection::vec((any::<u8>(), 0..6_u8, "[a-z0-9 ]{0,60}"), 1..14),
         turns in prop::collection::vec(turn(), 1..8),
@@ -170,18 +169,21 @@ fn talk(count: u8) -> Vec<Said> {
 }
 
 fn plain(messages: usize) -> Turn {
-    Turn { messages, changed: None, model: "m", system: "s", mark: false, system_first: true }
+    Turn { messages, changed: None, model: "m", system: "s", tools: "[]", mark: false, system_first: true }
 }
 
 #[test]
 fn a_conversation_that_goes_on_is_known_to_its_end() {
-    for dialect in DIALECTS {
-        let (trails, talk) = (Trails::every(64), talk(40));
-        assert_eq!(trails.check(*dialect, &body(*dialect, &talk, &plain(31))), 0);
-        let known = trails.check(*dialect, &body(*dialect, &talk, &plain(40)));
-        // Items of one turn are one message of Responses, and its last may go on.
-        let expected = if *dialect == Dialect::OpenAiResponses { 30 } else { 31 };
-        assert_eq!(known, expected, "{dialect:?}");
+    for dialect in Dialect::EVERY {
+        // Wherever the end falls between two marks.
+        for grid in 32..96 {
+            let (trails, talk) = (Trails::every(grid), talk(40));
+            assert_eq!(trails.check(*dialect, &body(*dialect, &talk, &plain(31))), 0);
+            let known = trails.check(*dialect, &body(*dialect, &talk, &plain(40)));
+            // Items of one turn are one message of Responses, and its last may go on.
+            let expected = if *dialect == Dialect::OpenAiResponses { 30 } else { 31 };
+            assert_eq!(known, expected, "{dialect:?}, a mark each {grid} bytes");
+        }
     }
 }
 
@@ -207,6 +209,27 @@ fn another_prompt_is_walked_anew() {
             .read(Dialect::OpenAiResponses, &body(Dialect::OpenAiResponses, &talk, &other(system)));
         assert_eq!(walk.told(), fresh.told());
     }
+}
+
+/// A prompt of two messages: what the second says decides whether the time in the first is moved.
+#[test]
+fn what_was_aligned_otherwise_is_walked_anew() {
+    const TIME: &str = "2026-11-22 17:51:06";
+    let trails = Trails::every(64);
+    let with = |second: &str| {
+        let talk: Vec<String> =
+            talk(9).iter().map(|said| message(Dialect::OpenAiChat, said, false)).collect();
+        let system = |text: &str| format!(r#"{{"role":"system","content":"{text}"}}"#);
+        let first = system(&format!("You are an agent that helps with code. The current time is {TIME}."));
+        format!(r#"{{"messages":[{first},{},{}]}}"#, system(second), talk.join(","))
+    };
+    let looks_like = "It says [date: see below].";
+    // As many bytes that stay the same as with the other, where the time is one of them.
+    let plain = "x".repeat(looks_like.len() + TIME.len());
+    for second in [&*plain, looks_like, &*plain] {
+        trails.check(Dialect::OpenAiChat, &with(second));
+    }
+    assert!(trails.check(Dialect::OpenAiChat, &with(looks_like)) > 0);
 }
 
 #[test]

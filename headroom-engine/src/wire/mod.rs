@@ -45,6 +45,16 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    #[cfg(test)]
+    pub(crate) const EVERY: &[Self] = &[
+        Self::AnthropicMessages,
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::Gemini,
+        #[cfg(feature = "bedrock")]
+        Self::BedrockConverse,
+    ];
+
     /// A stable name, as reports and epochs carry it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -160,6 +160,7 @@ impl Lines for Log<'_> {
 
     fn is_same(&self, left: usize, right: usize) -> bool {
         self.line(left).literal == self.line(right).literal
+            && self.is_complete(left)
             && self.is_complete(right)
             && self.text(left) == self.text(right)
     }

@@ -312,6 +312,15 @@ fn repeats_are_counted_and_referred_to() {
     );
 }
 
+/// A part that is gone over looks like a line that stands alone, and is none.
+#[test]
+fn parts_of_lines_are_not_repeated_as_lines() {
+    let block =
+        "Traceback (most recent call last):\n  File \"/a.py\", line 3, in f\n    g()\nKeyError: 'x'\n\r";
+    let text = exact(&format!("{block}load 0% of 1\n{block}\nand what stands behind it\n"));
+    assert!(text.contains("[~then 3]\n\r\n"), "{text}");
+}
+
 #[test]
 fn numbers_and_common_heads_are_said_once() {
     let source = lines(0..60, |at| {
