@@ -1,7 +1,7 @@
 //! `proxy`: what `headroom proxy` adds to a request, beside a direct connection and a proxy of the
 //! same make that does nothing; how soon it answers, and what it takes when idle.
 //!
-//! The three are asked in turns with the same bytes. A *first* turn is a conversation that was never
+//! They are asked in turns with the same bytes, the proxy also with the word to leave the request alone. A *first* turn is a conversation that was never
 //! seen; a *later* one adds a block of about 4 KB to one that was, a *short* one half a KB.
 
 use std::{
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     generate::{self, Dice},
     served::{
-        HttpClient, ask, client,
+        HttpClient, ask, ask_as, client,
         process::{self, Process},
         provider::{self, Pace},
     },
@@ -44,11 +44,13 @@ const SHORT: usize = 1 << 9;
 /// Starts of which the median counts.
 const STARTS: usize = 5;
 
-/// Milliseconds of the three ways, request by request.
+/// Milliseconds of the four ways, request by request.
 #[derive(Debug, Default)]
 struct Times {
     direct: Vec<f64>,
     pass: Vec<f64>,
+    /// Through the proxy, which was told to leave the request alone.
+    off: Vec<f64>,
     proxy: Vec<f64>,
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<()>
     })
 }
 
-/// The same provider, in three ways.
+/// The same provider, in four ways.
 struct Ways {
     client: HttpClient,
     direct: String,
@@ -136,16 +138,17 @@ impl Ways {
         Ok(times)
     }
 
-    /// One request in each of the three ways; who is first changes.
+    /// One request in each of the four ways; who is first changes.
     async fn pair(&self, times: &mut Times, body: Bytes, at: usize) -> io::Result<()> {
-        for way in 0..3 {
-            let (url, into) = match (way + at) % 3 {
-                0 => (&self.direct, &mut times.direct),
-                1 => (&self.pass.url, &mut times.pass),
-                _ => (&self.proxy.url, &mut times.proxy),
+        for way in 0..4 {
+            let (url, mode, into) = match (way + at) % 4 {
+                0 => (&self.direct, "on", &mut times.direct),
+                1 => (&self.pass.url, "on", &mut times.pass),
+                2 => (&self.proxy.url, "off", &mut times.off),
+                _ => (&self.proxy.url, "on", &mut times.proxy),
             };
             let began = Instant::now();
-            ask(&self.client, url, body.clone()).await?;
+            ask_as(&self.client, url, body.clone(), mode).await?;
             into.push(began.elapsed().as_secs_f64() * 1e3);
         }
         Ok(())
@@ -167,16 +170,27 @@ fn report(
     rss: f64,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut table =
-        Table::new(&["", "KB", "direct p50", "p99", "pass p50", "p99", "proxy p50", "p99", "added p50"]);
+    let mut table = Table::new(&[
+        "",
+        "KB",
+        "direct p50",
+        "p99",
+        "pass p50",
+        "p99",
+        "off p50",
+        "p99",
+        "proxy p50",
+        "p99",
+        "added p50",
+    ]);
     let mut json_rows = Vec::new();
     for Row { kb, turn, times } in rows {
-        let ways = [&times.direct, &times.pass, &times.proxy];
-        let [direct, pass, proxy] = ways.map(|times| (percentile(times, 0.5), percentile(times, 0.99)));
+        let ways = [&times.direct, &times.pass, &times.off, &times.proxy];
+        let [direct, pass, off, proxy] = ways.map(|times| (percentile(times, 0.5), percentile(times, 0.99)));
         let added = proxy.0 - pass.0;
         let mut cells = vec![(*turn).to_owned(), kb.to_string()];
         cells.extend(
-            [direct, pass, proxy]
+            [direct, pass, off, proxy]
                 .into_iter()
                 .flat_map(|(p50, p99)| [format!("{p50:.2}"), format!("{p99:.2}")]),
         );
@@ -184,7 +198,7 @@ fn report(
         table.row(cells);
         let both = |(p50, p99)| json!({"p50_ms": rounded(p50, 3), "p99_ms": rounded(p99, 3)});
         json_rows.push(json!({
-            "kb": kb, "turn": turn, "direct": both(direct), "pass": both(pass), "proxy": both(proxy),
+            "kb": kb, "turn": turn, "direct": both(direct), "pass": both(pass), "off": both(off), "proxy": both(proxy),
             "added_p50_ms": rounded(added, 3), "added_p99_ms": rounded(proxy.1 - pass.1, 3),
         }));
     }

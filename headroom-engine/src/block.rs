@@ -5,7 +5,7 @@ mod key;
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use crate::{
@@ -35,6 +35,13 @@ const SHAPE: &str = "shape";
 /// What leaving out keys must save beyond what else is exact, in tokens: the reader has to look them up.
 const KEYS: usize = 8;
 
+/// Keys of a request's blocks, and what decides of them as a whole.
+pub(crate) struct Keyed {
+    request: Key,
+    refers: bool,
+    keys: Arc<[Key]>,
+}
+
 /// The blocks of one request, under its treatment.
 pub(crate) struct Blocks<'a> {
     engine: &'a Inner,
@@ -45,7 +52,7 @@ pub(crate) struct Blocks<'a> {
     model: &'a Model,
     may_hide: bool,
     /// Of each block: everything that decides what becomes of it.
-    keys: Vec<Key>,
+    keys: Arc<[Key]>,
     /// What became of the first ones.
     done: Vec<Arc<Outcome>>,
     /// What those show, where it was needed.
@@ -58,18 +65,25 @@ impl<'a> Blocks<'a> {
         body: &'a str,
         conversation: &'a Conversation,
         candidates: &'a [Arc<Candidate>],
+        keyed: &OnceLock<Keyed>,
         treatment: Treatment,
         policy: &'a Policy,
         model: &'a Model,
     ) -> Self {
         let may_hide = treatment.retrievable().is_some();
         let request = key::of_request(engine, policy, model, may_hide);
-        let mut before = [0; 32];
-        let keys = candidates.iter().map(|candidate| {
-            before = key::of_block(&request, candidate, may_hide, policy.refers().then_some(&before));
-            before
+        let refers = policy.refers();
+        let known = keyed.get().filter(|it| it.request == request && it.refers == refers);
+        let keys = known.map(|it| Arc::clone(&it.keys)).unwrap_or_else(|| {
+            let mut before = [0; 32];
+            let keys = candidates.iter().map(|candidate| {
+                before = key::of_block(&request, candidate, may_hide, refers.then_some(&before));
+                before
+            });
+            let keys: Arc<[Key]> = keys.collect();
+            let _ = keyed.set(Keyed { request, refers, keys: Arc::clone(&keys) });
+            keys
         });
-        let keys = keys.collect();
         let done = Vec::with_capacity(candidates.len());
         Self { engine, body, conversation, candidates, policy, model, may_hide, keys, done, index: None }
     }
@@ -77,7 +91,7 @@ impl<'a> Blocks<'a> {
     /// Bytes of the blocks that would have to be reduced: they are looked at, and the memo does not
     /// know them. What stands before one that it knows was met with it.
     pub(crate) fn new_bytes(&self) -> usize {
-        let looked_at = self.candidates.iter().zip(&self.keys).rev();
+        let looked_at = self.candidates.iter().zip(&*self.keys).rev();
         let looked_at = looked_at.filter(|(candidate, _)| self.exempt(candidate).is_none());
         let unseen = looked_at.take_while(|(_, key)| !self.engine.memo.contains(key));
         unseen.map(|(candidate, _)| candidate.text.range.len()).sum()
@@ -85,8 +99,9 @@ impl<'a> Blocks<'a> {
 
     /// What becomes of each block, in order.
     pub(crate) fn outcomes(mut self) -> Vec<Arc<Outcome>> {
-        for (candidate, key) in self.candidates.iter().zip(self.keys.clone()) {
-            let outcome = self.outcome(candidate, &key);
+        let keys = Arc::clone(&self.keys);
+        for (candidate, key) in self.candidates.iter().zip(&*keys) {
+            let outcome = self.outcome(candidate, key);
             self.done.push(outcome);
         }
         if let Some(index) = self.index {

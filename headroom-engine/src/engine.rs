@@ -14,21 +14,23 @@
 
 mod aligned;
 mod compressed;
+mod received;
 mod stored;
 
 use std::{
-    cell::OnceCell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use compressed::Compressed;
+pub use received::Received;
 
 use crate::{
     align::{self, Dynamic, Ground, Moved, Point, tools::Steady},
+    block::Keyed,
     builder::EngineBuilder,
     catalogue::{Catalogue, Model},
     ccr::{
@@ -46,16 +48,14 @@ use crate::{
     originals::Originals,
     policy::{AdoptPolicy, ContextPolicy, Policy, RequestContext, Route},
     rank::Scorer,
-    recall::{binds_thinking, recall, restore},
+    recall::restore,
     reduce::{Reducer, Witness},
     report::{Reason, Report},
     route::ContentRouter,
     tokens::TokenCounter,
     trail::Trails,
-    walk::Walk,
     wire::{
-        self, Block, Conversation, Role, ToolChoice,
-        scan::ScanError,
+        Block, Conversation, Role, ToolChoice,
         splice::{Edit, Splice},
     },
 };
@@ -115,55 +115,6 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// Finds where things stand in `body`. Copies nothing of it.
-    ///
-    /// # Errors
-    /// If `body` is not a request of the dialect that every reader would read alike. Send it as it
-    /// is.
-    pub fn scan(&self, body: Bytes, context: &RequestContext) -> Result<Scanned, ScanError> {
-        let body = ByteString::try_from(body).map_err(|_| ScanError::NotUtf8)?;
-        let text = &*body;
-        let followed = OnceCell::new();
-        let follow = |start| self.0.trails.follow(context.dialect, text, start);
-        let known = |start| followed.get_or_init(|| follow(start)).messages(start);
-        let conversation = wire::read_on(context.dialect, text, &known)?;
-        let followed = followed.into_inner().filter(|it| it.is_of(&conversation)).unwrap_or_default();
-        let named = conversation.model.as_ref().and_then(|model| model.decode(text));
-        let model = context.model.as_deref().or(named.as_deref()).unwrap_or_default();
-        let facts = self.0.catalogue.model(model).clone();
-        let recall = recall(&facts, &conversation, context);
-        let binds = binds_thinking(&facts, &conversation, context);
-        let dynamic = Dynamic::find(text, &conversation);
-        let walk = followed.resume(Walk::begin(text, &conversation, &dynamic, model, &self.0.key));
-        let walk = walk.finish(text, &conversation, &dynamic);
-        self.0.trails.keep(followed, text, &conversation, &walk);
-        let (candidates, chain, keys) = walk.into_parts();
-        let points = align::points(context.dialect, &conversation, &keys);
-        let mut scanned = Scanned {
-            engine: self.clone(),
-            context: context.clone(),
-            conversation,
-            model: facts,
-            candidates,
-            dynamic,
-            steady: None,
-            steadied: false,
-            chain,
-            keys,
-            points,
-            asked: Vec::new(),
-            recall,
-            binds,
-            authoritative: false,
-            lasting: false,
-            link: None,
-            shows_all: false,
-            body,
-        };
-        scanned.asked = scanned.questions();
-        Ok(scanned)
-    }
-
     /// Forgets every block seen so far. Only the time of the next requests changes.
     pub fn clear_memo(&self) {
         self.0.memo.clear();
@@ -211,6 +162,8 @@ pub struct Scanned {
     conversation: Conversation,
     model: Model,
     candidates: Vec<Arc<Candidate>>,
+    /// The keys of the blocks, as they were asked for last.
+    blocks_keyed: OnceLock<Keyed>,
     dynamic: Dynamic,
     /// The client's tools, where the policy keeps them the same.
     steady: Option<Steady>,
@@ -438,7 +391,8 @@ impl Scanned {
         if matches!(treatment, Treatment::Transparent(_)) {
             edits.push(self.list_tool(text, policy));
             report.tool_listed = true;
-            report.tool_tokens = self.engine.0.counter.count(&edits[edits.len() - 1].text);
+            let Inner { counts, counter, .. } = &*self.engine.0;
+            report.tool_tokens = counts.count(&edits[edits.len() - 1].text, &**counter);
             report.tool_forbidden = self.conversation.tool_choice == ToolChoice::Forbidden;
         }
         let Some(splice) = Splice::new(edits, self.body.len()) else {

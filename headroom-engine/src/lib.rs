@@ -75,7 +75,7 @@ mod walk;
 mod wire;
 
 pub use builder::EngineBuilder;
-pub use engine::{Engine, Rewrite, Scanned};
+pub use engine::{Engine, Received, Rewrite, Scanned};
 pub use intercept::RetrievalReport;
 pub use ledger::{LedgerKey, Record};
 pub use library::{Compressed, Retrievable, compress, compress_with};

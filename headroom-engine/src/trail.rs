@@ -145,15 +145,20 @@ impl Trails {
 }
 
 impl Followed {
-    /// The messages of the array at `start` that need not be read again.
-    pub(crate) fn messages(&self, start: usize) -> Vec<Arc<Message>> {
-        let known = self.known.as_ref().filter(|_| self.start == start);
-        known.map_or_else(Vec::new, |(trail, messages)| trail.messages[..*messages].to_vec())
+    /// Whether it is the conversation of the array at `start`: a body may hold several.
+    pub(crate) fn begins_at(&self, start: usize) -> bool {
+        self.start == start
     }
 
-    /// Whether it is this conversation that was followed: a body may hold several arrays.
-    pub(crate) fn is_of(&self, conversation: &Conversation) -> bool {
-        self.start == conversation.messages_span.start
+    /// The messages that need not be read again.
+    pub(crate) fn messages(&self) -> Vec<Arc<Message>> {
+        self.known.as_ref().map_or_else(Vec::new, |(trail, messages)| trail.messages[..*messages].to_vec())
+    }
+
+    /// The bytes of those.
+    pub(crate) fn bytes(&self) -> usize {
+        let last = self.known.as_ref().and_then(|(trail, messages)| trail.messages[..*messages].last());
+        last.map_or(0, |message| message.span.end - self.start)
     }
 
     /// Goes on with a walk that has just begun, from where the known one is the same.

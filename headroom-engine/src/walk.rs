@@ -54,6 +54,48 @@ struct Called {
     digest: [u8; 32],
 }
 
+/// Calls by their ids; of those with the same, the last.
+struct Calls<'a> {
+    body: &'a str,
+    /// Those of earlier requests that stand in front of it all and have not been looked at.
+    earlier: usize,
+    by_id: HashMap<&'a str, Arc<Called>>,
+}
+
+impl<'a> Calls<'a> {
+    fn new(body: &'a str, earlier: usize) -> Self {
+        Self { body, earlier, by_id: HashMap::new() }
+    }
+
+    fn push(&mut self, call: &Arc<Called>) {
+        if let Some(id) = &call.id {
+            self.by_id.insert(id.raw(self.body), Arc::clone(call));
+        }
+    }
+
+    /// One of `all`.
+    fn get(&mut self, all: &[Arc<Called>], id: &str) -> Option<Arc<Called>> {
+        /// What a result answers is most often one of the last calls.
+        const NEAR: usize = 8;
+        if let Some(call) = self.by_id.get(id) {
+            return Some(Arc::clone(call));
+        }
+        let earlier = all[..self.earlier].iter().rev();
+        let is_it = |call: &&Arc<Called>| call.id.as_ref().is_some_and(|it| it.raw(self.body) == id);
+        if let Some(call) = earlier.clone().take(NEAR).find(is_it) {
+            return Some(Arc::clone(call));
+        }
+        self.earlier = 0;
+        for call in earlier {
+            if let Some(id) = &call.id {
+                // Later ones are there already.
+                self.by_id.entry(id.raw(self.body)).or_insert_with(|| Arc::clone(call));
+            }
+        }
+        self.by_id.get(id).cloned()
+    }
+}
+
 impl Walk {
     /// In front of the first message.
     pub(crate) fn begin(
@@ -100,12 +142,7 @@ impl Walk {
 
     /// Goes on to the end. Every text that is new is hashed once.
     pub(crate) fn finish(mut self, body: &str, conversation: &Conversation, dynamic: &Dynamic) -> Self {
-        let mut calls: HashMap<&str, Arc<Called>> = HashMap::new();
-        for call in &self.calls {
-            if let Some(id) = &call.id {
-                calls.insert(id.raw(body), Arc::clone(call));
-            }
-        }
+        let mut calls = Calls::new(body, self.calls.len());
         for (at, message) in conversation.messages.iter().enumerate().skip(self.steps.len()) {
             self.pass(body, at, message, dynamic, &mut calls);
         }
@@ -118,7 +155,7 @@ impl Walk {
         at: usize,
         message: &Message,
         dynamic: &Dynamic,
-        calls: &mut HashMap<&'a str, Arc<Called>>,
+        calls: &mut Calls<'a>,
     ) {
         let mut step = self.last().clone();
         let prefix = Size::of_bytes(step.bytes);
@@ -133,15 +170,14 @@ impl Walk {
                     step.written =
                         *blake3::Hasher::new().update(&step.written).update(&digest).finalize().as_bytes();
                     let called = Arc::new(Called { id: id.clone(), place: (at, block_at), name, digest });
-                    if let Some(id) = id {
-                        calls.insert(id.raw(body), Arc::clone(&called));
-                    }
+                    calls.push(&called);
                     self.calls.push(called);
                 }
                 BlockKind::Result { call, is_error, texts } => {
-                    let called = call.as_ref().and_then(|call| calls.get(call.raw(body)));
-                    let query = causal(called.map(|called| &**called), &step.asked);
-                    let tool = called.map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
+                    let called = call.as_ref().and_then(|call| calls.get(&self.calls, call.raw(body)));
+                    let query = causal(called.as_deref(), &step.asked);
+                    let tool =
+                        called.as_ref().map_or_else(|| Arc::from(""), |called| Arc::clone(&called.name));
                     step.results += 1;
                     let span = &body[block.span.clone()];
                     let declares = media::declares(span);
@@ -166,7 +202,7 @@ impl Walk {
                             calls: step.calls,
                             prefix,
                             written: step.written,
-                            call: called.map(|called| called.place),
+                            call: called.as_ref().map(|called| called.place),
                             given: None,
                             user: step.user.clone(),
                         };

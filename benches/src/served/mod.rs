@@ -26,10 +26,16 @@ pub(crate) fn client() -> HttpClient {
 
 /// Sends a request and reads the answer to its end; its last bytes.
 pub(crate) async fn ask(client: &HttpClient, url: &str, body: Bytes) -> io::Result<Bytes> {
+    ask_as(client, url, body, "on").await
+}
+
+/// The same, and tells the proxy what to do with it: `on`, `exact`, `off`.
+pub(crate) async fn ask_as(client: &HttpClient, url: &str, body: Bytes, mode: &str) -> io::Result<Bytes> {
     let request = Request::post(format!("{url}/v1/messages"))
         .header(header::CONTENT_TYPE, "application/json")
         .header("anthropic-version", "2023-06-01")
-        .header("x-api-key", "bench");
+        .header("x-api-key", "bench")
+        .header("x-headroom-mode", mode);
     let request = request.body(Full::new(body)).map_err(io::Error::other)?;
     let response = client.request(request).await.map_err(io::Error::other)?;
     if response.status() != 200 {

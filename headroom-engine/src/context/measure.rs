@@ -32,7 +32,7 @@ impl Counts {
         Self(Cache::new(1 << 14))
     }
 
-    fn count(&self, text: &str, counter: &dyn TokenCounter) -> usize {
+    pub(crate) fn count(&self, text: &str, counter: &dyn TokenCounter) -> usize {
         if text.len() < 256 {
             return counter.count(text);
         }

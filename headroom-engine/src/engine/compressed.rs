@@ -34,6 +34,7 @@ impl Scanned {
             body,
             &self.conversation,
             &self.candidates,
+            &self.blocks_keyed,
             treatment,
             policy,
             &self.model,

@@ -11,9 +11,10 @@ impl Trails {
     /// Reads a body as the engine does; how many of its messages were known.
     fn read(&self, dialect: Dialect, body: &str) -> (Conversation, Walk, usize) {
         let followed = std::cell::OnceCell::new();
-        let known = |start| followed.get_or_init(|| self.follow(dialect, body, start)).messages(start);
+        let known = |start| followed.get_or_init(|| self.follow(dialect, body, start)).messages();
         let conversation = wire::read_on(dialect, body, &known).unwrap();
-        let followed = followed.into_inner().filter(|it| it.is_of(&conversation)).unwrap_or_default();
+        let start = conversation.messages_span.start;
+        let followed = followed.into_inner().filter(|it| it.begins_at(start)).unwrap_or_default();
         let dynamic = Dynamic::find(body, &conversation);
         let model = conversation.model.as_ref().and_then(|model| model.decode(body)).unwrap_or_default();
         let begun = Walk::begin(body, &conversation, &dynamic, &model, &HandleKey::default());
@@ -107,7 +108,7 @@ fn turn() -> impl Strategy<Value = Turn> {
     let tools = select(&["[]", "[]", r#"[{"name":"run","description":"runs what is given to it"}]"#][..]);
     let systems =
         select(&["be brief", "be brief", "be short", "The current time is 2026-11-22 17:51:06."][..]);
-    (1..14_usize, changed, models, systems, tools, any::<bool>(), any::<bool>()).prop_map(
+    (1..60_usize, changed, models, systems, tools, any::<bool>(), any::<bool>()).prop_map(
         |(messages, changed, model, system, tools, mark, system_first)| Turn {
             messages,
             changed,
@@ -154,7 +155,7 @@ proptest! {
     fn what_is_known_changes_nothing(
         dialect in select(Dialect::EVERY),
         grid in select(&[16_usize, 64, 300][..]),
-        talk in prop::collection::vec((any::<u8>(), 0..6_u8, "[a-z0-9 ]{0,60}"), 1..14),
+        talk in prop::collection::vec((any::<u8>(), 0..6_u8, "[a-z0-9 ]{0,60}"), 1..60),
         turns in prop::collection::vec(turn(), 1..8),
     ) {
         let trails = Trails::every(grid);

@@ -207,6 +207,20 @@ pub(crate) fn read_on(dialect: Dialect, body: &str, known: Known<'_>) -> Result<
     read_with(dialect, Scanner::knowing(body, known))
 }
 
+/// Where the messages seem to begin, found without reading what stands before them.
+pub(crate) fn likely_start(dialect: Dialect, body: &str) -> Option<usize> {
+    let key = match dialect {
+        Dialect::AnthropicMessages | Dialect::OpenAiChat => "\"messages\"",
+        Dialect::OpenAiResponses => "\"input\"",
+        Dialect::Gemini => "\"contents\"",
+        #[cfg(feature = "bedrock")]
+        Dialect::BedrockConverse => "\"messages\"",
+    };
+    let behind = memchr::memmem::find(body.as_bytes(), key.as_bytes())? + key.len();
+    let value = body[behind..].trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+    value.starts_with('[').then_some(body.len() - value.len())
+}
+
 fn read_with(dialect: Dialect, scanner: Scanner<'_>) -> Result<Conversation, ScanError> {
     match dialect {
         Dialect::AnthropicMessages => anthropic::read(scanner),

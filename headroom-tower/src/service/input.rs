@@ -87,10 +87,16 @@ where
     if target.purpose == Purpose::Batch {
         return Ok(Input { received, trailers, source, scanned: None });
     }
-    let scanned = {
+    // Beside what rewriting new text takes: what was seen before is known some 250 times as fast, what
+    // was not is scanned 25 times as fast.
+    let known = {
         let (engine, source, context) = (engine.clone(), source.clone(), context.clone());
-        // Scanning and hashing read some 0.5 GB a second, twenty-five times what rewriting does.
-        pool.run(source.len() / 25, move || engine.scan(source, &context)).await
+        pool.run(source.len() / 250, move || engine.receive(source, &context)).await
+    };
+    let scanned = match known {
+        Some(Ok(known)) => pool.run(known.unread() / 25, move || known.scan()).await,
+        Some(Err(why)) => Some(Err(why)),
+        None => None,
     };
     match scanned {
         Some(Ok(scanned)) => Ok(Input { received, trailers, source, scanned: Some(scanned) }),

@@ -23,6 +23,7 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::CommandFactory as _;
@@ -82,7 +83,8 @@ fn serve(args: Args) -> Result<(), Box<dyn Error>> {
         let cloud = Cloud::open(&config, &network).await.map_err(config::ConfigError::from)?;
         let kept = store::open(&config).await?;
         let app = App::new(&config, &network, upstreams, cloud, &kept)?;
-        server::serve(&config, app, stop).await?;
+        server::serve(&config, Arc::clone(&app), stop).await?;
+        app.observer.tell();
         // What is to be kept is written before the end.
         kept.flush(config.shutdown_timeout).await;
         Ok(())

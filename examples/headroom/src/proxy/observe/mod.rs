@@ -11,13 +11,15 @@ mod stats;
 mod turns;
 
 use std::{
-    sync::{Arc, OnceLock},
+    mem::take,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use axum::body::Body;
 use headroom_tower::{HeadroomLayer, Report};
 use http::{Request, Response};
+use tokio::runtime::Handle;
 
 use self::{body::Watched, live::Live, metrics::Recorder, prometheus::Prometheus, stats::Stats};
 use super::wire::{Why, Wire};
@@ -108,6 +110,9 @@ pub(crate) struct Observer {
     live: Live,
     stats: Stats,
     metrics: Prometheus,
+    /// What has ended and is yet to be told.
+    ended: Mutex<Vec<Finished>>,
+    telling: Mutex<()>,
 }
 
 impl Observer {
@@ -118,6 +123,8 @@ impl Observer {
             live: Live::default(),
             stats: Stats::new(recent),
             metrics: Prometheus::default(),
+            ended: Mutex::default(),
+            telling: Mutex::default(),
         })
     }
 
@@ -147,29 +154,48 @@ impl Observer {
 
     /// Everything that a dashboard shows.
     pub(crate) fn stats(&self, layer: &HeadroomLayer) -> serde_json::Value {
+        self.tell();
         self.stats.snapshot(self.started.elapsed(), &self.live, &layer.costs())
     }
 
     /// The Prometheus text.
     pub(crate) fn metrics(&self) -> String {
+        self.tell();
         self.metrics.gauge("headroom_open_requests", &[], self.live.count() as f64);
         self.metrics.gauge("headroom_uptime_seconds", &[], self.started.elapsed().as_secs_f64());
         self.metrics.text()
     }
 
-    fn finish(&self, finished: &Finished) {
-        tracing::info!(
-            target: "headroom::request",
-            dialect = finished.wire.name(),
-            outcome = finished.outcome.name(),
-            status = finished.status,
-            added_ms = finished.added.map(ms),
-            total_ms = ms(finished.total),
-            saved = finished.report.as_ref().and_then(Report::rewrite).map(|it| it.tokens_saved()),
-            "answered"
-        );
-        metrics::record(&self.metrics, finished);
-        self.stats.record(finished);
+    /// Counts what has ended. The answer's last bytes may not have left yet: they do not wait for it.
+    fn finish(self: &Arc<Self>, finished: Finished) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(finished);
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let this = Arc::clone(self);
+                drop(runtime.spawn(async move { this.tell() }));
+            }
+            Err(_) => self.tell(),
+        }
+    }
+
+    /// Tells of all that has ended: when this returns, it is counted.
+    pub(crate) fn tell(&self) {
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        for finished in &ended {
+            tracing::info!(
+                target: "headroom::request",
+                dialect = finished.wire.name(),
+                outcome = finished.outcome.name(),
+                status = finished.status,
+                added_ms = finished.added.map(ms),
+                total_ms = ms(finished.total),
+                saved = finished.report.as_ref().and_then(Report::rewrite).map(|it| it.tokens_saved()),
+                "answered"
+            );
+            metrics::record(&self.metrics, finished);
+            self.stats.record(finished);
+        }
     }
 }
 
@@ -232,6 +258,6 @@ impl Drop for Exchange {
             report: self.report.take(),
         };
         self.observer.live.end(self.id);
-        self.observer.finish(&finished);
+        self.observer.finish(finished);
     }
 }
