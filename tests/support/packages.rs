@@ -63,12 +63,13 @@ fn once(
     let text = fs::read(manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let place =
         Path::new(target).join(format!("packages-{language}-{}", &blake3::hash(&text).to_hex()[..12]));
-    let ready = place.join(".ready");
-    if !ready.exists() {
+    // Programs of a virtual environment name the place where it was made.
+    let (ready, here) = (place.join(".ready"), place.to_string_lossy().into_owned());
+    if fs::read_to_string(&ready).ok().as_ref() != Some(&here) {
         let _ = fs::remove_dir_all(&place);
         fs::create_dir_all(&place).map_err(|error| error.to_string())?;
         install(&place)?;
-        fs::write(ready, "").map_err(|error| error.to_string())?;
+        fs::write(ready, here).map_err(|error| error.to_string())?;
     }
     Ok(place)
 }

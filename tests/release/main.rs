@@ -2,6 +2,8 @@
 //! `deny.toml` says more, for those who have cargo-deny.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and their helpers")]
 
+mod readme;
+
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use serde_json::Value;
