@@ -1,6 +1,7 @@
 //! The pipeline, from top to bottom.
 //!
 //! ```text
+//! receive   which of it an earlier request showed
 //! scan      where things stand, and what the ledger may know of this conversation
 //! rewrite   plan      how this request is treated
 //!           route     each eligible block into parts of one kind

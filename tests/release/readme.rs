@@ -35,16 +35,14 @@ fn library(messages_json: &str) -> Result<headroom_engine::Compressed, headroom_
 mod fleet {
     use std::{sync::Arc, time::Duration};
 
-    use headroom_tower::{
-        BoxError, HeadroomLayer, Keyring, PostgresStore, Scope, SealKey, Sealed, TieredStore,
-    };
+    use headroom_tower::{BoxError, HeadroomLayer, Keyring, PostgresStore, Scope, Sealed, TieredStore};
     use http::request::Parts;
 
     fn tenant_of(head: &Parts) -> Scope {
         Scope::of(head.uri.host().unwrap_or_default().as_bytes())
     }
 
-    pub(super) async fn fleet(url: &str, secret: SealKey) -> Result<HeadroomLayer, BoxError> {
+    pub(super) async fn fleet(url: &str, secret: [u8; 32]) -> Result<HeadroomLayer, BoxError> {
         // sample
         let postgres = PostgresStore::connect(url).await?; // feature `postgres`
         let sweeper = postgres.sweep_every(Duration::from_secs(60));

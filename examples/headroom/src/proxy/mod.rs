@@ -76,7 +76,7 @@ fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads).enable_all().build()?;
-    runtime.block_on(async {
+    let observer = runtime.block_on(async {
         let stop = shutdown::Signals::listen()?;
         cloud::complete(&mut config).await;
         let upstreams = Upstreams::new(&config).map_err(config::ConfigError::from)?;
@@ -84,9 +84,12 @@ fn serve(args: Args) -> Result<(), Box<dyn Error>> {
         let kept = store::open(&config).await?;
         let app = App::new(&config, &network, upstreams, cloud, &kept)?;
         server::serve(&config, Arc::clone(&app), stop).await?;
-        app.observer.tell();
         // What is to be kept is written before the end.
         kept.flush(config.shutdown_timeout).await;
-        Ok(())
-    })
+        Ok::<_, Box<dyn Error>>(Arc::clone(&app.observer))
+    })?;
+    // What the end cut off is told too.
+    drop(runtime);
+    observer.tell();
+    Ok(())
 }

@@ -229,7 +229,7 @@ async fn every_control_is_reached_by_keys_and_seen_where_it_is() {
     let Some(mut browser) = Browser::find() else { return };
     let (proxy, empty, full) = real().await;
     let stage = Stage::open(&proxy).await;
-    for (state, figures, at_least) in [("empty", &empty, 4), ("full", &full, 5), ("locked", &Value::Null, 5)]
+    for (state, figures, at_least) in [("empty", &empty, 5), ("full", &full, 6), ("locked", &Value::Null, 6)]
     {
         stage.tell(figures);
         for (scheme, width) in [("light", 1280), ("dark", 360)] {
@@ -311,6 +311,23 @@ async fn keys_do_what_they_say() {
     browser.press("t");
     browser.open(&stage.url);
     assert_eq!(browser.eval(theme), "dark", "it is remembered");
+
+    // Single keys can be done without.
+    reach(&mut browser, "#keys");
+    browser.press("Enter");
+    for key in ["t", "p"] {
+        browser.press(key);
+    }
+    assert_eq!((browser.eval(theme), browser.eval(state)), ("dark".into(), "live".into()));
+    browser.open(&stage.url);
+    browser.press("t");
+    assert_eq!(browser.eval(theme), "dark", "this is remembered too");
+    reach(&mut browser, "#keys");
+    browser.press(" ");
+    browser.press("t");
+    assert_eq!(browser.eval(theme), "system");
+    browser.press("t");
+    browser.press("t");
 
     reach(&mut browser, "#chart");
     let turns = full["turns"].as_array().unwrap();
