@@ -71,6 +71,8 @@ impl Scanned {
         self.link = record.and_then(Stored::read);
         if let Some(before) = &self.link {
             eligible::link(&mut self.candidates, body, &self.conversation, before);
+            // They answer something else now.
+            self.blocks_keyed.take();
         }
         self.conversation.linked = self.link.is_some();
         let stored = self.conversation.stored || self.conversation.linked;
@@ -132,5 +134,46 @@ impl Scanned {
             asked: stored::hint(&said.or(before.map(|it| it.asked.clone())).unwrap_or_default()).to_owned(),
             hidden: before.map(|before| before.hidden.clone()).unwrap_or_default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Dialect, RequestContext, Route, TOOL_NAME, intercept::stored::Called};
+
+    /// What an output that comes alone answers is known only once the ledger has told.
+    #[test]
+    fn what_was_looked_up_before_the_ledger_told_decides_nothing() {
+        let log: String = (0..600).map(|at| format!("INFO step done, item{at} is written\\n")).collect();
+        let body = format!(
+            r#"{{"model":"gpt-6","store":true,"previous_response_id":"resp_1","tools":[{{"type":"function","name":"run","parameters":{{}}}}],"input":[{{"type":"function_call_output","call_id":"c","output":"{log}"}}]}}"#
+        );
+        let context =
+            RequestContext::new(Dialect::OpenAiResponses).route(Route::Intercepted { durable_ledger: true });
+        let policy = Policy::default().repeats(false);
+        let run = |engine: &Engine, asked: &str| {
+            let arguments = format!(r#"{{"grep":"{asked}"}}"#);
+            let called = Called { id: "c".to_owned(), name: "run".to_owned(), arguments };
+            let before = Stored {
+                tool: TOOL_NAME.to_owned(),
+                client: "resp_1".to_owned(),
+                rounds: vec!["resp_1".to_owned()],
+                calls: vec![called],
+                ..Stored::default()
+            };
+            let scanned = engine.scan(Bytes::from(body.clone()), &context).unwrap();
+            let scanned = scanned.under(&policy).keeping_originals().answered();
+            assert!(scanned.new_bytes(&policy) > 0 || asked == "item433");
+            let rewrite = scanned.rewrite(&policy, &[before.record(&engine.0.key)]);
+            String::from_utf8(rewrite.body.to_vec()).unwrap()
+        };
+        let engine = Engine::new();
+        let (one, other) = (run(&engine, "item217"), run(&engine, "item433"));
+        assert!(one.contains("item217 ") && !one.contains("item433 "), "{one}");
+        assert_eq!(other, run(&Engine::new(), "item433"));
+        assert!(other.contains("item433 "), "{other}");
     }
 }
