@@ -5,9 +5,10 @@ mod key;
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
+pub(crate) use self::key::Candidates;
 use crate::{
     catalogue::Model,
     ccr::{self, plan::Treatment},
@@ -35,13 +36,6 @@ const SHAPE: &str = "shape";
 /// What leaving out keys must save beyond what else is exact, in tokens: the reader has to look them up.
 const KEYS: usize = 8;
 
-/// Keys of a request's blocks, and what decides of them as a whole.
-pub(crate) struct Keyed {
-    request: Key,
-    refers: bool,
-    keys: Arc<[Key]>,
-}
-
 /// The blocks of one request, under its treatment.
 pub(crate) struct Blocks<'a> {
     engine: &'a Inner,
@@ -64,26 +58,15 @@ impl<'a> Blocks<'a> {
         engine: &'a Inner,
         body: &'a str,
         conversation: &'a Conversation,
-        candidates: &'a [Arc<Candidate>],
-        keyed: &OnceLock<Keyed>,
+        candidates: &'a Candidates,
         treatment: Treatment,
         policy: &'a Policy,
         model: &'a Model,
     ) -> Self {
         let may_hide = treatment.retrievable().is_some();
         let request = key::of_request(engine, policy, model, may_hide);
-        let refers = policy.refers();
-        let known = keyed.get().filter(|it| it.request == request && it.refers == refers);
-        let keys = known.map(|it| Arc::clone(&it.keys)).unwrap_or_else(|| {
-            let mut before = [0; 32];
-            let keys = candidates.iter().map(|candidate| {
-                before = key::of_block(&request, candidate, may_hide, refers.then_some(&before));
-                before
-            });
-            let keys: Arc<[Key]> = keys.collect();
-            let _ = keyed.set(Keyed { request, refers, keys: Arc::clone(&keys) });
-            keys
-        });
+        let keys = candidates.keys(request, may_hide, policy.refers());
+        let candidates = candidates.all();
         let done = Vec::with_capacity(candidates.len());
         Self { engine, body, conversation, candidates, policy, model, may_hide, keys, done, index: None }
     }

@@ -21,7 +21,7 @@ mod stored;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ pub use received::Received;
 
 use crate::{
     align::{self, Dynamic, Ground, Moved, Point, tools::Steady},
-    block::Keyed,
+    block::Candidates,
     builder::EngineBuilder,
     catalogue::{Catalogue, Model},
     ccr::{
@@ -41,7 +41,6 @@ use crate::{
     compress::repeat::Indexes,
     context::{self, Counts, Cut},
     cost::lineage,
-    eligible::Candidate,
     history::Chain,
     intercept::{Alias, Continuation, Parts, Recall, Stored},
     ledger::{LedgerKey, Record},
@@ -162,9 +161,7 @@ pub struct Scanned {
     body: ByteString,
     conversation: Conversation,
     model: Model,
-    candidates: Vec<Arc<Candidate>>,
-    /// The keys of the blocks, as they were asked for last.
-    blocks_keyed: OnceLock<Keyed>,
+    candidates: Candidates,
     dynamic: Dynamic,
     /// The client's tools, where the policy keeps them the same.
     steady: Option<Steady>,

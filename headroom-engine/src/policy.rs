@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 pub use crate::ccr::tool::DEFAULT_NAME as TOOL_NAME;
 use crate::{catalogue::Catalogue, ccr::ToolPresence, intercept::MAX_ROUNDS, wire::Dialect};
 
-/// The version of what the engine writes. Any change of output bytes raises it.
+/// The version of what the engine writes. From the first release on, any change of output bytes raises it.
 pub(crate) const OUTPUT_VERSION: u32 = 1;
 
 /// How far the engine may go.

@@ -132,7 +132,9 @@ impl Trails {
         marks.truncate(end.saturating_sub(start) / self.grid);
         // Sent again as it was, it is known as it is.
         let again = |(trail, messages): &(Arc<Trail>, usize)| {
-            trail.messages.len() == *messages && *messages == conversation.messages.len()
+            trail.messages.len() == *messages
+                && *messages == conversation.messages.len()
+                && trail.walk.began_as(walk)
         };
         let Some(last) = marks.last().copied().filter(|_| !known.as_ref().is_some_and(again)) else { return };
         let rest = &body.as_bytes()[start + marks.len() * self.grid..end];

@@ -124,10 +124,15 @@ impl Walk {
         Self { begin, steps: Vec::new(), aligned, candidates: Vec::new(), calls: Vec::new() }
     }
 
+    /// Whether all that stands around the messages is the same.
+    pub(crate) fn began_as(&self, other: &Self) -> bool {
+        let around = |walk: &Self| (walk.begin.key, walk.begin.bytes, walk.aligned);
+        around(self) == around(other)
+    }
+
     /// The first `messages` of a walk that began as this one, which has not left the beginning.
     pub(crate) fn resumed(self, known: &Self, messages: usize) -> Self {
-        let same = |of: fn(&Self) -> (LedgerKey, usize, [u8; 32])| of(&self) == of(known);
-        if !same(|walk| (walk.begin.key, walk.begin.bytes, walk.aligned)) {
+        if !self.began_as(known) {
             return self;
         }
         let steps = known.steps[..messages.min(known.steps.len())].to_vec();

@@ -1,6 +1,53 @@
 //! The keys of the memo: everything that decides what becomes of a block.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::{catalogue::Model, eligible::Candidate, engine::Inner, memo::Key, policy::Policy, price::Stakes};
+
+/// What of a request may be rewritten, and the keys of that as they were asked for last.
+pub(crate) struct Candidates {
+    all: Vec<Arc<Candidate>>,
+    keyed: OnceLock<Keyed>,
+}
+
+/// Keys, and what decides of all of them.
+struct Keyed {
+    request: Key,
+    refers: bool,
+    keys: Arc<[Key]>,
+}
+
+impl Candidates {
+    pub(crate) fn new(all: Vec<Arc<Candidate>>) -> Self {
+        Self { all, keyed: OnceLock::new() }
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Candidate>] {
+        &self.all
+    }
+
+    /// To change them: they have other keys then.
+    pub(crate) fn change(&mut self) -> &mut [Arc<Candidate>] {
+        self.keyed.take();
+        &mut self.all
+    }
+
+    /// The key of each; one may point at those before it if it `refers`.
+    pub(super) fn keys(&self, request: Key, may_hide: bool, refers: bool) -> Arc<[Key]> {
+        let known = self.keyed.get().filter(|it| it.request == request && it.refers == refers);
+        if let Some(known) = known {
+            return Arc::clone(&known.keys);
+        }
+        let mut before = [0; 32];
+        let keys = self.all.iter().map(|candidate| {
+            before = of_block(&request, candidate, may_hide, refers.then_some(&before));
+            before
+        });
+        let keys: Arc<[Key]> = keys.collect();
+        let _ = self.keyed.set(Keyed { request, refers, keys: Arc::clone(&keys) });
+        keys
+    }
+}
 
 /// What decides, of a request as a whole, what becomes of its blocks.
 pub(super) fn of_request(engine: &Inner, policy: &Policy, model: &Model, may_hide: bool) -> Key {
@@ -14,7 +61,7 @@ pub(super) fn of_request(engine: &Inner, policy: &Policy, model: &Model, may_hid
 
 /// What decides of a block; `before` is the key of the block before it, where that may be pointed at.
 /// Asked of every block on every turn: two blocks of the hash at most.
-pub(super) fn of_block(request: &Key, candidate: &Candidate, may_hide: bool, before: Option<&Key>) -> Key {
+fn of_block(request: &Key, candidate: &Candidate, may_hide: bool, before: Option<&Key>) -> Key {
     let mut bytes = [0; 3 * 32 + 2 * 8 + 1];
     bytes[..32].copy_from_slice(&candidate.own);
     // What hiding is worth depends on what stands before it.

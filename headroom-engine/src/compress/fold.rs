@@ -20,7 +20,7 @@ pub(super) trait Lines {
     /// About the tokens of line `at`, its newline included.
     fn cost(&self, at: usize) -> usize;
 
-    /// Whether line `right` is complete and says what `left` says.
+    /// Whether both lines are complete and `right` says what `left` says.
     fn is_same(&self, left: usize, right: usize) -> bool;
 }
 

@@ -34,7 +34,6 @@ impl Scanned {
             body,
             &self.conversation,
             &self.candidates,
-            &self.blocks_keyed,
             treatment,
             policy,
             &self.model,
@@ -59,7 +58,7 @@ impl Scanned {
             blocks: Vec::new(),
         };
         let outcomes = self.blocks(body, treatment, policy).outcomes();
-        for (candidate, outcome) in self.candidates.iter().zip(outcomes) {
+        for (candidate, outcome) in self.candidates.all().iter().zip(outcomes) {
             if outcome.reason.replaced() {
                 let span = candidate.text.range.clone();
                 compressed.edits.push(Edit { span, text: outcome.literal.clone() });

@@ -1,6 +1,6 @@
 //! A body on the way in: which of it earlier requests of its conversation showed, and what it says.
 
-use std::{cell::OnceCell, fmt, sync::OnceLock};
+use std::{cell::OnceCell, fmt};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use super::{Engine, Scanned};
 use crate::{
     align::{self, Dynamic},
+    block::Candidates,
     policy::RequestContext,
     recall::{binds_thinking, recall},
     trail::Followed,
@@ -67,7 +68,8 @@ impl Engine {
 }
 
 impl Received {
-    /// Bytes that [`scan`](Self::scan) will read anew.
+    /// Bytes that were not recognised. [`scan`](Self::scan) reads these, and goes through all messages
+    /// again where what stands around them is another: the model, the prompt, the tools.
     #[must_use]
     pub fn unread(&self) -> usize {
         self.body.len() - self.likely.as_ref().map_or(0, Followed::bytes)
@@ -110,8 +112,7 @@ impl Received {
             context,
             conversation,
             model: facts,
-            candidates,
-            blocks_keyed: OnceLock::new(),
+            candidates: Candidates::new(candidates),
             dynamic,
             steady: None,
             steadied: false,
@@ -161,7 +162,9 @@ mod tests {
 
     #[test]
     fn what_goes_on_is_known() {
-        for &dialect in Dialect::EVERY {
+        // Words of schemas are not where messages begin.
+        let front = r#""metadata":{"properties":{"input":{},"messages":{},"contents":{}},"required":["input","messages","contents"]},"#;
+        for (&dialect, front) in Dialect::EVERY.iter().flat_map(|it| [(it, ""), (it, front)]) {
             let (engine, context) = (Engine::new(), RequestContext::new(dialect));
             let unread = |body: Bytes| {
                 let received = engine.receive(body, &context).unwrap();
@@ -169,7 +172,7 @@ mod tests {
                 received.scan().unwrap();
                 unread
             };
-            let (first, next) = (body(dialect, "", 80), body(dialect, "", 83));
+            let (first, next) = (body(dialect, front, 80), body(dialect, front, 83));
             assert_eq!(unread(first.clone()), first.len());
             assert!(unread(next.clone()) < next.len() / 10, "{dialect:?}");
         }

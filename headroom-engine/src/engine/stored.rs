@@ -70,9 +70,7 @@ impl Scanned {
         let record = records.iter().find(|record| Some(record.key) == key);
         self.link = record.and_then(Stored::read);
         if let Some(before) = &self.link {
-            eligible::link(&mut self.candidates, body, &self.conversation, before);
-            // They answer something else now.
-            self.blocks_keyed.take();
+            eligible::link(self.candidates.change(), body, &self.conversation, before);
         }
         self.conversation.linked = self.link.is_some();
         let stored = self.conversation.stored || self.conversation.linked;

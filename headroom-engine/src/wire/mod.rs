@@ -216,9 +216,11 @@ pub(crate) fn likely_start(dialect: Dialect, body: &str) -> Option<usize> {
         #[cfg(feature = "bedrock")]
         Dialect::BedrockConverse => "\"messages\"",
     };
-    let behind = memchr::memmem::find(body.as_bytes(), key.as_bytes())? + key.len();
-    let value = body[behind..].trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
-    value.starts_with('[').then_some(body.len() - value.len())
+    memchr::memmem::find_iter(body.as_bytes(), key).find_map(|at| {
+        // Tools may have a property of this name, and lists hold it as a word.
+        let value = body[at + key.len()..].trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+        value.starts_with('[').then_some(body.len() - value.len())
+    })
 }
 
 fn read_with(dialect: Dialect, scanner: Scanner<'_>) -> Result<Conversation, ScanError> {

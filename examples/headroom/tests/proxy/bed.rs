@@ -27,6 +27,8 @@ pub(crate) struct Proxy {
     child: Child,
     pub(crate) url: String,
     logs: Arc<Mutex<String>>,
+    /// Reads them.
+    reader: Option<thread::JoinHandle<()>>,
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -54,7 +56,7 @@ impl Proxy {
         let logs = Arc::new(Mutex::new(String::new()));
         let (found, address) = mpsc::channel();
         let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&logs));
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 let json: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(address) = json["fields"]["address"].as_str() {
@@ -65,7 +67,7 @@ impl Proxy {
         });
         let address = address.recv_timeout(Duration::from_secs(120));
         let address = address.unwrap_or_else(|_| panic!("it does not start: {}", logs.lock().unwrap()));
-        Self { child, url: format!("http://{address}"), logs }
+        Self { child, url: format!("http://{address}"), logs, reader: Some(reader) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -116,11 +118,12 @@ impl Proxy {
         assert!(done.success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for all that it said.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.reader.take().into_iter().for_each(|reader| reader.join().unwrap());
                 return status;
             }
             assert!(start.elapsed() < Duration::from_secs(60), "it does not end: {}", self.logs());
