@@ -2,7 +2,7 @@
 //!
 //! A target is a function over bytes that panics where something is wrong, as cargo-fuzz wants it:
 //!
-//! ```ignore
+//! ```text
 //! fuzz_target!(|data: &[u8]| headroom_tests::fuzz::named("sse-anthropic").unwrap().run(data));
 //! ```
 //!
