@@ -1,8 +1,9 @@
 //! `proxy`: what `headroom proxy` adds to a request, beside a direct connection and a proxy of the
 //! same make that does nothing; how soon it answers, and what it takes when idle.
 //!
-//! They are asked in turns with the same bytes, the proxy also with the word to leave the request alone. A *first* turn is a conversation that was never
-//! seen; a *later* one adds a block of about 4 KB to one that was, a *short* one half a KB.
+//! They are asked in turns with the same bytes, the proxy also with the word to leave the request
+//! alone (`off`). A *first* turn is a conversation that was never seen; a *later* one adds a block of
+//! about 4 KB to one that was, a *short* one half a KB.
 
 use std::{
     io::{self, Write},
@@ -198,7 +199,8 @@ fn report(
         table.row(cells);
         let both = |(p50, p99)| json!({"p50_ms": rounded(p50, 3), "p99_ms": rounded(p99, 3)});
         json_rows.push(json!({
-            "kb": kb, "turn": turn, "direct": both(direct), "pass": both(pass), "off": both(off), "proxy": both(proxy),
+            "kb": kb, "turn": turn,
+            "direct": both(direct), "pass": both(pass), "off": both(off), "proxy": both(proxy),
             "added_p50_ms": rounded(added, 3), "added_p99_ms": rounded(proxy.1 - pass.1, 3),
         }));
     }
